@@ -1,0 +1,301 @@
+"""What a repository says about itself in ``andon.yaml``, once it has been read and found sound.
+
+Everything here is already validated: names are known, graphs have no cycle, paths stay in the tree,
+durations are seconds and sizes bytes. Defaults have been filled in. Other rooms take these values as they
+are and never look at YAML.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from andon.kernel.errors import Invalid
+
+DEFINITION_FILE = "andon.yaml"
+
+FAULTS_PRINTED = 50
+"""``str()`` of :class:`DefinitionInvalid` prints this many faults and counts the rest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One thing wrong in a definition, and where.
+
+    Texts may quote the file, which anybody who can push wrote: ``str()`` is safe to print on a terminal,
+    the fields alone are not.
+    """
+
+    file: str
+    line: int
+    """From 1."""
+    column: int
+    """From 1, in characters."""
+    path: str
+    """Such as ``stages.commit.jobs.test.timout``; empty for the file as a whole."""
+    message: str
+    """What is wrong."""
+    expected: str = ""
+    """What would have been right, with an example where one helps."""
+    nearest: str | None = None
+    """The known word closest to the one found."""
+    excerpt: str = ""
+    """The line, as it stands in the file."""
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}:{self.column}: "
+        said = f"{where}{self.message}"
+        if self.nearest is not None:
+            said += f"; did you mean {self.nearest!r}?"
+        lines = [_printable(said)]
+        if self.excerpt.strip():
+            shown, caret = _window(self.excerpt, self.column - 1)
+            lines += [f"    {shown}", f"    {caret}"]
+        if self.expected:
+            lines.append(f"    expected: {_printable(self.expected)}")
+        return "\n".join(lines)
+
+
+class DefinitionInvalid(Invalid):
+    """``andon.yaml`` breaks a rule; ``faults`` has every one found, in the order of the lines."""
+
+    code = "definition.invalid"
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = tuple(sorted(faults, key=lambda fault: (fault.line, fault.column)))
+        file = self.faults[0].file if self.faults else DEFINITION_FILE
+        number = len(self.faults)
+        super().__init__(
+            _printable(f"{file} has {number} {'fault' if number == 1 else 'faults'}."),
+            safe="Nothing was run.",
+            remedy="Mend the lines named and push again.",
+        )
+
+    def __str__(self) -> str:
+        lines = [str(fault) for fault in self.faults[:FAULTS_PRINTED]]
+        if len(self.faults) > FAULTS_PRINTED:
+            lines.append(f"… and {len(self.faults) - FAULTS_PRINTED} more")
+        return "\n".join([*lines, f"{self.message} {self.safe} {self.remedy}"])
+
+
+def _printable(text: str) -> str:
+    """``text`` with everything that could steer a terminal, or hide, written out."""
+    return "".join(_visible(character) for character in text)
+
+
+def _visible(character: str) -> str:
+    if character == "\t":
+        return " "
+    # C: control, format (bidirectional overrides, zero width), surrogates, unassigned. Zl, Zp: line breaks.
+    if unicodedata.category(character)[0] == "C" or character in "\u2028\u2029":
+        return character.encode("unicode_escape", "backslashreplace").decode("ascii")
+    return character
+
+
+def _window(line: str, at: int, *, before: int = 60, after: int = 40) -> tuple[str, str]:
+    """The part of ``line`` around index ``at``, and a caret that stands below that character."""
+    start = max(0, at - before)
+    end = at + after
+    head = ("…" if start else "") + _printable(line[start:at])
+    tail = _printable(line[at:end]) + ("…" if end < len(line) else "")
+    return head + tail, " " * sum(_cells(character) for character in head) + "^"
+
+
+def _cells(character: str) -> int:
+    """How many columns of a terminal ``character`` takes."""
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+class Trigger(StrEnum):
+    """When a stage that deploys begins."""
+
+    AUTOMATIC = "automatic"
+    MANUAL = "manual"
+
+
+class Network(StrEnum):
+    """What a job or an instance reaches beyond its sandbox."""
+
+    NONE = "none"
+    HOST = "host"
+
+
+class OnNewerPush(StrEnum):
+    """What happens to queued runs of a branch when a newer commit arrives."""
+
+    KEEP = "keep"
+    SUPERSEDE = "supersede"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HelperService:
+    """A process a job needs beside it, such as a database; lives as long as the job, in its sandbox."""
+
+    name: str
+    command: str
+    ready: str
+    """A command run in the sandbox until it exits 0."""
+    ready_within: float = 30.0
+    """Seconds."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobDefinition:
+    name: str
+    command: str
+    """Run by ``sh -eu`` in the workspace."""
+    needs: tuple[str, ...] = ()
+    """Names of jobs of the same stage that must pass first."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    services: tuple[str, ...] = ()
+    caches: tuple[str, ...] = ()
+    """Workspace-relative folders kept between runs of this repository."""
+    network: Network = Network.NONE
+    timeout: float = 600.0
+    """Seconds of wall time."""
+    memory: int = 2 * 1024**3
+    """Bytes, for the whole job."""
+    cpus: float = 0.0
+    """Processors; 0 is no limit."""
+    processes: int = 512
+    reports: tuple[str, ...] = ()
+    """Globs of JUnit XML files in the workspace."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageDefinition:
+    name: str
+    jobs: tuple[JobDefinition, ...]
+    environment: str | None = None
+    """The package is deployed here before the stage's jobs run; they find it at ``$ANDON_URL``."""
+    trigger: Trigger = Trigger.AUTOMATIC
+    branches: tuple[str, ...] = ()
+    """Globs; empty is every branch. A stage that deploys defaults to the default branch only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageDefinition:
+    """The package is built once, after the first stage, and stored by its digest."""
+
+    command: str
+    """Run by ``sh -eu``; empty takes the files as they are."""
+    files: tuple[str, ...]
+    """Globs, workspace-relative, of what goes in."""
+    timeout: float = 600.0
+    caches: tuple[str, ...] = ()
+    network: Network = Network.NONE
+    memory: int = 2 * 1024**3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthDefinition:
+    path: str = "/"
+    interval: float = 1.0
+    """Seconds between probes."""
+    timeout: float = 2.0
+    within: float = 30.0
+    """Seconds an instance has to become healthy after its start."""
+    failures: int = 3
+    """Probes in a row that must fail before a healthy instance counts as unhealthy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessDefinition:
+    """How one kind of process of the service runs."""
+
+    name: str
+    command: str
+    """Run by ``sh -eu`` in the unpacked package; ``$PORT`` (or ``$ANDON_SOCKET``) says where to listen."""
+    port: int | None = 8000
+    """The port the program listens on inside its sandbox; ``None`` when it listens on a socket."""
+    socket: str | None = None
+    """Path of the Unix socket the program listens on, inside its sandbox, below ``/run/andon``."""
+    health: HealthDefinition = field(default_factory=HealthDefinition)
+    network: Network = Network.NONE
+    memory: int = 1024**3
+    cpus: float = 0.0
+    processes: int = 256
+    stop_timeout: float = 10.0
+    """Seconds between SIGTERM and SIGKILL."""
+    routed: bool = True
+    """Whether the router sends traffic here; a background worker is not routed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmokeTest:
+    """Run against the candidate set before any traffic reaches it. Either a request or a command."""
+
+    name: str
+    path: str | None = None
+    method: str = "GET"
+    body: str | None = None
+    status: int = 200
+    contains: str | None = None
+    command: str | None = None
+    """Run in the package, in a sandbox, with ``$ANDON_URL`` and ``$ANDON_SMOKE_IDENTITY``."""
+    cleanup: str | None = None
+    """Run afterwards whatever the outcome, with the same environment."""
+    timeout: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MigrationDefinition:
+    expand: str | None = None
+    """Additive, safe to repeat; runs before the candidate set starts."""
+    contract: str | None = None
+    """Removes what no version needs any more; runs only on an explicit, later action."""
+    timeout: float = 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentDefinition:
+    name: str
+    instances: Mapping[str, int] = field(default_factory=dict)
+    """Process name → how many."""
+    keep_warm: int = 1
+    """How many former sets stay running as rollback targets."""
+    config: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+    """Names that must be set with ``andon secret set`` before a deployment here may begin."""
+    port: int | None = None
+    """The router's port; ``None`` lets Andon choose one from its range and keep it."""
+    time_to_live: float | None = None
+    """Seconds; ``None`` is for good."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """A sound ``andon.yaml``."""
+
+    stages: tuple[StageDefinition, ...]
+    services: tuple[HelperService, ...] = ()
+    package: PackageDefinition | None = None
+    processes: tuple[ProcessDefinition, ...] = ()
+    smoke_tests: tuple[SmokeTest, ...] = ()
+    migrations: MigrationDefinition = field(default_factory=MigrationDefinition)
+    environments: tuple[EnvironmentDefinition, ...] = ()
+    on_newer_push: OnNewerPush = OnNewerPush.KEEP
+
+    def environment(self, name: str) -> EnvironmentDefinition | None:
+        return next((one for one in self.environments if one.name == name), None)
+
+    def stage(self, name: str) -> StageDefinition | None:
+        return next((one for one in self.stages if one.name == name), None)
+
+
+class DefinitionReader(Protocol):
+    """Reads an ``andon.yaml``."""
+
+    def read(self, source: bytes, *, file: str = DEFINITION_FILE) -> Definition:
+        """The definition in ``source``.
+
+        Raises ``DefinitionInvalid`` (an :class:`andon.kernel.errors.Invalid`) that names file, line, column,
+        what was expected and the nearest known word, for every fault found, not only the first.
+        """
+        ...

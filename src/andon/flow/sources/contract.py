@@ -1,0 +1,130 @@
+"""What others may know of repositories and what is pushed to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import NewType, Protocol
+
+from andon.kernel.db import Reading
+from andon.kernel.events import Event, event
+
+Service = NewType("Service", str)
+"""A repository's name, which is its service's name: lower case, digits and dashes, at most 40 characters."""
+CommitHash = NewType("CommitHash", str)
+"""40 hexadecimal digits."""
+PushId = NewType("PushId", str)
+
+NO_COMMIT = CommitHash("0" * 40)
+"""What git says for "there is none": a branch that is being made or deleted."""
+
+
+@event("dev.andon.repository.created.v1", subject="service", cdevents="dev.cdevents.repository.created.0.3.0")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepositoryCreated(Event):
+    service: Service
+    default_branch: str
+
+
+@event("dev.andon.push.announced.v1", subject="push")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushAnnounced(Event):
+    """Git is about to move these refs: the intent, from which a crash between push and record is mended."""
+
+    push: PushId
+    service: Service
+    refs: tuple[str, ...]
+
+
+@event("dev.andon.push.abandoned.v1", subject="push")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushAbandoned(Event):
+    """An announced push moved nothing: it was refused, broken off, or overtaken."""
+
+    push: PushId
+    service: Service
+    reason: str
+
+
+@event("dev.andon.branch.pushed.v1", subject="service", cdevents="dev.cdevents.change.merged.0.3.0")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BranchPushed(Event):
+    """A branch came to point at another commit; this is where a change's lead time begins."""
+
+    push: PushId
+    service: Service
+    branch: str
+    before: CommitHash
+    commit: CommitHash
+    forced: bool
+    """Whether commits that were there before are no longer reachable from the branch."""
+
+
+@event("dev.andon.branch.deleted.v1", subject="service", cdevents="dev.cdevents.branch.deleted.0.3.0")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BranchDeleted(Event):
+    push: PushId
+    service: Service
+    branch: str
+    before: CommitHash
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    hash: CommitHash
+    subject: str
+    """First line of the message; hostile text."""
+    author: str
+    """Name as git has it; hostile text, not a person of Andon's."""
+    authored_at: datetime
+    committed_at: datetime
+    parents: tuple[CommitHash, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangedFile:
+    path: str
+    added: int
+    """Lines; -1 for a binary file."""
+    removed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """What lies between two commits."""
+
+    commits: tuple[Commit, ...]
+    """Newest first, those in ``head`` and not in ``base``."""
+    undone: tuple[Commit, ...]
+    """Those in ``base`` and not in ``head``: what a deployment of ``head`` would take away."""
+    files: tuple[ChangedFile, ...]
+    truncated: bool
+
+
+class Sources(Protocol):
+    """Questions about repositories. All raise ``NotFound`` for what is not there."""
+
+    def services(self, reading: Reading) -> tuple[Service, ...]: ...
+
+    def default_branch(self, reading: Reading, service: Service) -> str: ...
+
+    def resolve(self, service: Service, revision: str) -> CommitHash:
+        """The commit a branch, tag or (short) hash names. ``revision`` may be hostile."""
+        ...
+
+    def commit(self, service: Service, commit: CommitHash) -> Commit: ...
+
+    def read(self, service: Service, commit: CommitHash, path: str) -> bytes | None:
+        """A file's content at a commit, at most 1 MiB; ``None`` when there is no such file."""
+        ...
+
+    def export(self, service: Service, commit: CommitHash, folder: Path) -> None:
+        """Write the commit's tree into ``folder`` (made if missing), without ``.git``; links leaving it are refused."""
+        ...
+
+    def difference(self, service: Service, base: CommitHash | None, head: CommitHash) -> Difference: ...
+
+    def contains(self, service: Service, branch: str, commit: CommitHash) -> bool:
+        """Whether the commit is reachable from the branch as it is now."""
+        ...

@@ -1,0 +1,144 @@
+"""Appending to the record and reading it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from andon.kernel.db import Reading, Transaction
+from andon.kernel.events.model import FACETS, Actor, Envelope, Event, digest_of
+from andon.kernel.events.storage import events
+from andon.kernel.ids import new_id
+
+
+def append(tx: Transaction, happened: Event, *, by: Actor) -> str:
+    """Write ``happened`` into the record, in the same transaction as the change it tells of; returns its id."""
+    data = msgspec.json.encode(happened)
+    subject = f"{happened.subject_field}:{getattr(happened, happened.subject_field)}"
+    identity = new_id("ev")
+    values: dict[str, object] = {
+        "id": identity,
+        "type": happened.type,
+        "at": tx.now,
+        "actor": str(by),
+        "person": by.person,
+        "subject": subject,
+        "data": data.decode(),
+        "digest": digest_of(id=identity, type=happened.type, at=tx.now, actor=by, subject=subject, data=data),
+    }
+    for facet in FACETS:
+        value = getattr(happened, facet, None)
+        if value is not None:
+            values[facet] = str(value)
+    if tx.connection.dialect.name == "postgresql":
+        values["transaction"] = sa.text("pg_current_xact_id()::text::bigint")
+    tx.connection.execute(events.insert().values(**values))
+    return identity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facets:
+    """What a reader of the record is looking for; ``None`` does not filter."""
+
+    type: str | None = None
+    """A full type name, or a prefix ending in ``*``."""
+    subject: str | None = None
+    actor: str | None = None
+    person: str | None = None
+    service: str | None = None
+    environment: str | None = None
+    run: str | None = None
+    deployment: str | None = None
+    commit: str | None = None
+    """A full hash or its first characters (at least 4)."""
+    since: datetime | None = None
+    until: datetime | None = None
+    services: frozenset[str] | None = None
+    """Only events about these services (or about none): what the asker may see. ``None`` is everything."""
+
+
+def page(
+    reading: Reading,
+    facets: Facets | None = None,
+    *,
+    before: int | None = None,
+    after: int | None = None,
+    limit: int = 100,
+) -> tuple[Envelope, ...]:
+    """Events that match, newest first (with ``after``: oldest first, those behind that position)."""
+    query = sa.select(events).where(*_conditions(facets or Facets()))
+    if after is not None:
+        query = query.where(events.c.position > after, _settled(reading.connection))
+        query = query.order_by(events.c.position.asc())
+    else:
+        if before is not None:
+            query = query.where(events.c.position < before)
+        query = query.order_by(events.c.position.desc())
+    rows = reading.connection.execute(query.limit(limit)).mappings()
+    return tuple(_envelope(row) for row in rows)
+
+
+def find(reading: Reading, identity: str) -> Envelope | None:
+    """The event with this id."""
+    row = reading.connection.execute(sa.select(events).where(events.c.id == identity)).mappings().first()
+    return None if row is None else _envelope(row)
+
+
+def latest_position(reading: Reading) -> int:
+    """The position of the newest event behind which no transaction is still open; 0 for an empty record."""
+    query = sa.select(sa.func.max(events.c.position)).where(_settled(reading.connection))
+    return reading.connection.execute(query).scalar() or 0
+
+
+def _settled(connection: Connection) -> sa.ColumnElement[bool]:
+    if connection.dialect.name == "postgresql":
+        return events.c.transaction < sa.text("pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+    # SQLite has one writer: positions become visible in order.
+    return sa.true()
+
+
+def _conditions(facets: Facets) -> list[sa.ColumnElement[bool]]:
+    found: list[sa.ColumnElement[bool]] = []
+    if facets.type is not None:
+        found.append(
+            events.c.type.startswith(facets.type[:-1], autoescape=True)
+            if facets.type.endswith("*")
+            else events.c.type == facets.type
+        )
+    for name in ("subject", "actor", "person", "service", "environment", "run", "deployment"):
+        wanted = getattr(facets, name)
+        if wanted is not None:
+            found.append(events.c[name] == wanted)
+    if facets.commit is not None:
+        found.append(events.c.commit.startswith(facets.commit, autoescape=True))
+    if facets.since is not None:
+        found.append(events.c.at >= facets.since)
+    if facets.until is not None:
+        found.append(events.c.at < facets.until)
+    if facets.services is not None:
+        found.append(sa.or_(events.c.service.is_(None), events.c.service.in_(facets.services)))
+    return found
+
+
+def _envelope(row: Mapping[str, object]) -> Envelope:
+    at = row["at"]
+    position = row["position"]
+    assert isinstance(at, datetime)  # noqa: S101 - the column's type
+    assert isinstance(position, int)  # noqa: S101 - the column's type
+    person = row["person"]
+    return Envelope(
+        position=position,
+        id=str(row["id"]),
+        type=str(row["type"]),
+        at=at,
+        actor=Actor.parse(str(row["actor"]), None if person is None else str(person)),
+        subject=str(row["subject"]),
+        data=str(row["data"]).encode(),
+        digest=str(row["digest"]),
+        facets={name: str(row[name]) for name in FACETS if row[name] is not None},
+    )

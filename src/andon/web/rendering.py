@@ -1,0 +1,218 @@
+"""Jinja for the console: one environment, each room's templates under its own prefix.
+
+`Renderer({"deployments": "andon.flow.deployments"})` finds `deployments/console.html` in that package's `templates/`.
+Everything is escaped, and a name that was not supplied is an error instead of an empty spot on a page.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, PrefixLoader, StrictUndefined, pass_environment
+from markupsafe import Markup, escape
+
+from andon.web import charts
+from andon.web.model import STATIONS, State
+from andon.web.shell import Frame, Page
+
+STATIC = Path(__file__).parent / "static"
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Renderer:
+    """Renders pages and fragments. Safe to share between threads.
+
+    `packages` maps a template prefix to the package whose `templates/` folder it names; "web" is always there.
+    `static` turns a static file's name into its address.
+    """
+
+    def __init__(
+        self,
+        packages: Mapping[str, str] | None = None,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        static: Callable[[str], str] | None = None,
+    ) -> None:
+        loaders = {prefix: PackageLoader(package) for prefix, package in (packages or {}).items()}
+        loaders["web"] = PackageLoader("andon.web")
+        self.environment = Environment(
+            loader=PrefixLoader(loaders),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        self.environment.filters.update(FILTERS)
+        self.environment.globals.update(
+            {
+                "State": State,
+                "STATIONS": STATIONS,
+                "now": clock,
+                "static": static or Static().address,
+                "spark": charts.spark,
+                "stream": charts.stream,
+                "STREAM_WIDTH": charts.STREAM_WIDTH,
+                "bar": charts.bar,
+                "length_of": charts.length_of,
+            }
+        )
+
+    def page(self, template: str, *, page: Page, frame: Frame, **values: object) -> str:
+        """A whole page: `template` extends "web/layout.html"."""
+        return self._render(template, page=page, frame=frame, **values)
+
+    def part(self, template: str, *, frame: Frame, **values: object) -> str:
+        """A piece of a page, for an htmx swap: the same template that the page includes."""
+        return self._render(template, frame=frame, **values)
+
+    def _render(self, template: str, *, frame: Frame, **values: object) -> str:
+        return self.environment.get_template(template).render(frame=frame, csrf_token=frame.csrf_token, **values)
+
+
+class Static:
+    """Addresses of static files that change with the content, so that browsers may keep them for ever."""
+
+    def __init__(self, folder: Path = STATIC, prefix: str = "/static/") -> None:
+        self._folder = folder
+        self._prefix = prefix
+        self._marks: dict[str, str] = {}
+
+    def address(self, name: str) -> str:
+        if name not in self._marks:
+            file = self._folder / name
+            mark = hashlib.sha256(file.read_bytes()).hexdigest()[:10] if file.is_file() else ""
+            self._marks[name] = f"?v={mark}" if mark else ""
+        return f"{self._prefix}{name}{self._marks[name]}"
+
+
+def duration(value: timedelta | float | None) -> str:
+    """A length of time as people say it: "340 ms", "4.2 s", "3 m 12 s", "2 h 5 m", "3 d 4 h"; None is "—"."""
+    if value is None:
+        return "—"
+    seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
+    if seconds < 0:
+        return "-" + duration(-seconds)
+    if seconds < 1:
+        return f"{round(seconds * 1000)} ms"
+    if seconds < 10:
+        return f"{seconds:.1f} s".replace(".0 s", " s")
+    whole = round(seconds)
+    minutes, rest = divmod(whole, 60)
+    if minutes == 0:
+        return f"{rest} s"
+    hours, minutes = divmod(minutes, 60)
+    if hours == 0:
+        return f"{minutes} m {rest} s" if rest else f"{minutes} m"
+    days, hours = divmod(hours, 24)
+    if days == 0:
+        return f"{hours} h {minutes} m" if minutes else f"{hours} h"
+    return f"{days} d {hours} h" if hours else f"{days} d"
+
+
+def relative(at: datetime, now: datetime) -> str:
+    """ "just now", "3 min ago", "in 2 h", "5 d ago"; the console's script says it in the same words."""
+    seconds = (now - at).total_seconds()
+    size = abs(seconds)
+    if size < 10:
+        return "just now"
+    if size < 60:
+        text = f"{int(size)} s"
+    elif size < 3600:
+        text = f"{int(size // 60)} min"
+    elif size < 86400:
+        text = f"{int(size // 3600)} h"
+    else:
+        text = f"{int(size // 86400)} d"
+    return f"{text} ago" if seconds > 0 else f"in {text}"
+
+
+def exact(at: datetime) -> str:
+    """ "22 Nov 2026, 14:02:11 UTC"; a naive moment is an error, for nobody could say when it was."""
+    if at.tzinfo is None:
+        raise ValueError(f"a moment without a time zone cannot be shown: {at.isoformat()}")
+    return f"{at.day} {at.strftime('%b %Y, %H:%M:%S')} {at.tzname() or at.strftime('%z')}"
+
+
+@pass_environment
+def ago(environment: Environment, at: datetime | None) -> Markup:
+    """A `<time>` that ticks in the browser and shows the exact moment on hover; None is "never"."""
+    if at is None:
+        return Markup('<span class="muted">never</span>')
+    now: datetime = environment.globals["now"]()  # type: ignore[operator]  # set in Renderer, typed object there
+    stamp = at.isoformat(timespec="seconds")
+    return Markup('<time datetime="{}" title="{}" data-ago>{}</time>').format(stamp, exact(at), relative(at, now))
+
+
+def clock_time(at: datetime | None) -> Markup:
+    """Time of day to the second, the exact moment on hover."""
+    if at is None:
+        return Markup("—")
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        at.isoformat(timespec="milliseconds"), exact(at), at.strftime("%H:%M:%S")
+    )
+
+
+def size(value: int | None) -> str:
+    """Bytes in decimal units: "812 B", "4.2 kB", "1.3 GB"; None is "—"."""
+    if value is None:
+        return "—"
+    if abs(value) < 1000:
+        return f"{value} B"
+    number = float(value)
+    for unit in ("kB", "MB", "GB", "TB", "PB"):
+        number /= 1000
+        if abs(number) < 999.95:
+            break
+    return f"{number:.1f} {unit}".replace(".0 ", " ") if abs(number) < 100 else f"{number:.0f} {unit}"
+
+
+def short(value: str) -> str:
+    """The first seven characters of a hash; an algorithm's name before a colon is left out."""
+    return value.rpartition(":")[2][:7]
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """ "1 commit", "4 commits", "1,204 commits"; `many` where an s will not do."""
+    return f"{number(count)} {one if count == 1 else many or one + 's'}"
+
+
+def number(value: int) -> str:
+    """A count with thousands set apart."""
+    return f"{value:,}"
+
+
+def percent(share: float | None) -> str:
+    """A share (0..1) in percent; what is not nothing is never shown as 0 %, what is not all never as 100 %."""
+    if share is None:
+        return "no data"
+    if 0 < share < 0.01:
+        return "< 1 %"
+    if 0.99 < share < 1:
+        return "> 99 %"
+    return f"{round(share * 100)} %"
+
+
+def paragraphs(text: str) -> Markup:
+    """Plain text with its line breaks kept; nothing in it is markup."""
+    return Markup("<br>").join(escape(line) for line in text.splitlines())
+
+
+FILTERS: dict[str, Callable[..., object]] = {
+    "ago": ago,
+    "bytes": size,
+    "clock": clock_time,
+    "duration": duration,
+    "exact": exact,
+    "number": number,
+    "paragraphs": paragraphs,
+    "percent": percent,
+    "plural": plural,
+    "short": short,
+}
