@@ -1,0 +1,268 @@
+"""What others may know of deployments: putting a build somewhere, safely."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import NewType, Protocol
+
+from andon.flow.artifacts.contract import Digest
+from andon.flow.environments.contract import SetId
+from andon.flow.pipelines.contract import RunId
+from andon.flow.sources.contract import CommitHash, Service
+from andon.kernel.access import Principal
+from andon.kernel.db import Reading, Transaction
+from andon.kernel.events import Event, event
+
+DeploymentId = NewType("DeploymentId", str)
+
+
+class Kind(StrEnum):
+    DEPLOY = "deploy"
+    ROLL_BACK = "roll-back"
+    REBUILD = "rebuild"
+    """The same build again, in fresh instances."""
+    CONTRACT = "contract"
+    """Only the contract migration of what runs."""
+
+
+class DeploymentState(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    """Before the switch: traffic and the running version are as they were."""
+    ROLLED_BACK = "rolled-back"
+    """After the switch: traffic is back on the set that had it."""
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        return self not in {DeploymentState.QUEUED, DeploymentState.RUNNING}
+
+
+class StepName(StrEnum):
+    """The steps of a deployment, in order."""
+
+    EXPAND = "expand"
+    START = "start"
+    HEALTH = "health"
+    SMOKE = "smoke"
+    SWITCH = "switch"
+    CONFIRM = "confirm"
+    RETIRE = "retire"
+    CONTRACT = "contract"
+    RESTORE = "restore"
+    """Traffic back to the former set, after a failure behind the switch."""
+
+
+class StepState(StrEnum):
+    RUNNING = "running"
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@event("dev.andon.deployment.requested.v1", subject="deployment")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentRequested(Event):
+    deployment: DeploymentId
+    service: Service
+    environment: str
+    kind: Kind
+    commit: CommitHash
+    digest: Digest
+    run: RunId | None
+    override: str | None
+    """The reason given for deploying a build that has not passed."""
+
+
+@event("dev.andon.deployment.started.v1", subject="deployment")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentStarted(Event):
+    """It holds the environment's lock."""
+
+    deployment: DeploymentId
+    service: Service
+    environment: str
+    fence: int
+
+
+@event("dev.andon.deployment.step-started.v1", subject="deployment")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepStarted(Event):
+    deployment: DeploymentId
+    service: Service
+    environment: str
+    step: StepName
+    attempt: int
+
+
+@event("dev.andon.deployment.step-finished.v1", subject="deployment")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepFinished(Event):
+    deployment: DeploymentId
+    service: Service
+    environment: str
+    step: StepName
+    state: StepState
+    seconds: float
+    reason: str
+
+
+@event("dev.andon.deployment.command-ran.v1", subject="deployment")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandRan(Event):
+    """A command of the repository ran in the environment: evidence of what was done, where, by whose authority."""
+
+    deployment: DeploymentId
+    service: Service
+    environment: str
+    step: StepName
+    name: str
+    command: str
+    exit_code: int | None
+    seconds: float
+    output_digest: str
+    """SHA-256 of the kept output."""
+
+
+@event("dev.andon.deployment.cancel-requested.v1", subject="deployment")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentCancelRequested(Event):
+    deployment: DeploymentId
+    service: Service
+    environment: str
+
+
+@event("dev.andon.deployment.finished.v1", subject="deployment", cdevents="dev.cdevents.service.deployed.0.3.0")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentFinished(Event):
+    deployment: DeploymentId
+    service: Service
+    environment: str
+    kind: Kind
+    commit: CommitHash
+    state: DeploymentState
+    reason: str
+    lead_time: float | None
+    """Seconds from the push of the commit to traffic on it; ``None`` for anything but its first success here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepView:
+    name: StepName
+    state: StepState
+    started_at: datetime
+    ended_at: datetime | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentView:
+    id: DeploymentId
+    number: int
+    """Counts the service's deployments from 1."""
+    service: Service
+    environment: str
+    kind: Kind
+    state: DeploymentState
+    reason: str
+    commit: CommitHash
+    digest: Digest
+    run: RunId | None
+    set: SetId | None
+    person: str | None
+    override: str | None
+    requested_at: datetime
+    started_at: datetime | None
+    switched_at: datetime | None
+    ended_at: datetime | None
+    lead_time: float | None
+    """Seconds."""
+    steps: tuple[StepView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockView:
+    """Who may change an environment at this moment."""
+
+    holder: DeploymentId | None
+    since: datetime | None
+    fence: int
+    queue: tuple[DeploymentId, ...]
+    """Those that wait, next one first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollbackTarget:
+    set: SetId | None
+    """``None``: nothing is warm, the rollback would start cold."""
+    commit: CommitHash
+    digest: Digest
+    deployment: DeploymentId
+    refusal: str | None
+    """Why it cannot be rolled back to, such as a contract migration that ran since."""
+
+
+class Deployments(Protocol):
+    def request(
+        self,
+        tx: Transaction,
+        principal: Principal,
+        *,
+        service: Service,
+        environment: str,
+        commit: CommitHash,
+        run: RunId | None = None,
+        override: str | None = None,
+        key: str | None = None,
+    ) -> DeploymentId:
+        """Put a deployment into the environment's queue; a repeated call with the same ``key`` answers the same one.
+
+        Raises ``Forbidden``; ``NotFound`` without a build; ``BuildNotPassed`` unless overridden by someone who
+        may; ``SecretsMissing``.
+        """
+        ...
+
+    def roll_back(
+        self,
+        tx: Transaction,
+        principal: Principal,
+        service: Service,
+        environment: str,
+        *,
+        to: CommitHash | None = None,
+    ) -> DeploymentId: ...
+
+    def cancel(self, tx: Transaction, principal: Principal, deployment: DeploymentId) -> None: ...
+
+    def get(self, reading: Reading, deployment: DeploymentId) -> DeploymentView: ...
+
+    def recent(
+        self,
+        reading: Reading,
+        service: Service | None = None,
+        environment: str | None = None,
+        *,
+        before: int | None = None,
+        limit: int = 20,
+    ) -> tuple[DeploymentView, ...]:
+        """Newest first."""
+        ...
+
+    def lock(self, reading: Reading, service: Service, environment: str) -> LockView: ...
+
+    def live(self, reading: Reading, service: Service, environment: str) -> DeploymentView | None:
+        """The deployment whose set has the traffic."""
+        ...
+
+    def rollback_targets(self, reading: Reading, service: Service, environment: str) -> tuple[RollbackTarget, ...]:
+        """Newest first."""
+        ...
+
+    def await_end(self, deployment: DeploymentId, stopping: Callable[[], bool]) -> DeploymentState:
+        """Wait, outside any transaction, until it has ended or ``stopping`` answers true."""
+        ...

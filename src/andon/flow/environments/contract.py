@@ -1,0 +1,256 @@
+"""What others may know of environments: where versions run, as sets of instances made from a definition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import NewType, Protocol
+
+from andon.flow.artifacts.contract import Digest
+from andon.flow.configuration.contract import ConfigVersion
+from andon.flow.definition.contract import EnvironmentDefinition
+from andon.flow.sources.contract import CommitHash, Service
+from andon.kernel.access import Principal
+from andon.kernel.db import Reading, Transaction
+from andon.kernel.events import Event, event
+
+SetId = NewType("SetId", str)
+InstanceId = NewType("InstanceId", str)
+
+
+class Standing(StrEnum):
+    """What a set of instances is for, as the deployments see it."""
+
+    CANDIDATE = "candidate"
+    LIVE = "live"
+    WARM = "warm"
+    """Runs without traffic: the switch back is instant."""
+    RETIRED = "retired"
+
+
+class SetState(StrEnum):
+    STARTING = "starting"
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+    """Some instances are not healthy."""
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+class Health(StrEnum):
+    UNKNOWN = "unknown"
+    STARTING = "starting"
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+    STOPPED = "stopped"
+
+
+class ReplacementReason(StrEnum):
+    DRIFT = "drift"
+    UNHEALTHY = "unhealthy"
+    LOST = "lost"
+    """Its process was gone: a crash of the machine, or somebody ended its keeper."""
+    REBUILD = "rebuild"
+
+
+@event("dev.andon.environment.created.v1", subject="environment", cdevents="dev.cdevents.environment.created.0.3.0")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentCreated(Event):
+    environment: str
+    service: Service
+    port: int
+    expires_at: datetime | None
+
+
+@event("dev.andon.environment.destroyed.v1", subject="environment", cdevents="dev.cdevents.environment.deleted.0.3.0")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentDestroyed(Event):
+    environment: str
+    service: Service
+    reason: str
+
+
+@event("dev.andon.set.prepared.v1", subject="set")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetPrepared(Event):
+    set: SetId
+    service: Service
+    environment: str
+    deployment: str
+    commit: CommitHash
+    digest: Digest
+    config_version: int
+
+
+@event("dev.andon.set.standing-changed.v1", subject="set")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetStandingChanged(Event):
+    set: SetId
+    service: Service
+    environment: str
+    standing: Standing
+    reason: str
+
+
+@event("dev.andon.instance.health-changed.v1", subject="instance")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceHealthChanged(Event):
+    instance: InstanceId
+    set: SetId
+    service: Service
+    environment: str
+    health: Health
+    reason: str
+
+
+@event("dev.andon.instance.replaced.v1", subject="instance")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceReplaced(Event):
+    instance: InstanceId
+    set: SetId
+    service: Service
+    environment: str
+    reason: ReplacementReason
+    details: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetSpec:
+    """What a set of instances is made of."""
+
+    service: Service
+    environment: str
+    deployment: str
+    commit: CommitHash
+    digest: Digest
+    config_version: ConfigVersion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceView:
+    id: InstanceId
+    process: str
+    number: int
+    health: Health
+    reason: str
+    restarts: int
+    since: datetime | None
+    endpoint: str
+    """``unix:/…`` or ``127.0.0.1:port``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetView:
+    id: SetId
+    service: Service
+    environment: str
+    deployment: str
+    commit: CommitHash
+    digest: Digest
+    config_version: ConfigVersion
+    standing: Standing
+    state: SetState
+    created_at: datetime
+    instances: tuple[InstanceView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentView:
+    service: Service
+    name: str
+    port: int
+    address: str
+    """Where the router serves it, such as ``http://127.0.0.1:7801``."""
+    created_at: datetime
+    expires_at: datetime | None
+    sets: tuple[SetView, ...]
+    """Live first, then candidate, warm; retired ones are left out."""
+
+    @property
+    def live(self) -> SetView | None:
+        return next((one for one in self.sets if one.standing is Standing.LIVE), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandOutcome:
+    """How a migration, smoke test or clean-up ended."""
+
+    exit_code: int | None
+    """``None`` when it was ended by a signal or its time was over."""
+    timed_out: bool
+    seconds: float
+    log: Path
+    """Folder of its output, for :mod:`andon.kernel.logs`."""
+
+    @property
+    def passed(self) -> bool:
+        return self.exit_code == 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthReport:
+    healthy: bool
+    reason: str
+    """Empty when healthy; else which instance and why, with its last lines of log."""
+
+
+class Environments(Protocol):
+    """Makes and runs environments. Methods without a transaction have effects; all of them are safe to repeat."""
+
+    def ensure(
+        self, tx: Transaction, principal: Principal, service: Service, definition: EnvironmentDefinition
+    ) -> EnvironmentView:
+        """The environment, made if it is not there: its folder, its port."""
+        ...
+
+    def find(self, reading: Reading, service: Service, name: str) -> EnvironmentView | None: ...
+
+    def all(self, reading: Reading, service: Service | None = None) -> tuple[EnvironmentView, ...]: ...
+
+    def set(self, reading: Reading, set_id: SetId) -> SetView:
+        """Raises ``NotFound``."""
+        ...
+
+    def prepare(self, tx: Transaction, spec: SetSpec) -> SetId:
+        """Record a candidate set; the same deployment gets the same set again."""
+        ...
+
+    def start(self, set_id: SetId) -> None:
+        """Unpack the package and start the instances."""
+        ...
+
+    def await_healthy(self, set_id: SetId, stopping: Callable[[], bool]) -> HealthReport:
+        """Wait until every instance is healthy or one cannot become so within its time."""
+        ...
+
+    def probe(self, set_id: SetId) -> HealthReport:
+        """Ask every instance now."""
+        ...
+
+    def run_command(
+        self,
+        set_id: SetId,
+        *,
+        key: str,
+        command: str,
+        timeout: float,
+        variables: Mapping[str, str],
+        stopping: Callable[[], bool],
+    ) -> CommandOutcome:
+        """Run a command in the set's package, sandboxed like its instances, with their configuration and data folder.
+
+        ``key`` names it within the set; a repeated call runs it again with a log of its own attempt. The
+        variable ``ANDON_URL`` leads to one of the set's routed instances.
+        """
+        ...
+
+    def mark(self, tx: Transaction, set_id: SetId, standing: Standing, *, reason: str) -> None:
+        """Record what the set is for from now on."""
+        ...
+
+    def stop(self, set_id: SetId) -> None:
+        """End the instances of a retired set and remove its files; its logs stay."""
+        ...

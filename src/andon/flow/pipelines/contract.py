@@ -1,0 +1,262 @@
+"""What others may know of pipelines: runs, their stages and jobs, and whether a build may go on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import NewType, Protocol
+
+from andon.flow.artifacts.contract import Digest
+from andon.flow.sources.contract import CommitHash, Service
+from andon.kernel.db import Reading
+from andon.kernel.events import Event, event
+
+RunId = NewType("RunId", str)
+JobId = NewType("JobId", str)
+
+
+class RunState(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    WAITING = "waiting"
+    """For a person: the next stage is manual."""
+    PASSED = "passed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
+    """Never started: a newer commit took its place."""
+
+    @property
+    def ended(self) -> bool:
+        return self in {RunState.PASSED, RunState.FAILED, RunState.CANCELLED, RunState.SUPERSEDED}
+
+
+class StageState(StrEnum):
+    PENDING = "pending"
+    DEPLOYING = "deploying"
+    RUNNING = "running"
+    WAITING = "waiting"
+    PASSED = "passed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"
+    """Not for this branch, or an earlier stage ended the run."""
+
+
+class JobState(StrEnum):
+    PENDING = "pending"
+    """Waits for jobs it needs."""
+    READY = "ready"
+    """Waits for a free place."""
+    RUNNING = "running"
+    PASSED = "passed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"
+    """A job it needs did not pass."""
+
+    @property
+    def ended(self) -> bool:
+        return self in {JobState.PASSED, JobState.FAILED, JobState.CANCELLED, JobState.SKIPPED}
+
+
+class FailureKind(StrEnum):
+    """Why a job failed, as far as Andon can tell."""
+
+    EXIT = "exit"
+    TIMEOUT = "timeout"
+    MEMORY = "memory"
+    SIGNAL = "signal"
+    DISK = "disk"
+    SETUP = "setup"
+    """The job never began: workspace, cache, service or limit could not be had."""
+    PACKAGE = "package"
+    """The command ran, but what it left is not a package."""
+
+
+@event("dev.andon.run.queued.v1", subject="run", cdevents="dev.cdevents.pipelinerun.queued.0.3.0")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunQueued(Event):
+    run: RunId
+    service: Service
+    commit: CommitHash
+    branch: str
+
+
+@event("dev.andon.run.refused.v1", subject="service")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRefused(Event):
+    """A pushed commit whose ``andon.yaml`` is missing or faulty: nothing runs."""
+
+    service: Service
+    commit: CommitHash
+    branch: str
+    faults: tuple[str, ...]
+
+
+@event("dev.andon.run.started.v1", subject="run", cdevents="dev.cdevents.pipelinerun.started.0.3.0")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted(Event):
+    run: RunId
+    service: Service
+    commit: CommitHash
+
+
+@event("dev.andon.run.finished.v1", subject="run", cdevents="dev.cdevents.pipelinerun.finished.0.3.0")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFinished(Event):
+    run: RunId
+    service: Service
+    commit: CommitHash
+    outcome: RunState
+    reason: str
+
+
+@event("dev.andon.run.cancel-requested.v1", subject="run")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCancelRequested(Event):
+    run: RunId
+    service: Service
+
+
+@event("dev.andon.run.continued.v1", subject="run")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunContinued(Event):
+    """A person let a waiting run go on into a manual stage, or an ended one begin again from a job."""
+
+    run: RunId
+    service: Service
+    stage: str
+    generation: int
+    """Counts the continuations of the run."""
+
+
+@event("dev.andon.stage.started.v1", subject="run")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageStarted(Event):
+    run: RunId
+    service: Service
+    stage: str
+
+
+@event("dev.andon.stage.finished.v1", subject="run")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageFinished(Event):
+    run: RunId
+    service: Service
+    stage: str
+    outcome: StageState
+    reason: str
+
+
+@event("dev.andon.job.started.v1", subject="job", cdevents="dev.cdevents.taskrun.started.0.3.0")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobStarted(Event):
+    job: JobId
+    run: RunId
+    service: Service
+    stage: str
+    name: str
+    attempt: int
+
+
+@event("dev.andon.job.finished.v1", subject="job", cdevents="dev.cdevents.taskrun.finished.0.3.0")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFinished(Event):
+    job: JobId
+    run: RunId
+    service: Service
+    stage: str
+    name: str
+    attempt: int
+    outcome: JobState
+    failure: FailureKind | None
+    exit_code: int | None
+    seconds: float
+    tests: int
+    tests_failed: int
+
+
+@event("dev.andon.job.lost.v1", subject="job")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobLost(Event):
+    """Andon stopped while the job ran; the attempt counts for nothing and the job runs again."""
+
+    job: JobId
+    run: RunId
+    service: Service
+    attempt: int
+
+
+class Verdict(StrEnum):
+    """Whether a build may be deployed."""
+
+    PASSED = "passed"
+    """Every stage before the one that asks has passed."""
+    UNDER_WAY = "under-way"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    """A run that published a package: something that could go somewhere."""
+
+    run: RunId
+    service: Service
+    commit: CommitHash
+    branch: str
+    digest: Digest
+    pushed_at: datetime
+    verdict: Verdict
+    passed_stages: tuple[str, ...]
+    failed_stage: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageSummary:
+    name: str
+    state: StageState
+    environment: str | None
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    run: RunId
+    number: int
+    """Counts the service's runs from 1; what people say."""
+    service: Service
+    commit: CommitHash
+    branch: str
+    state: RunState
+    reason: str
+    pushed_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    stages: tuple[StageSummary, ...]
+    person: str | None
+
+
+class Pipelines(Protocol):
+    """Questions about runs and builds."""
+
+    def run(self, reading: Reading, run: RunId) -> RunSummary:
+        """Raises ``NotFound``."""
+        ...
+
+    def recent(
+        self, reading: Reading, service: Service | None = None, *, before: int | None = None, limit: int = 20
+    ) -> tuple[RunSummary, ...]:
+        """Newest first."""
+        ...
+
+    def build_of(self, reading: Reading, service: Service, commit: CommitHash, *, environment: str) -> Build | None:
+        """The newest build of a commit; its verdict is about going to ``environment``: what its pipeline asks before."""
+        ...
+
+    def builds(self, reading: Reading, service: Service, *, environment: str, limit: int = 20) -> tuple[Build, ...]:
+        """What could go to an environment, newest first, the failed ones too."""
+        ...

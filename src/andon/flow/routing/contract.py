@@ -1,0 +1,68 @@
+"""What others may know of routing: which set of instances gets an environment's traffic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from andon.flow.environments.contract import SetId
+from andon.flow.sources.contract import Service
+from andon.kernel.db import Reading, Transaction
+from andon.kernel.events import Event, event
+
+
+@event("dev.andon.traffic.switched.v1", subject="environment", cdevents="dev.cdevents.service.published.0.3.0")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrafficSwitched(Event):
+    environment: str
+    service: Service
+    deployment: str
+    set: SetId
+    before: SetId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteView:
+    service: Service
+    environment: str
+    port: int
+    set: SetId
+    fence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """Counters since the router began to serve this set."""
+
+    requests: int
+    failed: int
+    """Answers of 500 and above."""
+    active: int
+
+
+class Router(Protocol):
+    """Who gets which traffic."""
+
+    def route(self, reading: Reading, service: Service, environment: str) -> RouteView | None: ...
+
+    def point(
+        self, tx: Transaction, service: Service, environment: str, *, to: SetId, fence: int, deployment: str
+    ) -> SetId | None:
+        """Record that the environment's traffic belongs to ``to``; answers the set that had it.
+
+        ``fence`` grows with every holder of the environment's lock: a call with a smaller one than the last
+        raises ``Conflict``, so that a deployment that was thought dead cannot switch traffic after its successor.
+        """
+        ...
+
+    def apply(self) -> None:
+        """Bring the router into the recorded state. Safe to repeat; raises ``Unavailable`` when it does not follow."""
+        ...
+
+    def withdraw(self, tx: Transaction, service: Service, environment: str) -> None:
+        """Record that the environment gets no traffic any more."""
+        ...
+
+    def served(self, set_id: SetId) -> Served | None:
+        """``None`` when the router cannot be asked or has never served this set."""
+        ...
