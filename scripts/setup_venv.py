@@ -88,7 +88,8 @@ def install_lock():
     stamp = VENV / ".stamp-lock"
     if read(stamp) == wanted:
         return False
-    say("installing {} packages by their hashes".format(len(re.findall(r"(?m)^[a-z0-9].*==", LOCK.read_text()))))
+    packages = re.findall(r"(?m)^[a-z0-9].*==", LOCK.read_text(encoding="utf-8"))
+    say("installing {} packages by their hashes".format(len(packages)))
     if not install_with_uv():
         run([str(PYTHON), "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(LOCK)])
     stamp.write_text(wanted, encoding="utf-8")
@@ -108,8 +109,8 @@ def install_with_uv():
     only_uv = VENV / "uv.txt"
     only_uv.write_text("\n".join(lines[start:end]) + "\n", encoding="utf-8")
     run([str(PYTHON), "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(only_uv)])
-    uv = [str(VENV / "bin" / "uv"), "pip", "sync", "--quiet", "--require-hashes", "--python", str(PYTHON), str(LOCK)]
-    if subprocess.run(uv, cwd=str(ROOT), check=False).returncode == 0:
+    sync = ["pip", "sync", "--quiet", "--require-hashes", "--python", str(PYTHON), str(LOCK)]
+    if subprocess.run([str(VENV / "bin" / "uv"), *sync], cwd=str(ROOT), check=False).returncode == 0:
         return True
     say("uv could not do it; once more with pip")
     return False

@@ -1,0 +1,182 @@
+"""The walls of the house.
+
+The floors (app > … > kernel) are import-linter's matter, see pyproject.toml; here are the walls between the rooms of a
+floor, and the order of the modules inside a room. A wall may be moved: change it here, in the same commit as the code
+that needs it, and say why in docs/decisions/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import grimp
+import pytest
+
+WAYS = ("flow", "feedback", "learning", "security")
+EDGES = ("api", "pages", "commands", "reactions", "adapters")
+NAMED = ("room", *EDGES, "workflows", "service", "storage", "ports", "model", "contract")
+PART = "part"  # a module with a name of its own, beside the service and on its level
+PURE = ("model", "contract")
+OUTSIDE = {"sqlalchemy", "alembic", "litestar", "dbos", "httpx", "psycopg", "uvicorn"}
+
+BELOW_THE_EDGE = {"workflows", "service", PART, "ports", "model", "contract"}
+MAY_IMPORT: dict[str, set[str]] = {
+    "room": {*NAMED, PART},
+    **dict.fromkeys(EDGES, BELOW_THE_EDGE),
+    "workflows": {"service", PART, "ports", "model", "contract"},
+    "service": {"storage", PART, "ports", "model", "contract"},
+    PART: {PART, "ports", "model", "contract"},
+    "storage": {"model", "contract"},
+    "ports": {"model", "contract"},
+    "model": {"contract"},
+    "contract": set(),
+    "__init__": set(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    importer: str
+    imported: str
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in the house a module is: `andon.flow.routing.storage.weights` is room `flow.routing`, role `storage`."""
+
+    room: str
+    role: str
+
+    @classmethod
+    def of(cls, module: str) -> Place | None:
+        match module.split("."):
+            case ["andon", way, room] if way in WAYS:
+                return cls(f"{way}.{room}", "__init__")
+            case ["andon", way, room, name, *_] if way in WAYS:
+                return cls(f"{way}.{room}", name if name in NAMED else PART)
+        return None
+
+
+def complaints(imports: Iterable[Import]) -> Iterator[str]:
+    for one in imports:
+        for what in broken_by(one):
+            yield f"{one.importer}:{one.line} imports {one.imported}\n    {what}"
+
+
+def broken_by(one: Import) -> Iterator[str]:
+    package = one.imported.split(".", maxsplit=1)[0]
+    if package == "dbos" and not is_within(one.importer, "andon.kernel.workflows"):
+        yield (
+            "only andon.kernel.workflows speaks to DBOS: its sharp edges (executor ids, recovery, patches) are "
+            "handled there once, and a room that goes around it loses work at a restart"
+        )
+    here, there = Place.of(one.importer), Place.of(one.imported)
+    if here is None:
+        return
+    # a contract may name the kernel's transaction in a question's signature, a model has no use for it
+    too_heavy = ("andon.web",) if here.role == "contract" else ("andon.web", "andon.kernel.db")
+    if here.role in PURE and (package in OUTSIDE or is_within(one.imported, *too_heavy)):
+        yield (
+            f"{here.role} stays free of database, web and workflow engine: it is what tests and other rooms use "
+            "without starting anything"
+        )
+    if there is None:
+        return
+    if here.room != there.room:
+        if there.role != "contract":
+            yield (
+                f"a room knows another only through {there.room}.contract: what it does inside must be free to "
+                "change; ask for an event or a Protocol there, wired in andon.app"
+            )
+        elif here.role == "storage":
+            yield "storage holds this room's tables only: a question to another room is the service's to ask"
+    elif there.role == "storage" and here.role not in {"service", "room", "storage"}:
+        yield (
+            "only service.py (and room.py, to register the tables) opens the door to the tables: a write from "
+            "elsewhere is a change without its event and outside its transaction"
+        )
+    elif here.role != there.role and there.role not in MAY_IMPORT[here.role]:
+        yield inside(here.role, there.role)
+
+
+def inside(here: str, there: str) -> str:
+    if here == "__init__":
+        return "a room's __init__.py stays empty: whoever reads its contract would otherwise load the whole room"
+    if here in EDGES and there in EDGES:
+        return "edges do not know each other: what both need is a use case, so it belongs in service.py"
+    return (
+        f"inside a room imports go downwards only, and {there} is not below {here}: the next import the other way "
+        "round would be a circle"
+    )
+
+
+def is_within(module: str, *packages: str) -> bool:
+    return any(module == package or module.startswith(f"{package}.") for package in packages)
+
+
+@pytest.fixture(scope="module")
+def imports_of_andon() -> list[Import]:
+    graph = grimp.build_graph("andon", include_external_packages=True, cache_dir=None)
+    return [
+        Import(importer, imported, min(detail["line_number"] for detail in details) if details else 0)
+        for importer in sorted(graph.modules)
+        if is_within(importer, "andon")
+        for imported in sorted(graph.find_modules_directly_imported_by(importer))
+        for details in [graph.get_import_details(importer=importer, imported=imported)]
+    ]
+
+
+def test_walls_stand(imports_of_andon: list[Import]) -> None:
+    found = list(complaints(imports_of_andon))
+    assert not found, "\n" + "\n".join(found)
+
+
+ALLOWED = [
+    ("andon.flow.routing.contract", "andon.kernel.db"),
+    ("andon.flow.routing.service", "andon.flow.routing.storage"),
+    ("andon.flow.routing.room", "andon.flow.routing.storage.weights"),
+    ("andon.flow.routing.storage.weights", "andon.flow.routing.storage.tables"),
+    ("andon.flow.routing.storage", "sqlalchemy"),
+    ("andon.flow.routing.api", "andon.flow.routing.service"),
+    ("andon.flow.routing.pages", "andon.web.page"),
+    ("andon.flow.routing.service", "andon.flow.routing.snapshot"),
+    ("andon.flow.routing.workflows", "andon.kernel.workflows"),
+    ("andon.flow.routing.model", "andon.kernel.ids"),
+    ("andon.feedback.rollouts.service", "andon.flow.routing.contract"),
+    ("andon.kernel.workflows.engine", "dbos"),
+    ("andon.app.main", "andon.flow.routing.room"),
+]
+REFUSED = [
+    (
+        "andon.flow.routing.service",
+        "andon.flow.deployments.service",
+        "only through flow.deployments.contract",
+    ),
+    ("andon.flow.routing.service", "andon.flow.deployments", "only through flow.deployments.contract"),
+    ("andon.flow.routing.storage", "andon.flow.deployments.contract", "this room's tables only"),
+    ("andon.flow.routing.pages", "andon.flow.routing.storage", "opens the door to the tables"),
+    ("andon.flow.routing.workflows", "andon.flow.routing.storage.weights", "opens the door to the tables"),
+    ("andon.flow.routing.api", "andon.flow.routing.pages", "edges do not know each other"),
+    ("andon.flow.routing.service", "andon.flow.routing.api", "downwards only"),
+    ("andon.flow.routing.contract", "andon.flow.routing.model", "downwards only"),
+    ("andon.flow.routing.service", "andon.flow.routing.room", "downwards only"),
+    ("andon.flow.routing.snapshot", "andon.flow.routing.service", "downwards only"),
+    ("andon.flow.routing", "andon.flow.routing.service", "stays empty"),
+    ("andon.flow.routing.model", "sqlalchemy", "stays free of database"),
+    ("andon.flow.routing.model.weights", "andon.kernel.db", "stays free of database"),
+    ("andon.flow.routing.workflows", "dbos", "only andon.kernel.workflows"),
+    ("andon.kernel.events", "dbos", "only andon.kernel.workflows"),
+]
+
+
+@pytest.mark.parametrize(("importer", "imported"), ALLOWED)
+def test_doors_are_open(importer: str, imported: str) -> None:
+    assert list(complaints([Import(importer, imported)])) == []
+
+
+@pytest.mark.parametrize(("importer", "imported", "because"), REFUSED)
+def test_walls_hold(importer: str, imported: str, because: str) -> None:
+    (complaint,) = complaints([Import(importer, imported)])
+    assert because in complaint
