@@ -1,5 +1,8 @@
-"""Who may do what: people, sessions, tokens, roles and permissions."""
+"""Who may do what: people, sessions, tokens, roles and permissions.
 
-from andon.kernel.access.model import SYSTEM, Grant, Permission, PersonId, Principal, Role
+``people``, ``signing_in`` and ``tokens`` hold the use cases; each function takes the transaction it works in.
+"""
 
-__all__ = ["SYSTEM", "Grant", "Permission", "PersonId", "Principal", "Role"]
+from andon.kernel.access.model import OPERATOR, SYSTEM, Grant, Permission, PersonId, Principal, Role
+
+__all__ = ["OPERATOR", "SYSTEM", "Grant", "Permission", "PersonId", "Principal", "Role"]

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NewType
 
-from andon.kernel.errors import Forbidden
+from andon.kernel.errors import Forbidden, NotFound
 from andon.kernel.events.model import ANDON, Actor
 
 PersonId = NewType("PersonId", str)
+
+OPERATOR = PersonId("operator")
+"""Whoever holds the operator token: the command line on Andon's own machine. Cannot sign in to the console."""
 
 
 class Permission(StrEnum):
@@ -30,23 +33,24 @@ class Permission(StrEnum):
     CREATE_ENVIRONMENT = "create-environment"
     DESTROY_ENVIRONMENT = "destroy-environment"
     CONFIGURE = "configure"
-    SET_SECRET = "set-secret"
+    SET_SECRET = "set-secret"  # noqa: S105 - the name of a permission, not a secret
     ADMINISTER = "administer"
     """People, roles, repositories, dead letters, settings."""
 
 
 class Role(StrEnum):
     VIEWER = "viewer"
+    CONTRIBUTOR = "contributor"
+    """Pushes and runs; what goes to an environment waits for somebody who may deploy there."""
     DEVELOPER = "developer"
     OPERATOR = "operator"
     ADMINISTRATOR = "administrator"
 
 
 _VIEWER = frozenset({Permission.READ})
-_DEVELOPER = _VIEWER | {Permission.PUSH, Permission.RUN, Permission.CREATE_ENVIRONMENT}
+_CONTRIBUTOR = _VIEWER | {Permission.PUSH, Permission.RUN, Permission.CREATE_ENVIRONMENT}
+_DEVELOPER = _CONTRIBUTOR | {Permission.DEPLOY, Permission.ROLL_BACK}
 _OPERATOR = _DEVELOPER | {
-    Permission.DEPLOY,
-    Permission.ROLL_BACK,
     Permission.CONFIGURE,
     Permission.SET_SECRET,
     Permission.DESTROY_ENVIRONMENT,
@@ -54,6 +58,7 @@ _OPERATOR = _DEVELOPER | {
 }
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.VIEWER: _VIEWER,
+    Role.CONTRIBUTOR: _CONTRIBUTOR,
     Role.DEVELOPER: _DEVELOPER,
     Role.OPERATOR: _OPERATOR,
     Role.ADMINISTRATOR: frozenset(Permission),
@@ -96,9 +101,7 @@ class Principal:
             return False
         return any(grant.covers(permission, service, environment) for grant in self.grants)
 
-    def require(
-        self, permission: Permission, service: str | None = None, environment: str | None = None
-    ) -> None:
+    def require(self, permission: Permission, service: str | None = None, environment: str | None = None) -> None:
         """Raises :class:`Forbidden`, saying what is missing and who can give it."""
         if self.may(permission, service, environment):
             return
@@ -115,6 +118,14 @@ class Principal:
             safe="Nothing was changed.",
             remedy=f"Ask an administrator for the role {needed.value!r} there.",
         )
+
+    def require_sight(self, service: str) -> None:
+        """Raises :class:`NotFound`, the same for what is not there and for what may not be seen."""
+        if not self.may(Permission.READ, service):
+            raise NotFound(
+                f"There is no service {service!r} that you may see.",
+                remedy="Look at the name's spelling, or ask an administrator for a role on it.",
+            )
 
     def visible_services(self) -> frozenset[str] | None:
         """The services this principal may read; ``None`` is every one."""

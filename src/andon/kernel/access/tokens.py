@@ -1,0 +1,171 @@
+"""Tokens for programs: scoped, expiring, shown once; and the operator's, for Andon's own machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from andon.kernel.access.contract import TokenCreated, TokenRevoked
+from andon.kernel.access.model import OPERATOR, Permission, PersonId, Principal, Role
+from andon.kernel.access.secret import TOKEN_PREFIX, digest_of, new_secret
+from andon.kernel.access.storage import grants, people, tokens
+from andon.kernel.db import Reading, Transaction
+from andon.kernel.errors import Forbidden, Invalid, NotFound
+from andon.kernel.events import ANDON, Actor, append
+from andon.kernel.files import write_private
+from andon.kernel.ids import new_id
+
+LONGEST_DAYS = 366 * 5
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """``prefix`` tells tokens apart without opening anything."""
+
+    id: str
+    person: PersonId
+    label: str
+    prefix: str
+    scopes: tuple[Permission, ...] | None
+    services: tuple[str, ...] | None
+    created_at: datetime
+    expires_at: datetime | None
+    used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewToken:
+    """``secret`` is shown once and kept nowhere."""
+
+    token: Token
+    secret: str = field(repr=False)
+
+
+def create_token(
+    tx: Transaction,
+    asker: Principal,
+    *,
+    label: str,
+    scopes: Iterable[Permission] | None = None,
+    services: Iterable[str] | None = None,
+    days: float | None = 90,
+) -> NewToken:
+    """A token that acts for the asker. A token cannot make one that may more than itself.
+
+    ``days`` is ``None`` for one that never expires. Raises :class:`Forbidden`, :class:`Invalid`.
+    """
+    if asker.person is None:
+        raise Forbidden("Only people have tokens.", remedy="Sign in first.")
+    label = " ".join(label.split())
+    if not label or len(label) > 100 or not label.isprintable():
+        raise Invalid("A token needs a label of 1 to 100 characters.", remedy="Say what it is for.")
+    if days is not None and not 0 < days <= LONGEST_DAYS:
+        raise Invalid(f"A token lasts between 0 and {LONGEST_DAYS} days.", remedy="Choose fewer days.")
+    wanted_scopes = None if scopes is None else frozenset(scopes)
+    wanted_services = None if services is None else frozenset(services)
+    if (asker.scopes is not None and not (wanted_scopes is not None and wanted_scopes <= asker.scopes)) or (
+        asker.services is not None and not (wanted_services is not None and wanted_services <= asker.services)
+    ):
+        raise Forbidden(
+            "A token cannot make one that may do more than itself.",
+            safe="No token was made.",
+            remedy="Ask for fewer scopes or services, or make it on your account's page.",
+        )
+    return _insert(
+        tx,
+        asker.person,
+        label=label,
+        scopes=None if wanted_scopes is None else tuple(sorted(wanted_scopes)),
+        services=None if wanted_services is None else tuple(sorted(wanted_services)),
+        expires_at=None if days is None else tx.now + timedelta(days=days),
+        by=asker.actor,
+    )
+
+
+def tokens_of(reading: Reading, person: PersonId) -> tuple[Token, ...]:
+    """Newest first; the expired stay to be seen until they are revoked."""
+    wanted = [tokens.c[name] for name in Token.__slots__]
+    rows = reading.connection.execute(
+        sa.select(*wanted).where(tokens.c.person == person).order_by(tokens.c.created_at.desc())
+    )
+    return tuple(Token(**row._mapping) for row in rows)
+
+
+def revoke_token(tx: Transaction, asker: Principal, token: str) -> None:
+    """Revoke by id or prefix; an administrator may revoke anybody's by id. Raises :class:`NotFound`."""
+    row = tx.connection.execute(
+        sa.select(tokens.c.id, tokens.c.person).where(
+            sa.or_(tokens.c.id == token, sa.and_(tokens.c.prefix == token, tokens.c.person == asker.person))
+        )
+    ).first()
+    if row is None or (row.person != asker.person and not asker.may(Permission.ADMINISTER)):
+        raise NotFound("There is no such token.", remedy="`andon token list` shows yours.")
+    tx.connection.execute(tokens.delete().where(tokens.c.id == row.id))
+    append(tx, TokenRevoked(token=row.id, person=PersonId(row.person)), by=asker.actor)
+
+
+def ensure_operator(tx: Transaction, file: Path) -> None:
+    """See to it that ``file`` holds a token of the operator, readable by its owner only.
+
+    The file is written before the transaction commits: a crash between leaves a token that opens nothing and
+    is replaced at the next start. Raises ``OSError``.
+    """
+    if tx.connection.execute(sa.select(people.c.id).where(people.c.id == OPERATOR)).first() is None:
+        tx.connection.execute(
+            people.insert().values(id=OPERATOR, name="operator", name_key="operator", created_at=tx.now)
+        )
+        tx.connection.execute(
+            grants.insert().values(person=OPERATOR, role=Role.ADMINISTRATOR, service="", environment="", at=tx.now)
+        )
+    if file.is_file() and _opens(tx, file.read_text(encoding="utf-8", errors="replace").strip()):
+        file.chmod(0o600)
+        return
+    tx.connection.execute(tokens.delete().where(tokens.c.person == OPERATOR))
+    made = _insert(tx, OPERATOR, label="this machine", scopes=None, services=None, expires_at=None, by=ANDON)
+    write_private(file, made.secret.encode() + b"\n")
+
+
+def _opens(reading: Reading, secret: str) -> bool:
+    return (
+        reading.connection.execute(
+            sa.select(tokens.c.id).where(tokens.c.digest == digest_of(secret), tokens.c.person == OPERATOR)
+        ).first()
+        is not None
+    )
+
+
+def _insert(
+    tx: Transaction,
+    person: PersonId,
+    *,
+    label: str,
+    scopes: tuple[Permission, ...] | None,
+    services: tuple[str, ...] | None,
+    expires_at: datetime | None,
+    by: Actor,
+) -> NewToken:
+    secret = new_secret(TOKEN_PREFIX)
+    token = Token(
+        id=new_id("token"),
+        person=person,
+        label=label,
+        prefix=secret[: len(TOKEN_PREFIX) + 6],
+        scopes=scopes,
+        services=services,
+        created_at=tx.now,
+        expires_at=expires_at,
+        used_at=None,
+    )
+    tx.connection.execute(
+        tokens.insert().values(digest=digest_of(secret), **{name: getattr(token, name) for name in Token.__slots__})
+    )
+    append(
+        tx,
+        TokenCreated(token=token.id, person=person, scopes=scopes, services=services, expires_at=expires_at),
+        by=by,
+    )
+    return NewToken(token, secret)
