@@ -125,6 +125,18 @@ class Network(StrEnum):
     HOST = "host"
 
 
+class HttpMethod(StrEnum):
+    """How a smoke test asks."""
+
+    GET = "GET"
+    HEAD = "HEAD"
+    POST = "POST"
+    PUT = "PUT"
+    PATCH = "PATCH"
+    DELETE = "DELETE"
+    OPTIONS = "OPTIONS"
+
+
 class OnNewerPush(StrEnum):
     """What happens to queued runs of a branch when a newer commit arrives."""
 
@@ -213,7 +225,10 @@ class ProcessDefinition:
     command: str
     """Run by ``sh -eu`` in the unpacked package; ``$PORT`` (or ``$ANDON_SOCKET``) says where to listen."""
     port: int | None = 8000
-    """The port the program listens on inside its sandbox; ``None`` when it listens on a socket."""
+    """The port the program listens on inside its sandbox; ``None`` when it listens on a socket, or nowhere.
+
+    A process that listens nowhere is not routed: it is healthy as long as it runs.
+    """
     socket: str | None = None
     """Path of the Unix socket the program listens on, inside its sandbox, below ``/run/andon``."""
     health: HealthDefinition = field(default_factory=HealthDefinition)
@@ -224,7 +239,7 @@ class ProcessDefinition:
     stop_timeout: float = 10.0
     """Seconds between SIGTERM and SIGKILL."""
     routed: bool = True
-    """Whether the router sends traffic here; a background worker is not routed."""
+    """Whether the router sends traffic here; a background worker is not routed. At most one kind is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,7 +248,7 @@ class SmokeTest:
 
     name: str
     path: str | None = None
-    method: str = "GET"
+    method: HttpMethod = HttpMethod.GET
     body: str | None = None
     status: int = 200
     contains: str | None = None
@@ -257,7 +272,7 @@ class MigrationDefinition:
 class EnvironmentDefinition:
     name: str
     instances: Mapping[str, int] = field(default_factory=dict)
-    """Process name → how many."""
+    """Process name → how many; every process of the definition is named."""
     keep_warm: int = 1
     """How many former sets stay running as rollback targets."""
     config: Mapping[str, str] = field(default_factory=dict)

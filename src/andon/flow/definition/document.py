@@ -339,7 +339,11 @@ class _Composer:
 
 _BEGINS_WRONG = frozenset(
     {"while scanning a simple key", "while scanning a quoted scalar", "while parsing a flow mapping"}
-    | {"while parsing a flow sequence", "while scanning a double-quoted scalar", "while scanning a single-quoted scalar"}
+    | {
+        "while parsing a flow sequence",
+        "while scanning a double-quoted scalar",
+        "while scanning a single-quoted scalar",
+    }
 )
 """For these the mistake is where the thing begins: the parser only notices where the file ends."""
 

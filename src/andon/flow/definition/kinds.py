@@ -56,8 +56,8 @@ def listing(words: Iterable[str]) -> str:
     return f"{', '.join(most)} or {last}" if most else last
 
 
-class Refused(Exception):  # noqa: N818 - caught by the nearest container, never seen outside this room
-    """A value is not what its place takes."""
+class Refused(Exception):
+    """A value is not what its place takes; caught by what encloses it, never seen outside this room."""
 
     def __init__(self, mark: Mark, message: str, expected: str, nearest: str | None = None) -> None:
         super().__init__(message)
@@ -75,22 +75,24 @@ class Reading:
     faults: list[Fault] = field(default_factory=list)
     values: dict[Path, Mark] = field(default_factory=dict)
     keys: dict[Path, Mark] = field(default_factory=dict)
+    texts: dict[Path, str] = field(default_factory=dict)
+    """What the entries of lists say."""
+    empties: set[Path] = field(default_factory=set)
+    """Mappings without an entry."""
 
-    def fault(
-        self, mark: Mark, path: Path, message: str, *, expected: str = "", nearest: str | None = None
-    ) -> None:
-        self.faults.append(
-            self.source.fault(mark, message, path=path_text(path), expected=expected, nearest=nearest)
-        )
+    def fault(self, mark: Mark, path: Path, message: str, *, expected: str = "", nearest: str | None = None) -> None:
+        self.faults.append(self.source.fault(mark, message, path=path_text(path), expected=expected, nearest=nearest))
 
     def refuse(self, path: Path, refused: Refused) -> None:
-        self.fault(
-            refused.mark, path, refused.message, expected=refused.expected, nearest=refused.nearest
-        )
+        self.fault(refused.mark, path, refused.message, expected=refused.expected, nearest=refused.nearest)
 
     def given(self, path: Path) -> bool:
         """Whether something stands at ``path``, sound or not."""
         return path in self.values
+
+    def empty(self, path: Path) -> bool:
+        """Whether a mapping without any entry stands at ``path``."""
+        return path in self.empties
 
     def value(self, path: Path) -> Mark:
         """Where the value at ``path`` stands, or what encloses it."""
@@ -173,9 +175,7 @@ class Text(Kind[str]):
     def check(self, scalar: Scalar) -> None:
         """Raises :class:`Refused` unless the text has the form; also used for keys."""
         if len(scalar.text) > self.limit:
-            raise Refused(
-                scalar.mark, f"this has {len(scalar.text):,} characters", f"at most {self.limit:,}"
-            )
+            raise Refused(scalar.mark, f"this has {len(scalar.text):,} characters", f"at most {self.limit:,}")
         if not re.fullmatch(_python(self.pattern), scalar.text):
             message = f"{found(Scalar(scalar.mark, scalar.text, ScalarType.TEXT))} is not {self.what}"
             if not scalar.text.strip():
@@ -239,7 +239,9 @@ class Measure(Kind[float]):
         scalar = _scalar(node, self)
         if scalar.type in (ScalarType.INTEGER, ScalarType.FLOAT):
             units = listing(unit for unit, _ in self.units)
-            raise Refused(scalar.mark, f"{scalar.text[:40]} has no unit", f"{self.noun} in {units}, such as {self.sample}")
+            raise Refused(
+                scalar.mark, f"{scalar.text[:40]} has no unit", f"{self.noun} in {units}, such as {self.sample}"
+            )
         match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*([A-Za-z]+)", scalar.text)
         if scalar.type is not ScalarType.TEXT or match is None:
             raise Refused(scalar.mark, f"{found(node)} is not {self.noun}", self.words())
@@ -423,9 +425,7 @@ class Choice(Kind[E]):
         scalar = _scalar(node, self)
         choices = {one.value: one for one in self.of}
         if scalar.type is not ScalarType.TEXT or scalar.text not in choices:
-            raise Refused(
-                scalar.mark, f"{found(node)} stands here", self.words(), nearest_word(scalar.text, choices)
-            )
+            raise Refused(scalar.mark, f"{found(node)} stands here", self.words(), nearest_word(scalar.text, choices))
         return choices[scalar.text]
 
     def schema(self) -> Mapping[str, Json]:
@@ -458,6 +458,7 @@ class ListOf(Kind[tuple[str, ...]]):
             reading.values[here] = item.mark
             try:
                 value = self.item.read(item, here, reading)
+                reading.texts[here] = value
                 if value in read:
                     raise Refused(item.mark, f"{value!r} stands here a second time", "each entry once")
                 read.append(value)
@@ -499,6 +500,8 @@ class TableOf(Kind[Mapping[str, T]]):
         if not self.least <= len(node.entries) <= self.most:
             raise Refused(node.mark, f"the mapping has {len(node.entries)} entries", self.words())
         read: dict[str, T] = {}
+        if not node.entries:
+            reading.empties.add(path)
         for entry in node.entries:
             here = (*path, entry.key.text)
             reading.keys[here] = entry.key.mark
@@ -548,14 +551,14 @@ def _placed(entry: tree.Entry) -> Node:
 
 
 @dataclass(frozen=True, slots=True)
-class Field(Generic[T]):
+class Field(Generic[T_co]):
     """One key of a record."""
 
     key: str
-    kind: Kind[T]
+    kind: Kind[T_co]
     about: str
     """One or two sentences, in Markdown."""
-    default: T
+    default: T_co
     """What holds if the key is absent, or stands in where its value was refused."""
     required: bool = False
     shown_default: str | None = None
@@ -625,16 +628,12 @@ class Record(Kind[T_co]):
     def _unknown(self, entry: tree.Entry, here: Path, reading: Reading, seen: set[str]) -> None:
         key = entry.key.text
         if key == "<<":
-            reading.fault(
-                entry.key.mark, here, "merge keys are not part of YAML 1.2", expected="the keys written out"
-            )
+            reading.fault(entry.key.mark, here, "merge keys are not part of YAML 1.2", expected="the keys written out")
             return
         keys = [one.key for one in self.fields]
         nearest = nearest_word(key, keys)
         shown = key if len(key) <= 60 else key[:59] + "…"
-        reading.fault(
-            entry.key.mark, here, f"unknown key {shown!r}", expected=listing(keys), nearest=nearest
-        )
+        reading.fault(entry.key.mark, here, f"unknown key {shown!r}", expected=listing(keys), nearest=nearest)
         if nearest is not None:
             # So that one slip of the pen is one fault, and not also "package is missing".
             seen.add(nearest)
