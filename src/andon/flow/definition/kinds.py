@@ -26,6 +26,9 @@ E = TypeVar("E", bound=StrEnum)
 Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 Path = tuple[str | int, ...]
 
+MAX_VERBATIM = 16 * 1024
+"""Characters of one environment variable."""
+
 
 def path_text(path: Path) -> str:
     """``stages.commit.jobs.test.needs[0]``; names that are not plain words stand in quotes."""
@@ -156,6 +159,8 @@ class Text(Kind[str]):
     """Text on its own terms: a pattern, what it is in words, an example."""
 
     what: str = "text"
+    form: str = ""
+    """The form in words, if ``what`` does not say it all."""
     sample: str = "text"
     pattern: str = r"^[\s\S]*\S[\s\S]*$"
     refuses: tuple[str, ...] = ()
@@ -177,10 +182,13 @@ class Text(Kind[str]):
         if len(scalar.text) > self.limit:
             raise Refused(scalar.mark, f"this has {len(scalar.text):,} characters", f"at most {self.limit:,}")
         if not re.fullmatch(_python(self.pattern), scalar.text):
-            message = f"{found(Scalar(scalar.mark, scalar.text, ScalarType.TEXT))} is not {self.what}"
             if not scalar.text.strip():
-                message = "nothing stands here"
-            raise Refused(scalar.mark, message, self.words(), self.hint(scalar.text))
+                raise Refused(scalar.mark, "an empty text stands here", self.words())
+            shown = scalar.text if len(scalar.text) <= 60 else scalar.text[:59] + "…"
+            meant = self.hint(scalar.text)
+            if meant is not None and (meant == scalar.text or not re.fullmatch(_python(self.pattern), meant)):
+                meant = None
+            raise Refused(scalar.mark, f"{shown!r} is not {self.what}", self.words(), meant)
         if scalar.text in self.refuses:
             raise Refused(scalar.mark, f"{scalar.text!r} is a reserved word", "another name")
 
@@ -191,7 +199,8 @@ class Text(Kind[str]):
         return schema
 
     def words(self) -> str:
-        return f"{self.what}, such as {self.sample!r}" if self.sample else self.what
+        form = f" ({self.form})" if self.form else ""
+        return f"{self.what}{form}, such as {self.sample!r}"
 
     def example(self) -> Json:
         return self.sample
@@ -212,10 +221,12 @@ class Verbatim(Kind[str]):
             raise Refused(scalar.mark, "nothing stands here", "a value; '' is the empty text")
         if "\0" in scalar.text:
             raise Refused(scalar.mark, "a value holds a zero byte", self.words())
+        if len(scalar.text) > MAX_VERBATIM:
+            raise Refused(scalar.mark, f"this has {len(scalar.text):,} characters", f"at most {MAX_VERBATIM:,}")
         return scalar.text
 
     def schema(self) -> Mapping[str, Json]:
-        return {"type": ["string", "number", "boolean"], "pattern": "^[^\\u0000]*$"}
+        return {"type": ["string", "number", "boolean"], "pattern": "^[^\\u0000]*$", "maxLength": MAX_VERBATIM}
 
     def words(self) -> str:
         return "text, a number, true or false, passed on as written"
@@ -476,7 +487,8 @@ class ListOf(Kind[tuple[str, ...]]):
         }
 
     def words(self) -> str:
-        return f"a list{' of at least one' if self.least else ''}: {self.item.what}, such as [{self.item.sample}]"
+        one = " with at least one entry" if self.least else ""
+        return f"a list{one}, each {self.item.what}, such as [{self.item.sample}]"
 
     def example(self) -> Json:
         return [self.item.sample]
@@ -527,7 +539,7 @@ class TableOf(Kind[Mapping[str, T]]):
 
     def words(self) -> str:
         least = " with at least one entry" if self.least else ""
-        return f"a mapping{least}: {self.name.what} → {self.value.words()}"
+        return f"a mapping{least} from {self.name.what}, such as {flow_text(self.example())}"
 
     def example(self) -> Json:
         return {self.name.sample: self.value.example()}
@@ -717,12 +729,12 @@ class Record(Kind[T_co]):
         return made
 
     def words(self) -> str:
-        shown = self.one_of[:1] or tuple(one.key for one in self.fields if one.required)[:1]
-        first = next((one for one in self.fields if one.key in shown), self.fields[0])
-        return f"a mapping ({self.title}), such as {{{first.key}: {flow_text(first.kind.example())}}}"
+        return f"a mapping, such as {flow_text(self.example())}"
 
     def example(self) -> Json:
-        return None
+        telling = self.one_of[:1] or tuple(one.key for one in self.fields if one.required)
+        shown = [one for one in self.fields if one.key in telling] or self.fields[:1]
+        return {one.key: one.kind.example() for one in shown}
 
     def records(self) -> Iterable[Record[object]]:
         yield self

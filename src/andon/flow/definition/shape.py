@@ -69,7 +69,7 @@ def _as_variable(text: str) -> str | None:
 
 
 def _as_relative(text: str) -> str | None:
-    parts = [part for part in text.split("/") if part not in ("", ".", "..", "~")]
+    parts = [part for part in text.split("/") if part not in ("", ".", "..", "~", ".git")]
     return "/".join(parts)[:80] or None
 
 
@@ -80,7 +80,8 @@ _PATH_PATTERN = r"^(?![/~])(?!(.*/)?(\.|\.\.|\.git)(/|$))[^\u0000-\u001f\u007f\\
 
 def _name(what: str, sample: str, *refuses: str) -> Text:
     return Text(
-        what=f"{what} (lowercase letters, digits and dashes, a letter first, at most 40)",
+        what=what,
+        form="lowercase letters, digits and dashes, a letter first, at most 40",
         sample=sample,
         pattern=_NAME_PATTERN,
         # Words the console and the command line use where a name could stand.
@@ -96,13 +97,15 @@ SERVICE_NAME = _name("the name of a service", "postgres")
 PROCESS_NAME = _name("the name of a kind of process", "web")
 ENVIRONMENT_NAME = _name("the name of an environment", "production")
 SMOKE_NAME = Text(
-    what="what is tested, in one line of at most 80 characters",
+    what="the name of a smoke test",
+    form="one line of at most 80 characters",
     sample="front page",
     pattern=r"^[^\s\u0000-\u001f\u007f-\u009f]([^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f])?$",
     limit=80,
 )
 VARIABLE = Text(
-    what="a variable (capitals, digits and _, no digit first, not beginning with ANDON_)",
+    what="the name of a variable",
+    form="capitals, digits and _, no digit first, not beginning with ANDON_",
     sample="LEVEL",
     pattern="^(?!ANDON_)[A-Z_][A-Z0-9_]*$",
     hint=_as_variable,
@@ -112,7 +115,8 @@ VARIABLE = Text(
 INSTANCE_VARIABLE = replace(VARIABLE, sample="GREETING", refuses=("PORT",))
 FOLDER = Text(what="a folder inside the workspace", sample=".venv", pattern=_PATH_PATTERN, hint=_as_relative, limit=512)
 GLOB = Text(
-    what="a path or pattern inside the workspace (* within a folder, ** across folders)",
+    what="a path or pattern inside the workspace",
+    form="* within a folder, ** across folders",
     sample="reports/*.xml",
     pattern=_PATH_PATTERN,
     hint=_as_relative,
@@ -124,7 +128,12 @@ BRANCH = Text(
     pattern=r"^(?!/)(?!.*\.\.)[^\s\u0000-\u001f\u007f~^:\\]*[^\s\u0000-\u001f\u007f~^:\\/]$",
     limit=255,
 )
-COMMAND = Text(what="a shell command", sample="make test", pattern=r"^[^\u0000]*[^\s\u0000][^\u0000]*$")
+
+
+def _command(sample: str) -> Text:
+    return Text(what="a shell command", sample=sample, pattern=r"^[^\u0000]*[^\s\u0000][^\u0000]*$")
+
+
 URL_PATH = Text(
     what="a path that begins with /",
     sample="/health",
@@ -520,7 +529,7 @@ def _migrations(_name: str, values: Values) -> MigrationDefinition:
 
 
 MIGRATIONS = Record(
-    "the migrations",
+    "a migration",
     "Changes to the database, in two halves, so that the version before and the version after both work in between.",
     (EXPAND, CONTRACT, MIGRATION_TIMEOUT),
     _migrations,

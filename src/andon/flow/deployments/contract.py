@@ -151,6 +151,16 @@ class DeploymentFinished(Event):
     """Seconds from the push of the commit to traffic on it; ``None`` for anything but its first success here."""
 
 
+@event("dev.andon.rollback.given-up.v1", subject="environment")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollbackGivenUp(Event):
+    """These versions can no longer be rolled back to: somebody chose so, for a contract migration."""
+
+    service: Service
+    environment: str
+    commits: tuple[CommitHash, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepView:
     name: StepName

@@ -214,6 +214,10 @@ class Environments(Protocol):
         """Raises ``NotFound``."""
         ...
 
+    def retired_running(self, reading: Reading, service: Service, name: str) -> tuple[SetId, ...]:
+        """Retired sets that have not been stopped yet."""
+        ...
+
     def prepare(self, tx: Transaction, spec: SetSpec) -> SetId:
         """Record a candidate set; the same deployment gets the same set again."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -70,6 +71,27 @@ class BranchDeleted(Event):
     before: CommitHash
 
 
+@event("dev.andon.tag.pushed.v1", subject="service")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagPushed(Event):
+    """A tag was made, or (``forced``) came to name something else."""
+
+    push: PushId
+    service: Service
+    tag: str
+    commit: CommitHash
+    """The commit it names, also when the tag is an object of its own."""
+    forced: bool
+
+
+@event("dev.andon.tag.deleted.v1", subject="service")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagDeleted(Event):
+    push: PushId
+    service: Service
+    tag: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commit:
     hash: CommitHash
@@ -127,4 +149,20 @@ class Sources(Protocol):
 
     def contains(self, service: Service, branch: str, commit: CommitHash) -> bool:
         """Whether the commit is reachable from the branch as it is now."""
+        ...
+
+
+class Announcer(Protocol):
+    """Says on the pusher's terminal what a push has set in motion. Called from a thread; lines have no line end."""
+
+    def announce(self, pushed: Sequence[BranchPushed]) -> Sequence[str]:
+        """What to tell at once, such as the address of each run. Must answer within a fraction of a second."""
+        ...
+
+    def follow(self, pushed: Sequence[BranchPushed]) -> Iterator[str]:
+        """What happens, line by line as it happens, until there is nothing more; for ``git push -o follow``.
+
+        Yields an empty line at least every few seconds when nothing happens, so that a pusher who has gone is
+        noticed; those are not printed.
+        """
         ...

@@ -1,0 +1,432 @@
+"""What each step of a deployment does. Every step may run again after a crash and must then do no harm.
+
+A step's beginning and end are transactions of their own, with events; its effect lies between. What can go
+wrong with a version is an outcome, kept with its reason; only what Andon itself cannot do is raised.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Mapping
+
+import httpx
+
+from andon.flow.definition.contract import EnvironmentDefinition, SmokeTest
+from andon.flow.deployments import storage
+from andon.flow.deployments.contract import (
+    CommandRan,
+    DeploymentId,
+    DeploymentState,
+    StepFinished,
+    StepName,
+    StepStarted,
+    StepState,
+)
+from andon.flow.deployments.model import STEPS, Course, Deployment, StepOutcome
+from andon.flow.deployments.service import DeploymentService
+from andon.flow.environments.contract import Environments, SetId, SetSpec, Standing
+from andon.flow.routing.contract import Router
+from andon.kernel.access import PersonId
+from andon.kernel.db import Database, Transaction
+from andon.kernel.errors import AndonError
+from andon.kernel.events import Actor, ActorKind, append
+from andon.kernel.ids import new_id
+from andon.kernel.logs import LogReader, plain
+
+CONFIRM_SECONDS = 2.0
+"""How long a version must answer with traffic on it before the deployment counts as done."""
+_KEPT_OUTPUT = 16_000
+
+_log = logging.getLogger(__name__)
+
+
+class StepFailed(AndonError):
+    """A version does not do what it should; the deployment ends, Andon is well."""
+
+    code = "deployments.step_failed"
+    status = 409
+
+
+class _Cancelled(Exception):
+    """Somebody asked for the end before the switch."""
+
+
+class Execution:
+    """The bodies of the steps of :mod:`andon.flow.deployments.workflows`."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        service: DeploymentService,
+        environments: Environments,
+        router: Router,
+        confirm_seconds: float = CONFIRM_SECONDS,
+    ) -> None:
+        self._database = database
+        self._service = service
+        self._environments = environments
+        self._router = router
+        self._confirm_seconds = confirm_seconds
+
+    def plan(self, deployment: DeploymentId) -> Course:
+        """Which steps it takes; prepares the set they work on."""
+        with self._database.transaction() as tx:
+            found = self._load(tx, deployment)
+            course = found.course
+            place = self._environments.find(tx, found.service, found.environment)
+            live = place.live.id if place is not None and place.live is not None else None
+            if course in {Course.FULL, Course.COLD}:
+                chosen = self._environments.prepare(
+                    tx,
+                    SetSpec(
+                        service=found.service,
+                        environment=found.environment,
+                        deployment=deployment,
+                        commit=found.commit,
+                        digest=found.digest,
+                        config_version=found.config_version,
+                    ),
+                )
+            else:
+                assert found.warm_set is not None  # noqa: S101 - these courses are only taken with a set
+                chosen = found.warm_set
+            if found.former_set is None and live != chosen:
+                storage.update(tx.connection, deployment, former_set=live)
+            storage.update(tx.connection, deployment, set=chosen)
+        return course
+
+    def perform(self, deployment: DeploymentId, step: StepName) -> StepOutcome:
+        """Do one step; its outcome is in the record when this returns."""
+        with self._database.transaction() as tx:
+            found = self._load(tx, deployment)
+            done = storage.step_of(tx.connection, deployment, step)
+            if done is not None and done._mapping["state"] in {StepState.PASSED, StepState.SKIPPED}:
+                return StepOutcome.PASSED
+            attempt = storage.begin_step(tx.connection, deployment, step, tx.now)
+            append(
+                tx,
+                StepStarted(
+                    deployment=deployment,
+                    service=found.service,
+                    environment=found.environment,
+                    step=step,
+                    attempt=attempt,
+                ),
+                by=self._actor(found),
+            )
+        try:
+            if self._may_still_cancel(step) and self._cancelled(deployment):
+                raise _Cancelled
+            note = self._do(found, step)
+        except _Cancelled:
+            self._end(found, step, StepState.FAILED, "cancelled on request")
+            return StepOutcome.CANCELLED
+        except AndonError as error:
+            # Of a version or of Andon: either way the step did not happen as it should, and the reader is told.
+            self._end(found, step, StepState.FAILED, str(error))
+            return StepOutcome.FAILED
+        self._end(found, step, StepState.PASSED, note)
+        return StepOutcome.PASSED
+
+    def discard(self, deployment: DeploymentId) -> bool:
+        """End a candidate set that did not make it."""
+        with self._database.transaction() as tx:
+            found = self._load(tx, deployment)
+            if found.set is None or found.course in {Course.WARM, Course.CONTRACT}:
+                return False
+            self._environments.mark(tx, found.set, Standing.RETIRED, reason="its deployment ended before the switch")
+        self._environments.stop(found.set)
+        return True
+
+    def finish(self, deployment: DeploymentId, state: DeploymentState) -> bool:
+        """Record the end, free the lock, start the next."""
+        with self._database.transaction() as tx:
+            found = self._load(tx, deployment)
+            reason = "" if state is DeploymentState.SUCCEEDED else self._reason(tx, found)
+            self._service.finish(tx, deployment, state, reason, by=self._actor(found))
+        return True
+
+    # The steps
+
+    def _do(self, found: Deployment, step: StepName) -> str:
+        match step:
+            case StepName.EXPAND:
+                return self._expand(found)
+            case StepName.START:
+                self._environments.start(self._set(found))
+                return ""
+            case StepName.HEALTH:
+                report = self._environments.await_healthy(self._set(found), lambda: self._cancelled(found.id))
+                if not report.healthy:
+                    if self._cancelled(found.id):
+                        raise _Cancelled
+                    raise StepFailed(report.reason)
+                return ""
+            case StepName.SMOKE:
+                return self._smoke(found)
+            case StepName.SWITCH:
+                self._switch(found, self._set(found))
+                return ""
+            case StepName.CONFIRM:
+                return self._confirm(found)
+            case StepName.RETIRE:
+                return self._retire(found)
+            case StepName.CONTRACT:
+                return self._contract(found)
+            case StepName.RESTORE:
+                return self._restore(found)
+
+    def _expand(self, found: Deployment) -> str:
+        migrations = self._service.definition(found.service, found.commit).migrations
+        if migrations.expand is None:
+            return "no migration declared"
+        self._command(found, StepName.EXPAND, "expand", migrations.expand, migrations.timeout, {})
+        return ""
+
+    def _contract(self, found: Deployment) -> str:
+        migrations = self._service.definition(found.service, found.commit).migrations
+        if migrations.contract is None:
+            raise StepFailed("The contract migration is gone from andon.yaml.")
+        self._stop_retired(found)
+        self._command(found, StepName.CONTRACT, "contract", migrations.contract, migrations.timeout, {})
+        return ""
+
+    def _smoke(self, found: Deployment) -> str:
+        tests = self._service.definition(found.service, found.commit).smoke_tests
+        if not tests:
+            return "no smoke test declared"
+        for test in tests:
+            if test.command is not None:
+                self._smoke_command(found, test)
+            else:
+                self._smoke_request(found, test)
+        return f"{len(tests)} passed"
+
+    def _smoke_command(self, found: Deployment, test: SmokeTest) -> None:
+        assert test.command is not None  # noqa: S101 - the caller chose by it
+        # A marked identity, so that what the test leaves can be found and is never taken for a customer's.
+        marked = {"ANDON_SMOKE_IDENTITY": f"smoke-{found.id}@andon.invalid"}
+        try:
+            self._command(found, StepName.SMOKE, test.name, test.command, test.timeout, marked)
+        finally:
+            if test.cleanup is not None:
+                self._command(found, StepName.SMOKE, f"{test.name} (clean-up)", test.cleanup, test.timeout, marked)
+
+    def _smoke_request(self, found: Deployment, test: SmokeTest) -> None:
+        with self._database.reading() as reading:
+            view = self._environments.set(reading, self._set(found))
+        reached = [one.endpoint for one in view.instances if one.endpoint]
+        if not reached:
+            raise StepFailed(f"Smoke test {test.name!r}: the version has no routed instance to ask.")
+        for endpoint in reached:
+            problem = ask(endpoint, test)
+            if problem is not None:
+                raise StepFailed(f"Smoke test {test.name!r}: {problem}")
+
+    def _switch(self, found: Deployment, to: SetId) -> None:
+        with self._database.transaction() as tx:
+            before = self._router.point(
+                tx, found.service, found.environment, to=to, fence=found.fence, deployment=found.id
+            )
+            if before is not None and before != to:
+                self._environments.mark(tx, before, Standing.WARM, reason=f"{found.commit[:7]} took its traffic")
+            self._environments.mark(tx, to, Standing.LIVE, reason="it was given the traffic")
+        self._router.apply()
+        with self._database.transaction() as tx:
+            storage.update(tx.connection, found.id, switched_at=tx.now)
+
+    def _confirm(self, found: Deployment) -> str:
+        chosen = self._set(found)
+        before = self._router.served(chosen)
+        deadline = time.monotonic() + self._confirm_seconds
+        while True:
+            report = self._environments.probe(chosen)
+            if not report.healthy:
+                raise StepFailed(f"With traffic on it: {report.reason}")
+            if time.monotonic() >= deadline:
+                break
+            time.sleep(0.2)
+        after = self._router.served(chosen)
+        if before is None or after is None:
+            return f"healthy for {self._confirm_seconds:g} s; the router gave no counts"
+        asked, failed = after.requests - before.requests, after.failed - before.failed
+        if failed and failed * 2 >= asked:
+            raise StepFailed(f"With traffic on it: {failed} of {asked} requests failed.")
+        return f"healthy for {self._confirm_seconds:g} s, {asked} requests, {failed} failed"
+
+    def _retire(self, found: Deployment) -> str:
+        keep = self._place_definition(found).keep_warm
+        with self._database.transaction() as tx:
+            place = self._environments.find(tx, found.service, found.environment)
+            warm = [one for one in place.sets if one.standing is Standing.WARM] if place else []
+            # The set this deployment took the traffic from is the nearest way back, whatever its age.
+            warm.sort(key=lambda one: (one.id == found.former_set, one.created_at), reverse=True)
+            leaving = [one.id for one in warm[keep:]]
+            for one in leaving:
+                self._environments.mark(tx, one, Standing.RETIRED, reason=f"{keep} former versions stay warm")
+        for one in leaving:
+            self._environments.stop(one)
+        return f"{min(keep, len(warm))} kept warm, {len(leaving)} retired"
+
+    def _restore(self, found: Deployment) -> str:
+        chosen = self._set(found)
+        if found.former_set is None:
+            with self._database.transaction() as tx:
+                self._router.withdraw(tx, found.service, found.environment)
+                self._environments.mark(tx, chosen, Standing.RETIRED, reason="it failed with traffic on it")
+            self._router.apply()
+            self._environments.stop(chosen)
+            return "no former version: the environment has no traffic now"
+        self._switch(found, found.former_set)
+        with self._database.transaction() as tx:
+            self._environments.mark(tx, chosen, Standing.RETIRED, reason="it failed with traffic on it")
+        self._environments.stop(chosen)
+        return "traffic is back on the former version"
+
+    # Inside
+
+    def _command(
+        self,
+        found: Deployment,
+        step: StepName,
+        name: str,
+        command: str,
+        timeout: float,
+        variables: Mapping[str, str],
+    ) -> None:
+        stoppable = self._may_still_cancel(step)
+        with self._database.reading() as reading:
+            started_at = reading.now
+        outcome = self._environments.run_command(
+            self._set(found),
+            key=f"{step.value}-{name}",
+            command=command,
+            timeout=timeout,
+            variables=variables,
+            stopping=lambda: stoppable and self._cancelled(found.id),
+        )
+        lines = LogReader(outcome.log).tail(200)
+        output = "\n".join(plain(line.text) for line in lines)[-_KEPT_OUTPUT:]
+        with self._database.transaction() as tx:
+            storage.add_command(
+                tx.connection,
+                id=new_id("cmd"),
+                deployment=found.id,
+                step=step,
+                name=name,
+                command=command,
+                exit_code=outcome.exit_code,
+                seconds=outcome.seconds,
+                log=str(outcome.log),
+                output=output,
+                started_at=started_at,
+            )
+            append(
+                tx,
+                CommandRan(
+                    deployment=found.id,
+                    service=found.service,
+                    environment=found.environment,
+                    step=step,
+                    name=name,
+                    command=command,
+                    exit_code=outcome.exit_code,
+                    seconds=outcome.seconds,
+                    output_digest=hashlib.sha256(output.encode()).hexdigest(),
+                ),
+                by=self._actor(found),
+            )
+        if outcome.passed:
+            return
+        if stoppable and self._cancelled(found.id):
+            raise _Cancelled
+        told = "ran out of time" if outcome.timed_out else f"ended with {outcome.exit_code}"
+        last = output.strip().rsplit("\n", 1)[-1]
+        raise StepFailed(f"{name} {told} after {outcome.seconds:.1f} s" + (f": {last}" if last else "."))
+
+    def _stop_retired(self, found: Deployment) -> None:
+        # Sets given up for a contract migration must be gone before the shape they need is.
+        with self._database.reading() as reading:
+            gone = self._environments.retired_running(reading, found.service, found.environment)
+        for one in gone:
+            self._environments.stop(one)
+
+    def _place_definition(self, found: Deployment) -> EnvironmentDefinition:
+        place = self._service.definition(found.service, found.commit).environment(found.environment)
+        if place is None:
+            raise StepFailed(f"andon.yaml at {found.commit[:7]} has no environment {found.environment!r}.")
+        return place
+
+    def _reason(self, tx: Transaction, found: Deployment) -> str:
+        view = storage.views(tx.connection, deployment=found.id)[0]
+        failed = next((one for one in view.steps if one.state is StepState.FAILED), None)
+        return "" if failed is None else f"{failed.name.value}: {failed.reason}"
+
+    def _end(self, found: Deployment, step: StepName, state: StepState, reason: str) -> None:
+        with self._database.transaction() as tx:
+            seconds = storage.end_step(tx.connection, found.id, step, state, reason, tx.now)
+            append(
+                tx,
+                StepFinished(
+                    deployment=found.id,
+                    service=found.service,
+                    environment=found.environment,
+                    step=step,
+                    state=state,
+                    seconds=seconds,
+                    reason=reason,
+                ),
+                by=self._actor(found),
+            )
+
+    def _load(self, tx: Transaction, deployment: DeploymentId) -> Deployment:
+        found = storage.load(tx.connection, deployment)
+        assert found is not None  # noqa: S101 - workflows are only started over deployments that exist
+        return found
+
+    def _cancelled(self, deployment: DeploymentId) -> bool:
+        with self._database.reading() as reading:
+            found = storage.load(reading.connection, deployment)
+            return found is not None and found.cancel_requested
+
+    @staticmethod
+    def _may_still_cancel(step: StepName) -> bool:
+        full = STEPS[Course.FULL]
+        return step in full and full.index(step) < full.index(StepName.SWITCH)
+
+    @staticmethod
+    def _set(found: Deployment) -> SetId:
+        assert found.set is not None  # noqa: S101 - plan() has chosen it
+        return found.set
+
+    @staticmethod
+    def _actor(found: Deployment) -> Actor:
+        person = None if found.person is None else PersonId(found.person)
+        return Actor(ActorKind.SYSTEM, "andon", person)
+
+
+def ask(endpoint: str, test: SmokeTest) -> str | None:
+    """Put a smoke test's request to an instance; what is wrong with the answer, or ``None``.
+
+    ``endpoint`` is ``unix:/path`` or ``host:port``.
+    """
+    unix = endpoint.removeprefix("unix:") if endpoint.startswith("unix:") else None
+    base = "http://instance" if unix else f"http://{endpoint}"
+    try:
+        with httpx.Client(transport=httpx.HTTPTransport(uds=unix), timeout=test.timeout, trust_env=False) as client:
+            answer = client.request(
+                test.method,
+                base + (test.path or "/"),
+                content=test.body,
+                headers={"User-Agent": "andon-smoke"},
+            )
+    except httpx.HTTPError as error:
+        return f"no answer to {test.method} {test.path} ({type(error).__name__})"
+    if answer.status_code != test.status:
+        return f"{test.method} {test.path} answered {answer.status_code}, expected {test.status}"
+    if test.contains is not None and test.contains not in answer.text:
+        return f"the answer to {test.method} {test.path} does not contain {test.contains!r}"
+    return None

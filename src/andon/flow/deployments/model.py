@@ -1,0 +1,133 @@
+"""The rules of deployments, as values and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from andon.flow.artifacts.contract import Digest
+from andon.flow.configuration.contract import ConfigVersion
+from andon.flow.deployments.contract import DeploymentId, DeploymentState, Kind, StepName
+from andon.flow.environments.contract import SetId
+from andon.flow.pipelines.contract import RunId
+from andon.flow.sources.contract import CommitHash, Service
+from andon.kernel.errors import Conflict, Invalid
+
+
+class Course(StrEnum):
+    """Which steps a deployment takes."""
+
+    FULL = "full"
+    COLD = "cold"
+    """Back to a version of which nothing runs any more."""
+    WARM = "warm"
+    """Back to a set that still runs."""
+    CONTRACT = "contract"
+
+
+STEPS: Mapping[Course, tuple[StepName, ...]] = {
+    Course.FULL: (
+        StepName.EXPAND,
+        StepName.START,
+        StepName.HEALTH,
+        StepName.SMOKE,
+        StepName.SWITCH,
+        StepName.CONFIRM,
+        StepName.RETIRE,
+    ),
+    Course.COLD: (
+        StepName.START,
+        StepName.HEALTH,
+        StepName.SMOKE,
+        StepName.SWITCH,
+        StepName.CONFIRM,
+        StepName.RETIRE,
+    ),
+    Course.WARM: (StepName.HEALTH, StepName.SWITCH, StepName.CONFIRM, StepName.RETIRE),
+    Course.CONTRACT: (StepName.CONTRACT,),
+}
+
+AFTER_SWITCH = frozenset({StepName.SWITCH, StepName.CONFIRM, StepName.RETIRE})
+"""Steps whose failure is answered by bringing the traffic back. A switch that failed may have happened."""
+
+TRANSITIONS: Mapping[DeploymentState, frozenset[DeploymentState]] = {
+    DeploymentState.QUEUED: frozenset({DeploymentState.RUNNING, DeploymentState.CANCELLED}),
+    DeploymentState.RUNNING: frozenset(
+        {
+            DeploymentState.SUCCEEDED,
+            DeploymentState.FAILED,
+            DeploymentState.ROLLED_BACK,
+            DeploymentState.CANCELLED,
+        }
+    ),
+}
+
+
+class StepOutcome(StrEnum):
+    PASSED = "passed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """A deployment as its workflow needs it."""
+
+    id: DeploymentId
+    service: Service
+    environment: str
+    kind: Kind
+    state: DeploymentState
+    commit: CommitHash
+    digest: Digest
+    run: RunId | None
+    person: str | None
+    fence: int
+    config_version: ConfigVersion
+    set: SetId | None
+    former_set: SetId | None
+    """The set that had the traffic when this deployment took it."""
+    warm_set: SetId | None
+    """For a roll-back: the set that still ran when it was asked for."""
+    cancel_requested: bool
+
+    @property
+    def course(self) -> Course:
+        if self.kind is Kind.CONTRACT:
+            return Course.CONTRACT
+        if self.kind is Kind.ROLL_BACK:
+            return Course.COLD if self.warm_set is None else Course.WARM
+        return Course.FULL
+
+
+class BuildNotPassed(Conflict):
+    """The build has not passed what its pipeline asks for before this environment."""
+
+    code = "deployments.build_not_passed"
+
+
+class NothingToRollBackTo(Conflict):
+    code = "deployments.nothing_to_roll_back_to"
+
+
+class RollbackRefused(Conflict):
+    code = "deployments.rollback_refused"
+
+
+class SecretsMissing(Conflict):
+    code = "deployments.secrets_missing"
+
+
+class ContractRefused(Conflict):
+    """An older version that needs the old shape could still be rolled back to."""
+
+    code = "deployments.contract_refused"
+
+
+class NoSuchEnvironment(Invalid):
+    code = "deployments.no_such_environment"
+
+
+class AlreadyEnded(Conflict):
+    code = "deployments.already_ended"

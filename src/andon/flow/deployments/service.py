@@ -1,0 +1,488 @@
+"""Use cases of deployments: asking for one, queueing, locking, ending. Transactions come from outside."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from andon.flow.artifacts.contract import Artifacts, Digest
+from andon.flow.configuration.contract import Configuration, ConfigVersion
+from andon.flow.definition.contract import DEFINITION_FILE, Definition, DefinitionReader
+from andon.flow.deployments import storage
+from andon.flow.deployments.contract import (
+    DeploymentCancelRequested,
+    DeploymentFinished,
+    DeploymentId,
+    DeploymentRequested,
+    DeploymentStarted,
+    DeploymentState,
+    DeploymentView,
+    Kind,
+    LockView,
+    RollbackGivenUp,
+    RollbackTarget,
+)
+from andon.flow.deployments.model import (
+    TRANSITIONS,
+    AlreadyEnded,
+    BuildNotPassed,
+    ContractRefused,
+    Deployment,
+    NoSuchEnvironment,
+    NothingToRollBackTo,
+    RollbackRefused,
+    SecretsMissing,
+)
+from andon.flow.environments.contract import Environments, SetId, Standing
+from andon.flow.pipelines.contract import Build, Pipelines, RunId, Verdict
+from andon.flow.sources.contract import CommitHash, Service, Sources
+from andon.kernel.access import Permission, Principal
+from andon.kernel.clock import seconds_between
+from andon.kernel.db import Database, Reading, Transaction
+from andon.kernel.errors import NotFound
+from andon.kernel.events import ANDON, Actor, Bell, append
+from andon.kernel.ids import new_id
+
+KEPT_FOR_ROLLBACK = 5
+"""How many former versions of an environment keep their artifact whatever its age."""
+
+
+class DeploymentService:
+    """Implements :class:`andon.flow.deployments.contract.Deployments`."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        bell: Bell,
+        sources: Sources,
+        definitions: DefinitionReader,
+        artifacts: Artifacts,
+        configuration: Configuration,
+        environments: Environments,
+        pipelines: Pipelines,
+    ) -> None:
+        self._database = database
+        self._bell = bell
+        self._sources = sources
+        self._definitions = definitions
+        self._artifacts = artifacts
+        self._configuration = configuration
+        self._environments = environments
+        self._pipelines = pipelines
+
+    # What people and pipelines ask for
+
+    def request(
+        self,
+        tx: Transaction,
+        principal: Principal,
+        *,
+        service: Service,
+        environment: str,
+        commit: CommitHash,
+        run: RunId | None = None,
+        override: str | None = None,
+        key: str | None = None,
+    ) -> DeploymentId:
+        principal.require(Permission.DEPLOY, service, environment)
+        if key is not None and (known := storage.by_key(tx.connection, key)) is not None:
+            return known
+        build = self._pipelines.build_of(tx, service, commit, environment=environment)
+        if build is None:
+            raise NotFound(
+                f"There is no package of {commit[:7]}.",
+                safe="Nothing was changed.",
+                remedy="Push the commit and let its pipeline build one, or choose one from `andon deploy --list`.",
+            )
+        if build.verdict is not Verdict.PASSED:
+            self._require_override(principal, build, environment, override)
+        config_version = self._prepare(tx, principal, service, environment, commit)
+        return self._insert(
+            tx,
+            principal,
+            kind=Kind.DEPLOY,
+            service=service,
+            environment=environment,
+            commit=commit,
+            digest=build.digest,
+            config_version=config_version,
+            run=run or build.run,
+            override=override if build.verdict is not Verdict.PASSED else None,
+            key=key,
+            pushed_at=build.pushed_at,
+        )
+
+    def rebuild(self, tx: Transaction, principal: Principal, service: Service, environment: str) -> DeploymentId:
+        """Put what runs there into fresh instances. Raises ``NotFound`` when nothing runs."""
+        principal.require(Permission.DEPLOY, service, environment)
+        live = self._require_live(tx, service, environment)
+        config_version = self._prepare(tx, principal, service, environment, live.commit)
+        return self._insert(
+            tx,
+            principal,
+            kind=Kind.REBUILD,
+            service=service,
+            environment=environment,
+            commit=live.commit,
+            digest=live.digest,
+            config_version=config_version,
+            run=live.run,
+        )
+
+    def roll_back(
+        self, tx: Transaction, principal: Principal, service: Service, environment: str, *, to: CommitHash | None = None
+    ) -> DeploymentId:
+        principal.require(Permission.ROLL_BACK, service, environment)
+        targets = self.rollback_targets(tx, service, environment)
+        chosen = next((one for one in targets if to is None or one.commit == to), None)
+        if chosen is None:
+            raise NothingToRollBackTo(
+                f"{service} has no former version in {environment}" + (f" that was {to[:7]}." if to else "."),
+                safe="Nothing was changed.",
+                remedy=f"See what has run there: andon deployments {service} {environment}",
+            )
+        if chosen.refusal is not None:
+            raise RollbackRefused(
+                f"{chosen.commit[:7]} cannot be rolled back to: {chosen.refusal}",
+                safe="Nothing was changed.",
+                remedy="Deploy a new change that brings the wanted behaviour back.",
+            )
+        former = storage.load(tx.connection, chosen.deployment)
+        assert former is not None  # noqa: S101 - the target was read in this transaction
+        return self._insert(
+            tx,
+            principal,
+            kind=Kind.ROLL_BACK,
+            service=service,
+            environment=environment,
+            commit=chosen.commit,
+            digest=chosen.digest,
+            config_version=former.config_version,
+            run=former.run,
+            warm_set=chosen.set,
+        )
+
+    def contract(
+        self,
+        tx: Transaction,
+        principal: Principal,
+        service: Service,
+        environment: str,
+        *,
+        give_up_rollback: bool = False,
+    ) -> DeploymentId:
+        """Run the contract migration of what is live.
+
+        Refused with :class:`ContractRefused` while an older version could still be rolled back to, unless
+        the asker gives that up for good with ``give_up_rollback``.
+        """
+        principal.require(Permission.CONTRACT, service, environment)
+        live = self._require_live(tx, service, environment)
+        if self.definition(service, live.commit).migrations.contract is None:
+            raise NotFound(
+                f"{live.commit[:7]} has no contract migration.",
+                remedy="Name its command under migrations.contract in andon.yaml and deploy that first.",
+            )
+        targets = [one for one in self.rollback_targets(tx, service, environment) if one.refusal is None]
+        if targets and not give_up_rollback:
+            versions = ", ".join(one.commit[:7] for one in targets)
+            raise ContractRefused(
+                f"A contract migration removes what {versions} may need, "
+                "and these versions can still be rolled back to.",
+                safe="Nothing was changed.",
+                remedy="Once you are sure, give these rollbacks up: "
+                f"andon contract {service} {environment} --give-up-rollback",
+            )
+        if targets:
+            reason = f"given up for the contract migration of {live.commit[:7]}"
+            storage.give_up(tx.connection, service, environment, reason, but=live.commit)
+            append(
+                tx,
+                RollbackGivenUp(
+                    service=service,
+                    environment=environment,
+                    commits=tuple(one.commit for one in targets),
+                ),
+                by=principal.actor,
+            )
+            for one in targets:
+                if one.set is not None:
+                    self._environments.mark(tx, one.set, Standing.RETIRED, reason=reason)
+        return self._insert(
+            tx,
+            principal,
+            kind=Kind.CONTRACT,
+            service=service,
+            environment=environment,
+            commit=live.commit,
+            digest=live.digest,
+            config_version=live.config_version,
+            run=live.run,
+            warm_set=live.set,
+        )
+
+    def cancel(self, tx: Transaction, principal: Principal, deployment: DeploymentId) -> None:
+        found = self._require(tx, deployment)
+        principal.require(Permission.DEPLOY, found.service, found.environment)
+        if found.state.ended:
+            raise AlreadyEnded("This deployment has already ended.", remedy="To undo it, roll back: andon rollback")
+        append(
+            tx,
+            DeploymentCancelRequested(deployment=deployment, service=found.service, environment=found.environment),
+            by=principal.actor,
+        )
+        storage.update(tx.connection, deployment, cancel_requested=True)
+        if found.state is DeploymentState.QUEUED:
+            self.finish(tx, deployment, DeploymentState.CANCELLED, "cancelled while it waited", by=principal.actor)
+
+    # The queue and the lock
+
+    def dispatch(self, tx: Transaction, service: Service, environment: str) -> DeploymentId | None:
+        """Give the environment's lock to the next in the queue, if it is free; who got it."""
+        row = storage.lock_row(tx.connection, service, environment)._mapping
+        holder = row["holder"]
+        if holder is not None:
+            held = storage.load(tx.connection, DeploymentId(str(holder)))
+            if held is not None and not held.state.ended:
+                return None
+        waiting = storage.queue(tx.connection, service, environment)
+        if not waiting:
+            if holder is not None:
+                storage.hold(tx.connection, service, environment, holder=None, since=None, fence=int(str(row["fence"])))
+            return None
+        chosen = waiting[0]
+        fence = int(str(row["fence"])) + 1
+        storage.hold(tx.connection, service, environment, holder=chosen, since=tx.now, fence=fence)
+        storage.update(tx.connection, chosen, state=DeploymentState.RUNNING, started_at=tx.now, fence=fence)
+        append(
+            tx,
+            DeploymentStarted(deployment=chosen, service=service, environment=environment, fence=fence),
+            by=ANDON,
+        )
+        return chosen
+
+    def finish(
+        self,
+        tx: Transaction,
+        deployment: DeploymentId,
+        state: DeploymentState,
+        reason: str,
+        *,
+        by: Actor = ANDON,
+    ) -> None:
+        """End a deployment, free the lock and let the next one begin. Does nothing when it has ended."""
+        found = self._require(tx, deployment)
+        if found.state.ended:
+            return
+        if state not in TRANSITIONS[found.state]:
+            raise AlreadyEnded(f"A {found.state.value} deployment cannot become {state.value}.")
+        view = storage.views(tx.connection, deployment=deployment)[0]
+        lead_time: float | None = None
+        if (
+            state is DeploymentState.SUCCEEDED
+            and found.kind is Kind.DEPLOY
+            and not storage.succeeded_before(tx.connection, found.service, found.environment, found.commit)
+        ):
+            pushed_at = storage.pushed_at(tx.connection, deployment)
+            lead_time = seconds_between(pushed_at, view.switched_at or tx.now)
+        storage.update(tx.connection, deployment, state=state, reason=reason, ended_at=tx.now, lead_time=lead_time)
+        append(
+            tx,
+            DeploymentFinished(
+                deployment=deployment,
+                service=found.service,
+                environment=found.environment,
+                kind=found.kind,
+                commit=found.commit,
+                state=state,
+                reason=reason,
+                lead_time=lead_time,
+            ),
+            by=by,
+        )
+        self.dispatch(tx, found.service, found.environment)
+
+    # Questions
+
+    def get(self, reading: Reading, deployment: DeploymentId) -> DeploymentView:
+        found = storage.views(reading.connection, deployment=deployment)
+        if not found:
+            raise NotFound("There is no such deployment.", remedy="List them: andon deployments")
+        return found[0]
+
+    def recent(
+        self,
+        reading: Reading,
+        service: Service | None = None,
+        environment: str | None = None,
+        *,
+        before: int | None = None,
+        limit: int = 20,
+    ) -> tuple[DeploymentView, ...]:
+        return storage.views(reading.connection, service=service, environment=environment, before=before, limit=limit)
+
+    def lock(self, reading: Reading, service: Service, environment: str) -> LockView:
+        return storage.lock_view(reading.connection, service, environment)
+
+    def live(self, reading: Reading, service: Service, environment: str) -> DeploymentView | None:
+        place = self._environments.find(reading, service, environment)
+        if place is None or place.live is None:
+            return None
+        # A roll-back to a warm set leaves the set with the deployment that made it; the newest one counts.
+        found = storage.views(reading.connection, set_id=place.live.id, limit=5)
+        carried = [one for one in found if one.kind is not Kind.CONTRACT and one.switched_at is not None]
+        return carried[0] if carried else None
+
+    def rollback_targets(self, reading: Reading, service: Service, environment: str) -> tuple[RollbackTarget, ...]:
+        place = self._environments.find(reading, service, environment)
+        if place is None or place.live is None:
+            return ()
+        warm = {one.id for one in place.sets if one.standing is Standing.WARM}
+        found: dict[str, RollbackTarget] = {}
+        for row in storage.successes(reading.connection, service, environment):
+            values = row._mapping
+            commit = CommitHash(str(values["commit"]))
+            if commit == place.live.commit or commit in found:
+                continue
+            given_up = values["given_up"]
+            had = values["set"]
+            found[commit] = RollbackTarget(
+                set=SetId(str(had)) if had in warm else None,
+                commit=commit,
+                digest=Digest(str(values["digest"])),
+                deployment=DeploymentId(str(values["id"])),
+                refusal=None if given_up is None else str(given_up),
+            )
+        return tuple(found.values())[:KEPT_FOR_ROLLBACK]
+
+    def await_end(self, deployment: DeploymentId, stopping: Callable[[], bool]) -> DeploymentState:
+        while True:
+            position = self._bell.position
+            with self._database.reading() as reading:
+                state = self.get(reading, deployment).state
+            if state.ended or stopping():
+                return state
+            # The time-out covers a bell that cannot look because the database is busy.
+            started = time.monotonic()
+            self._bell.wait(position, 1.0)
+            if self._bell.stopping and time.monotonic() - started < 0.01:
+                return state
+
+    def digests_in_use(self, reading: Reading) -> frozenset[Digest]:
+        """What must stay in the artifact store: deployed, under way, or a rollback target."""
+        return frozenset(Digest(one) for one in storage.digests_in_use(reading.connection, KEPT_FOR_ROLLBACK + 1))
+
+    def definition(self, service: Service, commit: CommitHash) -> Definition:
+        """The commit's definition. Raises ``NotFound`` without an ``andon.yaml``, ``DefinitionInvalid`` for a faulty one."""
+        source = self._sources.read(service, commit, DEFINITION_FILE)
+        if source is None:
+            raise NotFound(f"{commit[:7]} has no {DEFINITION_FILE}.", remedy="Write one: andon init")
+        return self._definitions.read(source)
+
+    # Inside
+
+    def _prepare(
+        self, tx: Transaction, principal: Principal, service: Service, environment: str, commit: CommitHash
+    ) -> ConfigVersion:
+        place = self.definition(service, commit).environment(environment)
+        if place is None:
+            raise NoSuchEnvironment(
+                f"{DEFINITION_FILE} at {commit[:7]} has no environment called {environment!r}.",
+                safe="Nothing was changed.",
+                remedy=f"Add it under environments in {DEFINITION_FILE}.",
+            )
+        version = self._configuration.current_version(tx, service, environment)
+        missing = self._configuration.missing_secrets(tx, service, place, version)
+        if missing:
+            raise SecretsMissing(
+                f"{environment} has no value for {', '.join(missing)}.",
+                safe="Nothing was changed.",
+                remedy=f"Set it: andon secret set {service} {environment} {missing[0]}",
+            )
+        self._environments.ensure(tx, principal, service, place)
+        return version
+
+    def _require_override(self, principal: Principal, build: Build, environment: str, override: str | None) -> None:
+        told = {
+            Verdict.UNDER_WAY: "is still being tested",
+            Verdict.FAILED: f"failed in {build.failed_stage}",
+            Verdict.UNKNOWN: "has no finished pipeline",
+        }[build.verdict]
+        if override is None:
+            raise BuildNotPassed(
+                f"{build.commit[:7]} {told}; it does not go to {environment}.",
+                safe="Nothing was changed.",
+                remedy="Deploy a build that has passed. Who may override gives a reason: --override REASON",
+            )
+        principal.require(Permission.OVERRIDE, build.service, environment)
+
+    def _insert(
+        self,
+        tx: Transaction,
+        principal: Principal,
+        *,
+        kind: Kind,
+        service: Service,
+        environment: str,
+        commit: CommitHash,
+        digest: Digest,
+        config_version: ConfigVersion,
+        run: RunId | None,
+        override: str | None = None,
+        key: str | None = None,
+        warm_set: SetId | None = None,
+        pushed_at: object = None,
+    ) -> DeploymentId:
+        identity = DeploymentId(new_id("dep"))
+        # The lock's row orders requests of one environment on PostgreSQL, so that numbers do not collide.
+        storage.lock_row(tx.connection, service, environment)
+        storage.insert(
+            tx.connection,
+            id=identity,
+            number=storage.next_number(tx.connection, service),
+            service=service,
+            environment=environment,
+            kind=kind,
+            state=DeploymentState.QUEUED,
+            commit=commit,
+            digest=digest,
+            config_version=config_version,
+            run=run,
+            person=principal.person,
+            override=override,
+            request_key=key,
+            requested_at=tx.now,
+            pushed_at=pushed_at,
+            warm_set=warm_set,
+        )
+        append(
+            tx,
+            DeploymentRequested(
+                deployment=identity,
+                service=service,
+                environment=environment,
+                kind=kind,
+                commit=commit,
+                digest=digest,
+                run=run,
+                override=override,
+            ),
+            by=principal.actor,
+        )
+        return identity
+
+    def _require(self, reading: Reading, deployment: DeploymentId) -> Deployment:
+        found = storage.load(reading.connection, deployment)
+        if found is None:
+            raise NotFound("There is no such deployment.", remedy="List them: andon deployments")
+        return found
+
+    def _require_live(self, reading: Reading, service: Service, environment: str) -> Deployment:
+        live = self.live(reading, service, environment)
+        if live is None:
+            raise NotFound(
+                f"Nothing of {service} runs in {environment}.",
+                remedy=f"Deploy a build first: andon deploy {service} {environment}",
+            )
+        return self._require(reading, live.id)
