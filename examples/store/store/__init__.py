@@ -1,0 +1,1 @@
+"""Parts Unlimited: a small web shop for car parts. Python's standard library and nothing else."""

@@ -1,0 +1,165 @@
+"""Change the database in two steps, so that two versions of the shop can use it at the same time.
+
+    python3 -m store.migrate expand     before the new code: only adds, so the old code goes on working
+    python3 -m store.migrate contract   later and on purpose: removes what only old code needed
+    python3 -m store.migrate status     what has been done, what has not; changes nothing
+
+A migration is one file in store/migrations/expand or store/migrations/contract; they run in the order of their names.
+Both commands are safe to repeat and safe to run twice at once: one run takes the write lock, the other waits and finds
+nothing left to do. Each migration and its line in the ledger are one transaction.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from store import config, database
+
+FOLDER = Path(__file__).parent / "migrations"
+KINDS = ("expand", "contract")
+_LEDGER = """
+CREATE TABLE IF NOT EXISTS migrations (
+  kind TEXT NOT NULL,
+  name TEXT NOT NULL,
+  sha256 TEXT NOT NULL,
+  applied_at TEXT NOT NULL,
+  PRIMARY KEY (kind, name)
+)"""
+
+
+class MigrationError(Exception):
+    """The database and this version's migrations do not fit together. Nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file: what to change, and the fingerprint that shows whether it was edited after it ran."""
+
+    kind: str
+    name: str
+    sql: str
+
+    @property
+    def sha256(self) -> str:
+        """The file's fingerprint."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+    def statements(self) -> Iterator[str]:
+        """The file's statements, one by one: sqlite3's executescript would commit before the first."""
+        pending = ""
+        for line in self.sql.splitlines(keepends=True):
+            pending += line
+            if sqlite3.complete_statement(pending):
+                yield pending
+                pending = ""
+        if any(line.strip() and not line.lstrip().startswith("--") for line in pending.splitlines()):
+            raise MigrationError(f"{self.kind}/{self.name} ends in the middle of a statement; is a ';' missing?")
+
+
+def known(kind: str, folder: Path = FOLDER) -> list[Migration]:
+    """The migrations this version brings, in order."""
+    return [Migration(kind, path.stem, path.read_text("utf-8")) for path in sorted((folder / kind).glob("*.sql"))]
+
+
+def applied(db: sqlite3.Connection, kind: str) -> dict[str, str]:
+    """What the ledger says was done: name to fingerprint."""
+    if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'migrations'").fetchone():
+        return {}
+    rows = db.execute("SELECT name, sha256 FROM migrations WHERE kind = ? ORDER BY name", (kind,))
+    return {row["name"]: row["sha256"] for row in rows}
+
+
+def run(db: sqlite3.Connection, kind: str, folder: Path = FOLDER) -> list[str]:
+    """Apply what is missing and return the names.
+
+    Each migration commits on its own: if the third fails, the first two stay, and the next run goes on at the third.
+    Raises MigrationError when this version cannot work with the database as it is.
+    """
+    done = []
+    for migration in known(kind, folder):
+        with database.writing(db):
+            db.execute(_LEDGER)
+            _check(db, folder)
+            if kind == "contract" and (missing := _missing(db, "expand", folder)):
+                raise MigrationError(f"Run expand first: {', '.join(missing)} has not been applied.")
+            # Asked only now, with the lock held: another run may have done it while we waited.
+            if migration.name in applied(db, kind):
+                continue
+            for statement in migration.statements():
+                db.execute(statement)
+            db.execute(
+                "INSERT INTO migrations VALUES (?, ?, ?, ?)",
+                (kind, migration.name, migration.sha256, datetime.now(UTC).isoformat(timespec="seconds")),
+            )
+        done.append(migration.name)
+    return done
+
+
+def _missing(db: sqlite3.Connection, kind: str, folder: Path) -> list[str]:
+    there = applied(db, kind)
+    return [migration.name for migration in known(kind, folder) if migration.name not in there]
+
+
+def _check(db: sqlite3.Connection, folder: Path) -> None:
+    for kind in KINDS:
+        there = applied(db, kind)
+        for migration in known(kind, folder):
+            if there.get(migration.name, migration.sha256) != migration.sha256:
+                raise MigrationError(
+                    f"{kind}/{migration.name} was edited after it had been applied. "
+                    "Put it back as it was and write a new migration instead."
+                )
+    # An expand we do not know is a newer version's, and only added something. A contract we do not know took away
+    # something that this version may need.
+    mine = {migration.name for migration in known("contract", folder)}
+    if foreign := sorted(applied(db, "contract").keys() - mine):
+        raise MigrationError(
+            f"A newer version has contracted this database ({', '.join(foreign)}): this version is too old for it. "
+            "Deploy a newer one."
+        )
+
+
+def _status(db: sqlite3.Connection) -> None:
+    for kind in KINDS:
+        there, mine = applied(db, kind), [migration.name for migration in known(kind)]
+        for name in mine:
+            print(f"{kind:9} {name:28} {'applied' if name in there else 'not applied'}")
+        for name in sorted(there.keys() - set(mine)):
+            print(f"{kind:9} {name:28} applied by a newer version")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line. 0: done, 1: refused or failed, with the reason on standard error."""
+    parser = argparse.ArgumentParser(prog="store.migrate", description="Change the shop's database.")
+    parser.add_argument("what", choices=(*KINDS, "status"))
+    what = parser.parse_args(arguments).what
+    try:
+        path = config.database_path()
+        if what == "status" and not path.exists():
+            print(f"There is no database at {path} yet; expand makes one.")
+            return 0
+        with closing(database.connect(path)) as db:
+            if what == "status":
+                _status(db)
+                return 0
+            done = run(db, what)
+    except (config.ConfigError, MigrationError, sqlite3.Error) as error:
+        print(f"{what}: {error}", file=sys.stderr)
+        return 1
+    for name in done:
+        print(f"{what}: {name} applied")
+    if not done:
+        print(f"{what}: nothing to do")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The shop's tests. `python3 -m tests.run` runs the unit tests, `python3 -m tests.run tests.journeys` the journeys."""
