@@ -76,7 +76,8 @@ def out_of_memory_kills(cgroups: tuple[str, ...]) -> int:
 
 def members(folder: str) -> list[int]:
     """The pids in one control group."""
-    return [int(word) for word in read(f"{folder}/cgroup.procs").split()]
+    # a process outside our own pid namespace shows as 0, and kill(0) would end ourselves
+    return [pid for word in read(f"{folder}/cgroup.procs").split() if (pid := int(word)) > 0]
 
 
 def kill_groups(cgroups: tuple[str, ...]) -> None:

@@ -103,7 +103,7 @@ def children(pid: int) -> list[int]:
     """The direct children of every thread of a process, oldest first; empty when it is gone."""
     found: list[int] = []
     try:
-        threads = os.listdir(f"/proc/{pid}/task")
+        threads = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208
     except (FileNotFoundError, ProcessLookupError):
         return found
     for thread in threads:

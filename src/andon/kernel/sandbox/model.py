@@ -78,7 +78,11 @@ class Exit:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a sandbox took, as far as this machine can tell: seconds of CPU and peak bytes of memory."""
+    """What a sandbox took; None where nothing counts it.
+
+    ``cpu_seconds`` is counted with control groups v2, ``peak_memory`` (bytes, with page cache) wherever a memory
+    limit is enforced by a control group.
+    """
 
     cpu_seconds: float | None = None
     peak_memory: int | None = None
