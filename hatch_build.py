@@ -104,8 +104,12 @@ class Node:
         self.npm = modules / "npm" / "bin" / "npm-cli.js"
 
     def run(self, script: Path, *arguments: str, cwd: Path) -> None:
-        # npm starts `node` by name, and the machine's own may be missing or too old
-        environment = {**os.environ, "PATH": f"{self.program.parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+        environment = {
+            "NODE_USE_SYSTEM_CA": "1",  # the machine's own certificates too: many a network has an authority of its own
+            **os.environ,
+            # npm starts `node` by name, and the machine's own may be missing or too old
+            "PATH": f"{self.program.parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        }
         done = subprocess.run(
             [self.program, script, *arguments],
             cwd=cwd,

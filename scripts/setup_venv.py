@@ -109,10 +109,18 @@ def install_with_uv():
     only_uv = VENV / "uv.txt"
     only_uv.write_text("\n".join(lines[start:end]) + "\n", encoding="utf-8")
     run([str(PYTHON), "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(only_uv)])
-    sync = ["pip", "sync", "--quiet", "--require-hashes", "--python", str(PYTHON), str(LOCK)]
-    if subprocess.run([str(VENV / "bin" / "uv"), *sync], cwd=str(ROOT), check=False).returncode == 0:
+    # the machine's own certificates, as with pip: many a network has an authority of its own
+    uv = [str(VENV / "bin" / "uv"), "pip", "sync", "--quiet", "--system-certs", "--require-hashes"]
+    done = subprocess.run(
+        [*uv, "--python", str(PYTHON), str(LOCK)],
+        cwd=str(ROOT),
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+        check=False,
+    )
+    if done.returncode == 0:
         return True
-    say("uv could not do it; once more with pip")
+    say("uv could not do it, once more with pip, which takes a minute ({})".format(" ".join(done.stderr.split())))
     return False
 
 
@@ -129,7 +137,9 @@ def install_project():
     static = ROOT / "src" / "andon" / "web" / "static" / ".built"
     if read(stamp) == wanted and static.is_file():
         return False
-    say("installing the project and bundling the console")
+    say("bundling the console and installing the project")
+    # pip would do it too, but wrap what went wrong into forty lines of its own
+    run([str(PYTHON), str(ROOT / "hatch_build.py")])
     pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
     run([*pip, "--editable", str(ROOT)])
     stamp.write_text(wanted, encoding="utf-8")
