@@ -64,18 +64,22 @@ class Client:
 
     def post_form(self, path: str, **fields: str | int) -> Answer:
         """POST a form, as a browser does."""
-        return self._send("POST", path, urlencode(fields), "application/x-www-form-urlencoded")
+        return self._send("POST", path, urlencode(fields).encode(), "application/x-www-form-urlencoded")
 
     def post_json(self, path: str, value: dict[str, str | int]) -> Answer:
         """POST a JSON object."""
-        return self._send("POST", path, json.dumps(value), "application/json")
+        return self._send("POST", path, json.dumps(value).encode(), "application/json")
+
+    def post(self, path: str, body: bytes, kind: str) -> Answer:
+        """POST `body` as it is."""
+        return self._send("POST", path, body, kind)
 
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
 
-    def _send(self, method: str, path: str, body: str | None = None, kind: str | None = None) -> Answer:
+    def _send(self, method: str, path: str, body: bytes | None = None, kind: str | None = None) -> Answer:
         headers = {"Content-Type": kind} if kind else {}
-        self._connection.request(method, path, body.encode() if body is not None else None, headers)
+        self._connection.request(method, path, body, headers)
         response = self._connection.getresponse()
         return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())

@@ -102,7 +102,8 @@ def part(config: Config, part: Part, error: str = "", quantity: str = "1", custo
         f'<p class="mono muted">{escape(part.sku)}</p><h1 class="name">{escape(part.name)}</h1>'
         f'<p class="text">{escape(part.description)}</p>'
         f'<dl class="facts"><dt>Specification</dt><dd>{escape(part.fits)}</dd>'
-        f"<dt>Shelf</dt><dd>{escape(part.category)}</dd>"<dt>In stock</dt><dd>{part.stock}</dd></dl>"
+        f"<dt>Shelf</dt><dd>{escape(part.category)}</dd>"
+        f"<dt>In stock</dt><dd>{part.stock}</dd></dl>"
         f'<div class="order"><div class="top"><span class="price">{money(part.price_cents)}</span>{_stock(part)}</div>'
         f"{refused}{buy}</div></div></div>"
     )
@@ -133,7 +134,8 @@ def order(config: Config, order: Order, drawing: str, shelf: str) -> str:
         f'{top}<section class="receipt {escape(shelf)}"><header>{drawings.svg(drawing)}<div><p class="muted">Order</p>'
         f'<p class="mono reference">{escape(order.reference)}</p></div></header>'
         f'<table class="lines"><tbody>{rows}</tbody><tfoot><tr><th>Total</th>'
-        f'<td>{money(order.total_cents)}</td></tr></tfoot></table><dl class="facts"><dt>State</dt><dd>{state}</dd><dt>Placed</dt><dd>{_time(order.placed_at)}</dd>'
+        f'<td>{money(order.total_cents)}</td></tr></tfoot></table><dl class="facts"><dt>State</dt><dd>{state}</dd>'
+        f"<dt>Placed</dt><dd>{_time(order.placed_at)}</dd>"
         f"<dt>Customer</dt><dd>{escape(order.customer)}</dd><dt>Payment</dt><dd>{paid}</dd></dl></section>"
         f'<div class="actions"><a class="button" href="/">Back to the parts</a>{button}</div>'
     )
@@ -175,7 +177,8 @@ def _shelf(label: str, address: str, category: str, *, current: bool) -> str:
 def _card(part: Part) -> str:
     return (
         f'<li><article class="card {escape(part.category.lower())}">'
-        f'<div class="tile">{drawings.svg(part.drawing)}</div><div class="words"><p class="number"><span class="mono">{escape(part.sku)}</span>'
+        f'<div class="tile">{drawings.svg(part.drawing)}</div><div class="words">'
+        f'<p class="number"><span class="mono">{escape(part.sku)}</span>'
         f"<span>{escape(part.category)}</span></p>"
         f'<h2><a href="/parts/{escape(part.sku)}">{escape(part.name)}</a></h2><p class="fits">{escape(part.fits)}</p>'
         f'<p class="foot"><span class="price">{money(part.price_cents)}</span>{_stock(part)}</p></div></article></li>'

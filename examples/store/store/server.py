@@ -28,7 +28,8 @@ from urllib.parse import parse_qsl, unquote
 
 MAX_HEAD = 16 * 1024
 MAX_BODY = 64 * 1024
-MAX_CONNECTIONS = 512
+MAX_CONNECTIONS = 400
+"""One thread each; `processes` in andon.yaml leaves room for them."""
 IDLE_SECONDS = 3900.0
 """How long a connection may be quiet. Longer than the proxy's hour: the side that closes a quiet connection should be
 the one that sends requests, because only that side knows that none is on its way."""
@@ -114,7 +115,7 @@ class Server:
         self._all_closed = threading.Condition(self._lock)
         self._open = 0
         self._date = (0, "")
-        # 512 threads with the usual 8 MiB of stack each would look like 4 GiB to a memory limit.
+        # 400 threads with the usual 8 MiB of stack each would look like 3 GiB to a memory limit.
         threading.stack_size(512 * 1024)
 
     def stop(self) -> None:
@@ -153,22 +154,29 @@ class Server:
                 return
             with self._lock:
                 self._open += 1
-            threading.Thread(target=self._serve_connection, args=(connection,), daemon=True).start()
+            try:
+                threading.Thread(target=self._serve_connection, args=(connection,), daemon=True).start()
+            except RuntimeError as error:  # no thread to be had: one visitor is sent away, the others stay
+                print(f"error: {error}; a connection was closed", file=sys.stderr)
+                self._closed(connection)
 
     def _serve_connection(self, connection: socket.socket) -> None:
         try:
-            with connection:
-                connection.settimeout(SLOW_SECONDS)
-                if connection.family == socket.AF_INET:
-                    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self._converse(_Stream(connection))
-                _close_gently(connection)
+            connection.settimeout(SLOW_SECONDS)
+            if connection.family == socket.AF_INET:
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._converse(_Stream(connection))
+            _close_gently(connection)
         except OSError:
             pass  # the other side went away; there is nobody left to tell
         finally:
-            with self._all_closed:
-                self._open -= 1
-                self._all_closed.notify_all()
+            self._closed(connection)
+
+    def _closed(self, connection: socket.socket) -> None:
+        connection.close()
+        with self._all_closed:
+            self._open -= 1
+            self._all_closed.notify_all()
 
     def _converse(self, stream: _Stream) -> None:
         """Answer one request after the other until one side has had enough."""

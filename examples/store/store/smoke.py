@@ -4,8 +4,8 @@
     python3 -m store.smoke --cleanup   removes every order of the smoke test's customer, puts the parts back
 
 The order is made as $ANDON_SMOKE_IDENTITY, an address that no customer can have (`.invalid` never exists), so that it
-can be told from real ones and removed. Customers may be ordering from the old version at this very moment, so nothing here
-compares the shelf before and after: the order itself tells what it found and what it left.
+can be told from real ones and removed. Customers may be ordering from the old version at this very moment, so nothing
+here compares the shelf before and after: the order itself tells what it found and what it left.
 """
 
 from __future__ import annotations

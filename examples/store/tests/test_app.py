@@ -84,6 +84,13 @@ class Api(ShopTest):
             with self.subTest(value):
                 self.assertEqual(self.client.post_json("/api/orders", value).status, 422)  # type: ignore[arg-type] # on purpose
 
+    def test_a_body_of_a_thousand_brackets_is_no_order(self) -> None:
+        answer = self.client.post_form("/api/orders")
+        self.assertEqual(answer.status, 400)
+        for body in (b"[" * 60000, b'{"a":' * 10000):
+            with self.subTest(body[:5]):
+                self.assertEqual(self.client.post("/api/orders", body, "application/json").status, 400)
+
     def test_health_and_version(self) -> None:
         health = self.client.get("/health")
         self.assertEqual(health.json() | {"parts": 24}, health.json())
