@@ -374,7 +374,7 @@ class DeploymentService:
         return frozenset(Digest(one) for one in storage.digests_in_use(reading.connection, KEPT_FOR_ROLLBACK + 1))
 
     def definition(self, service: Service, commit: CommitHash) -> Definition:
-        """The commit's definition. Raises ``NotFound`` without an ``andon.yaml``, ``DefinitionInvalid`` for a faulty one."""
+        """The commit's definition. Raises ``NotFound`` without one, ``DefinitionInvalid`` for a faulty one."""
         source = self._sources.read(service, commit, DEFINITION_FILE)
         if source is None:
             raise NotFound(f"{commit[:7]} has no {DEFINITION_FILE}.", remedy="Write one: andon init")

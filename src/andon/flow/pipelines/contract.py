@@ -178,6 +178,24 @@ class JobFinished(Event):
     tests_failed: int
 
 
+@event("dev.andon.job.cancel-requested.v1", subject="job")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobCancelRequested(Event):
+    job: JobId
+    run: RunId
+    service: Service
+    name: str
+
+
+@event("dev.andon.job.retry-requested.v1", subject="job")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRetryRequested(Event):
+    job: JobId
+    run: RunId
+    service: Service
+    name: str
+
+
 @event("dev.andon.job.lost.v1", subject="job")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobLost(Event):
@@ -254,7 +272,7 @@ class Pipelines(Protocol):
         ...
 
     def build_of(self, reading: Reading, service: Service, commit: CommitHash, *, environment: str) -> Build | None:
-        """The newest build of a commit; its verdict is about going to ``environment``: what its pipeline asks before."""
+        """The newest build of a commit, one that may go to ``environment`` before one that may not."""
         ...
 
     def builds(self, reading: Reading, service: Service, *, environment: str, limit: int = 20) -> tuple[Build, ...]:

@@ -1,0 +1,242 @@
+"""The rules of pipelines, as values and pure functions."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from andon.flow.artifacts.contract import Digest
+from andon.flow.definition.contract import Definition, JobDefinition, StageDefinition, Trigger
+from andon.flow.pipelines.contract import FailureKind, JobId, JobState, RunId, RunState, StageState
+from andon.flow.sources.contract import CommitHash, Service
+from andon.kernel.errors import Conflict
+
+PACKAGE_JOB = "package"
+"""Name of the job that builds the package; it belongs to the first stage and needs all its other jobs."""
+
+
+class JobKind(StrEnum):
+    JOB = "job"
+    PACKAGE = "package"
+
+
+class TestState(StrEnum):
+    PASSED = "passed"
+    FAILED = "failed"
+    ERROR = "error"
+    SKIPPED = "skipped"
+
+    __test__ = False  # not a test class, whatever its name suggests to pytest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestCase:
+    """One test as a JUnit report has it; all text is hostile and bounded."""
+
+    __test__ = False
+
+    suite: str
+    name: str
+    state: TestState
+    seconds: float
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    id: JobId
+    run: RunId
+    stage: int
+    """Position of its stage."""
+    position: int
+    name: str
+    kind: JobKind
+    needs: tuple[str, ...]
+    state: JobState
+    attempt: int
+    """0 before the first one."""
+    failure: FailureKind | None
+    exit_code: int | None
+    reason: str
+    started_at: datetime | None
+    ended_at: datetime | None
+    tests: int
+    tests_failed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    run: RunId
+    position: int
+    name: str
+    state: StageState
+    environment: str | None
+    deployment: str | None
+    approved_by: str | None
+    """The person who let a waiting stage begin."""
+    approved: bool
+    started_at: datetime | None
+    ended_at: datetime | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    id: RunId
+    number: int
+    service: Service
+    commit: CommitHash
+    branch: str
+    state: RunState
+    reason: str
+    definition: Definition
+    generation: int
+    person: str | None
+    cancel_requested: bool
+    pushed_at: datetime
+    queued_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobTask:
+    """What a runner needs to run one attempt of a job."""
+
+    job: JobId
+    run: RunId
+    attempt: int
+    kind: JobKind
+    service: Service
+    commit: CommitHash
+    branch: str
+    stage: str
+    name: str
+    definition: JobDefinition
+    whole: Definition
+    environment: str | None
+    """The environment the stage deployed to."""
+    url: str | None
+    """Where that environment answers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """What a package job left in the store, not yet published."""
+
+    digest: Digest
+    size: int
+    files: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobResult:
+    """How one attempt ended. ``outcome`` is passed, failed or cancelled."""
+
+    outcome: JobState
+    failure: FailureKind | None = None
+    exit_code: int | None = None
+    reason: str = ""
+    seconds: float = 0.0
+    tests: tuple[TestCase, ...] = ()
+    package: Package | None = None
+
+
+JOB_TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
+    JobState.PENDING: frozenset({JobState.READY, JobState.RUNNING, JobState.SKIPPED, JobState.CANCELLED}),
+    JobState.READY: frozenset({JobState.RUNNING, JobState.CANCELLED, JobState.SKIPPED}),
+    JobState.RUNNING: frozenset(
+        {JobState.PASSED, JobState.FAILED, JobState.CANCELLED, JobState.READY}  # READY: lost, runs again
+    ),
+    JobState.PASSED: frozenset({JobState.PENDING}),
+    JobState.FAILED: frozenset({JobState.PENDING}),
+    JobState.CANCELLED: frozenset({JobState.PENDING}),
+    JobState.SKIPPED: frozenset({JobState.PENDING}),
+}
+
+
+class CannotRetry(Conflict):
+    code = "pipelines.cannot_retry"
+
+
+class CannotCancel(Conflict):
+    code = "pipelines.cannot_cancel"
+
+
+class NotWaiting(Conflict):
+    code = "pipelines.not_waiting"
+
+
+def jobs_of(definition: Definition, stage: int) -> tuple[tuple[JobDefinition, JobKind], ...]:
+    """The jobs of a stage, with the package job behind the first stage's own."""
+    own = tuple((job, JobKind.JOB) for job in definition.stages[stage].jobs)
+    package = definition.package
+    if stage != 0 or package is None:
+        return own
+    return (
+        *own,
+        (
+            JobDefinition(
+                name=PACKAGE_JOB,
+                command=package.command,
+                needs=tuple(job.name for job in definition.stages[0].jobs),
+                caches=package.caches,
+                network=package.network,
+                timeout=package.timeout,
+                memory=package.memory,
+            ),
+            JobKind.PACKAGE,
+        ),
+    )
+
+
+def applies(stage: StageDefinition, branch: str, default_branch: str) -> bool:
+    """Whether a stage is for this branch; one that deploys is for the default branch unless it says otherwise."""
+    if stage.branches:
+        return any(fnmatch.fnmatchcase(branch, pattern) for pattern in stage.branches)
+    return stage.environment is None or branch == default_branch
+
+
+def runnable(jobs: Sequence[Job]) -> tuple[tuple[Job, ...], tuple[Job, ...]]:
+    """Of one stage's pending jobs: those all of whose needs have passed, and those one of whose needs cannot."""
+    states = {job.name: job.state for job in jobs}
+    dead = {JobState.FAILED, JobState.CANCELLED, JobState.SKIPPED}
+    ready: list[Job] = []
+    skipped: list[Job] = []
+    for job in jobs:
+        if job.state is not JobState.PENDING:
+            continue
+        needed = [states[name] for name in job.needs]
+        if any(state in dead for state in needed):
+            skipped.append(job)
+        elif all(state is JobState.PASSED for state in needed):
+            ready.append(job)
+    return tuple(ready), tuple(skipped)
+
+
+def dependents(jobs: Sequence[Job], name: str) -> frozenset[str]:
+    """Names of the jobs of the same stage that need ``name``, directly or through others."""
+    found: set[str] = set()
+    grew = True
+    while grew:
+        more = {job.name for job in jobs if set(job.needs) & (found | {name})} - found
+        grew = bool(more)
+        found |= more
+    return frozenset(found)
+
+
+def needs_person(stage: Stage, definition: StageDefinition) -> bool:
+    return definition.trigger is Trigger.MANUAL and not stage.approved
+
+
+def stage_outcome(jobs: Sequence[Job]) -> StageState:
+    """What a stage whose jobs have all ended came to."""
+    states = {job.state for job in jobs}
+    if JobState.FAILED in states:
+        return StageState.FAILED
+    if JobState.CANCELLED in states or JobState.SKIPPED in states:
+        return StageState.CANCELLED
+    return StageState.PASSED
