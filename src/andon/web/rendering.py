@@ -119,18 +119,20 @@ def duration(value: timedelta | float | None) -> str:
 def relative(at: datetime, now: datetime) -> str:
     """ "just now", "3 min ago", "in 2 h", "5 d ago"; the console's script says it in the same words."""
     seconds = (now - at).total_seconds()
-    size = abs(seconds)
-    if size < 10:
+    if abs(seconds) < 10:
         return "just now"
-    if size < 60:
-        text = f"{int(size)} s"
-    elif size < 3600:
-        text = f"{int(size // 60)} min"
-    elif size < 86400:
-        text = f"{int(size // 3600)} h"
-    else:
-        text = f"{int(size // 86400)} d"
-    return f"{text} ago" if seconds > 0 else f"in {text}"
+    return f"{elapsed(seconds)} ago" if seconds > 0 else f"in {elapsed(-seconds)}"
+
+
+def elapsed(seconds: float) -> str:
+    """ "42 s", "3 min", "2 h", "5 d": one unit, rounded down."""
+    if seconds < 60:
+        return f"{max(0, int(seconds))} s"
+    if seconds < 3600:
+        return f"{int(seconds // 60)} min"
+    if seconds < 86400:
+        return f"{int(seconds // 3600)} h"
+    return f"{int(seconds // 86400)} d"
 
 
 def exact(at: datetime) -> str:
@@ -145,9 +147,33 @@ def ago(environment: Environment, at: datetime | None) -> Markup:
     """A `<time>` that ticks in the browser and shows the exact moment on hover; None is "never"."""
     if at is None:
         return Markup('<span class="muted">never</span>')
-    now: datetime = environment.globals["now"]()  # type: ignore[operator]  # set in Renderer, typed object there
-    stamp = at.isoformat(timespec="seconds")
-    return Markup('<time datetime="{}" title="{}" data-ago>{}</time>').format(stamp, exact(at), relative(at, now))
+    return _ticking("ago", at, relative(at, _now(environment)))
+
+
+@pass_environment
+def age(environment: Environment, at: datetime | None) -> Markup:
+    """How long something has been so, ticking: "26 min" (for "healthy for …")."""
+    if at is None:
+        return Markup('<span class="muted">no data</span>')
+    return _ticking("age", at, elapsed((_now(environment) - at).total_seconds()))
+
+
+@pass_environment
+def running(environment: Environment, at: datetime | None) -> Markup:
+    """How long something has been running, ticking by the second: "2 m 21 s"."""
+    if at is None:
+        return Markup("—")
+    return _ticking("running", at, duration(max(0, round((_now(environment) - at).total_seconds()))))
+
+
+def _now(environment: Environment) -> datetime:
+    now: datetime = environment.globals["now"]()  # type: ignore[operator]  # Renderer puts its clock there
+    return now
+
+
+def _ticking(how: str, at: datetime, text: str) -> Markup:
+    stamp = at.isoformat(timespec="milliseconds")
+    return Markup('<time datetime="{}" title="{}" data-{}>{}</time>').format(stamp, exact(at), how, text)
 
 
 def clock_time(at: datetime | None) -> Markup:
@@ -205,6 +231,7 @@ def paragraphs(text: str) -> Markup:
 
 
 FILTERS: dict[str, Callable[..., object]] = {
+    "age": age,
     "ago": ago,
     "bytes": size,
     "clock": clock_time,
@@ -214,5 +241,6 @@ FILTERS: dict[str, Callable[..., object]] = {
     "paragraphs": paragraphs,
     "percent": percent,
     "plural": plural,
+    "running": running,
     "short": short,
 }

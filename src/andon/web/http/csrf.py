@@ -11,7 +11,8 @@ import hashlib
 import hmac
 from urllib.parse import parse_qs
 
-from litestar.types import Message, Receive, Scope
+from litestar.enums import ScopeType
+from litestar.types import HTTPRequestEvent, Receive, ReceiveMessage, Scope
 
 from andon.kernel.errors import AndonError, Forbidden
 from andon.web.http.visit import header, visit_of
@@ -46,7 +47,7 @@ async def checked(scope: Scope, receive: Receive) -> Receive:
     Raises :class:`WrongPage`, :class:`TooLarge`.
     """
     visit = visit_of(scope)
-    if scope["type"] != "http" or scope["method"] in SAFE or not visit.seed or not _is_ambient(scope):
+    if scope["type"] != ScopeType.HTTP or scope["method"] in SAFE or not _is_ambient(scope):
         return receive
     given = header(scope, HEADER)
     if not given and header(scope, "content-type").startswith("application/x-www-form-urlencoded"):
@@ -90,11 +91,11 @@ async def _whole(receive: Receive) -> bytes:
 def _again(body: bytes, receive: Receive) -> Receive:
     handed_out = False
 
-    async def read() -> Message:
+    async def read() -> ReceiveMessage:
         nonlocal handed_out
         if handed_out:
             return await receive()
         handed_out = True
-        return {"type": "http.request", "body": body, "more_body": False}
+        return HTTPRequestEvent(type="http.request", body=body, more_body=False)
 
     return read

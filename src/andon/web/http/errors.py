@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 from litestar import MediaType, Request, Response
@@ -108,11 +109,8 @@ def answer(scope: Scope, error: BaseException, draw: ErrorPage) -> Response[byte
 
 def door_for(scope: Scope) -> str:
     """The sign-in page's address with the way back."""
-    from urllib.parse import quote
-
-    raw = scope["path"]
     query = scope.get("query_string", b"").decode("latin-1")
-    back = raw + (f"?{query}" if query else "")
+    back = scope["path"] + (f"?{query}" if query else "")
     return "/login" if back == "/" else f"/login?next={quote(back, safe='/')}"
 
 

@@ -6,7 +6,8 @@ import asyncio
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, Message, Receive, ReceiveMessage, Scope, Send
 
 from andon.kernel.errors import AndonError, Forbidden, Invalid
 from andon.kernel.settings import Settings
@@ -107,7 +108,7 @@ def protecting(app: ASGIApp, *, secure: bool) -> ASGIApp:
     extra = _HEADERS + (((b"strict-transport-security", b"max-age=31536000"),) if secure else ())
 
     async def protected(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != ScopeType.HTTP:
             await app(scope, receive, send)
             return
         complete = False
@@ -122,7 +123,7 @@ def protecting(app: ASGIApp, *, secure: bool) -> ASGIApp:
                 message["headers"] = found
             await send(message)
 
-        async def receive_in_time() -> Message:
+        async def receive_in_time() -> ReceiveMessage:
             nonlocal complete
             if complete:
                 return await receive()

@@ -1,0 +1,56 @@
+"""What a room gives to the application. docs/contributing/add-a-room.md shows one from top to bottom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from litestar.types import ControllerRouterHandler
+
+from andon.kernel.access import Principal
+from andon.kernel.db import Reading
+from andon.kernel.events import Reaction
+from andon.kernel.workflows import Workflow
+from andon.web.shell import Light, NavItem
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line in the palette: what can be jumped to. ``kind`` is a word such as "service" or "run"."""
+
+    label: str
+    href: str
+    kind: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciler:
+    """Compares what should be with what is and mends the difference; safe to repeat at any moment.
+
+    ``run`` is called in the worker at start and then ``every`` so many seconds; it opens its own transactions.
+    """
+
+    name: str
+    every: float
+    run: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """Everything a room offers. Commands are not here: they speak to the API and load without the room.
+
+    ``templates`` is the package with a ``templates/`` folder, found as ``name/….html``. ``handlers`` come from
+    :mod:`andon.web.http.pages` and :mod:`andon.web.http.api`. ``light`` answers what the room has to say to the
+    Andon light (``None`` is nothing); the gravest of all rooms is shown. ``entries`` fills the palette.
+    """
+
+    name: str
+    templates: str = ""
+    handlers: tuple[ControllerRouterHandler, ...] = ()
+    navigation: tuple[NavItem, ...] = ()
+    light: Callable[[Reading, Principal], Light | None] | None = None
+    entries: Callable[[Reading, Principal], Iterable[Entry]] | None = None
+    reactions: tuple[Reaction, ...] = ()
+    workflows: tuple[Workflow, ...] = ()
+    reconcilers: tuple[Reconciler, ...] = ()
