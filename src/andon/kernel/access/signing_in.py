@@ -104,8 +104,13 @@ def finish_sign_in(tx: Transaction, attempt: Attempt, matched: bool, *, agent: s
         person = attempt.person or UNKNOWN
         append(tx, SignInFailed(person=person), by=Actor(ActorKind.SYSTEM, "door"))
         return None
-    tx.connection.execute(attempts.delete().where(attempts.c.id == attempt.id))
+    forget_attempt(tx, attempt)
     return open_session(tx, attempt.person, agent=agent, hours=hours)
+
+
+def forget_attempt(tx: Transaction, attempt: Attempt) -> None:
+    """The password was right: the attempt does not count."""
+    tx.connection.execute(attempts.delete().where(attempts.c.id == attempt.id))
 
 
 def open_session(tx: Transaction, person: PersonId, *, agent: str, hours: float) -> NewSession:
@@ -191,6 +196,17 @@ def caller_of_token(reading: Reading, secret: str) -> Caller:
         services=None if row.services is None else frozenset(row.services),
     )
     return Caller(principal=principal, name=row.name, token=row.id, expires_at=row.expires_at)
+
+
+def is_still_good(reading: Reading, caller: Caller) -> bool:
+    """Whether the session or token that was let in some time ago would be let in again."""
+    query = (
+        sa.select(sessions.c.expires_at).where(sessions.c.id == caller.session)
+        if caller.session is not None
+        else sa.select(tokens.c.expires_at).where(tokens.c.id == caller.token)
+    )
+    row = reading.connection.execute(query).first()
+    return row is not None and (row.expires_at is None or row.expires_at > reading.now)
 
 
 def note_use(tx: Transaction, caller: Caller) -> None:
