@@ -296,7 +296,7 @@ def _airfilter() -> str:
         _box(12, 24, 96, 72, "m", 4)
         + _box(20, 32, 80, 56, "a", 2)
         + _path(folds, "bold")
-        + _path("M46 104h28l-6 6M74 104l-6 -6", "l")
+        + _path("M46 106h28l-6 6M74 106l-6 -6", "edge")
     )
 
 
