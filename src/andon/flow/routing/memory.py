@@ -1,0 +1,25 @@
+"""A data plane that carries nothing; ships for tests and for looking at what would be routed."""
+
+from __future__ import annotations
+
+from andon.flow.environments.contract import SetId
+from andon.flow.routing.contract import Served
+from andon.flow.routing.model import Table
+
+
+class InMemoryDataPlane:
+    def __init__(self) -> None:
+        self.table = Table(listeners=(), upstreams=())
+        self.counts: dict[SetId, Served] = {}
+
+    def start(self) -> None:
+        return
+
+    def stop(self) -> None:
+        return
+
+    def follow(self, table: Table) -> None:
+        self.table = table
+
+    def served(self, set_id: SetId) -> Served | None:
+        return self.counts.get(set_id)

@@ -1,0 +1,227 @@
+"""What the router is told, as values; rendered to Envoy's configuration without touching anything."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from andon.flow.environments.contract import SetId
+from andon.flow.sources.contract import Service
+from andon.kernel.errors import Conflict
+
+Tree = Mapping[str, "Value"]
+Value = str | int | float | bool | None | Sequence["Value"] | Tree
+"""A JSON document on its way to Envoy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upstream:
+    """A set of instances the router can send traffic to."""
+
+    set: SetId
+    endpoints: tuple[str, ...]
+    """``unix:/path`` or ``host:port``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """An environment's port and the set that has its traffic."""
+
+    service: Service
+    environment: str
+    host: str
+    port: int
+    set: SetId
+
+    @property
+    def name(self) -> str:
+        return f"{self.service}.{self.environment}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Everything the router should know."""
+
+    listeners: tuple[Listener, ...]
+    upstreams: tuple[Upstream, ...]
+
+
+class Outdated(Conflict):
+    """A deployment that no longer holds the environment's lock tried to move its traffic."""
+
+    code = "routing.outdated"
+
+
+def render_clusters(table: Table) -> bytes:
+    """Envoy's clusters, one a set."""
+    return _discovery([_cluster(upstream) for upstream in table.upstreams])
+
+
+def render_listeners(table: Table, routes: str) -> bytes:
+    """Envoy's listeners, one an environment; ``routes`` is the folder of the files of :func:`render_route`."""
+    return _discovery([_listener(one, routes) for one in table.listeners])
+
+
+def render_route(listener: Listener) -> bytes:
+    """The route of one environment: all its traffic to one set."""
+    return _discovery(
+        [
+            {
+                "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
+                "name": listener.name,
+                "virtual_hosts": [
+                    {
+                        "name": listener.name,
+                        "domains": ["*"],
+                        "routes": [
+                            {
+                                "match": {"prefix": "/"},
+                                "route": {
+                                    "cluster": listener.set,
+                                    "timeout": "300s",
+                                    # Only what cannot have reached the application: repeating is then harmless,
+                                    # whatever the method.
+                                    "retry_policy": {
+                                        "retry_on": "connect-failure,refused-stream,reset-before-request",
+                                        "num_retries": 3,
+                                        "retry_host_predicate": [
+                                            {
+                                                "name": "envoy.retry_host_predicates.previous_hosts",
+                                                "typed_config": {
+                                                    "@type": "type.googleapis.com/envoy.extensions.retry.host"
+                                                    ".previous_hosts.v3.PreviousHostsPredicate"
+                                                },
+                                            }
+                                        ],
+                                        "host_selection_retry_max_attempts": 3,
+                                        "retry_back_off": {"base_interval": "0.025s", "max_interval": "0.25s"},
+                                    },
+                                },
+                            }
+                        ],
+                    }
+                ],
+            }
+        ]
+    )
+
+
+def render_bootstrap(*, clusters: str, listeners: str, admin: str) -> bytes:
+    """What Envoy starts with: where to find the rest, and an admin socket only its owner can reach."""
+    return msgspec.json.format(
+        msgspec.json.encode(
+            {
+                "node": {"id": "andon", "cluster": "andon"},
+                "admin": {"address": {"pipe": {"path": admin, "mode": 0o600}}},
+                "overload_manager": {
+                    "resource_monitors": [
+                        {
+                            "name": "envoy.resource_monitors.global_downstream_max_connections",
+                            "typed_config": {
+                                "@type": "type.googleapis.com/envoy.extensions.resource_monitors"
+                                ".downstream_connections.v3.DownstreamConnectionsConfig",
+                                "max_active_downstream_connections": 50_000,
+                            },
+                        }
+                    ]
+                },
+                "dynamic_resources": {
+                    "cds_config": {"path_config_source": {"path": clusters}, "resource_api_version": "V3"},
+                    "lds_config": {"path_config_source": {"path": listeners}, "resource_api_version": "V3"},
+                },
+            }
+        )
+    )
+
+
+def version_of(document: bytes) -> str:
+    """The version a rendered document carries."""
+    decoded: dict[str, object] = msgspec.json.decode(document)
+    return str(decoded["version_info"])
+
+
+def _discovery(resources: Sequence[Tree]) -> bytes:
+    # The version is the content's own digest: the same state is the same file, and Envoy's answer names it.
+    version = hashlib.sha256(msgspec.json.encode(resources)).hexdigest()[:16]
+    return msgspec.json.encode({"version_info": version, "resources": resources})
+
+
+def _cluster(upstream: Upstream) -> Tree:
+    return {
+        "@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
+        "name": upstream.set,
+        "type": "STATIC",
+        "connect_timeout": "2s",
+        "lb_policy": "LEAST_REQUEST",
+        "load_assignment": {
+            "cluster_name": upstream.set,
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _address(one)}} for one in upstream.endpoints]}],
+        },
+        "circuit_breakers": {
+            "thresholds": [{"max_connections": 4096, "max_pending_requests": 8192, "max_requests": 8192}]
+        },
+        # An instance that cannot be reached is passed over for a moment, unless it is the only one.
+        "outlier_detection": {
+            "split_external_local_origin_errors": True,
+            "consecutive_local_origin_failure": 3,
+            "consecutive_5xx": 0,
+            "enforcing_consecutive_5xx": 0,
+            "enforcing_success_rate": 0,
+            "interval": "1s",
+            "base_ejection_time": "3s",
+            "max_ejection_percent": 50,
+        },
+    }
+
+
+def _listener(listener: Listener, routes: str) -> Tree:
+    return {
+        "@type": "type.googleapis.com/envoy.config.listener.v3.Listener",
+        "name": listener.name,
+        "address": {"socket_address": {"address": listener.host, "port_value": listener.port}},
+        "per_connection_buffer_limit_bytes": 1_048_576,
+        "filter_chains": [
+            {
+                "filters": [
+                    {
+                        "name": "envoy.filters.network.http_connection_manager",
+                        "typed_config": {
+                            "@type": "type.googleapis.com/envoy.extensions.filters.network"
+                            ".http_connection_manager.v3.HttpConnectionManager",
+                            "stat_prefix": listener.name,
+                            "server_header_transformation": "PASS_THROUGH",
+                            "use_remote_address": True,
+                            "normalize_path": True,
+                            "path_with_escaped_slashes_action": "KEEP_UNCHANGED",
+                            "upgrade_configs": [{"upgrade_type": "websocket"}],
+                            "rds": {
+                                "route_config_name": listener.name,
+                                "config_source": {
+                                    "path_config_source": {"path": f"{routes}/{listener.name}.json"},
+                                    "resource_api_version": "V3",
+                                },
+                            },
+                            "http_filters": [
+                                {
+                                    "name": "envoy.filters.http.router",
+                                    "typed_config": {
+                                        "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
+                                    },
+                                }
+                            ],
+                        },
+                    }
+                ]
+            }
+        ],
+    }
+
+
+def _address(endpoint: str) -> Tree:
+    if endpoint.startswith("unix:"):
+        return {"pipe": {"path": endpoint.removeprefix("unix:")}}
+    host, _, port = endpoint.rpartition(":")
+    return {"socket_address": {"address": host, "port_value": int(port)}}

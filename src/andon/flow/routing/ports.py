@@ -1,0 +1,26 @@
+"""The outside world of routing: the program that carries the traffic."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from andon.flow.environments.contract import SetId
+from andon.flow.routing.contract import Served
+from andon.flow.routing.model import Table
+
+
+class DataPlane(Protocol):
+    def start(self) -> None:
+        """Start it, or find it running. Raises ``Missing`` or ``Unavailable``."""
+        ...
+
+    def stop(self) -> None: ...
+
+    def follow(self, table: Table) -> None:
+        """Bring it to ``table`` and wait until it is there: nothing is taken away before what replaces it is up.
+
+        Raises ``Unavailable`` when it does not follow in time, with what it says against it.
+        """
+        ...
+
+    def served(self, set_id: SetId) -> Served | None: ...
