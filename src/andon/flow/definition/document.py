@@ -187,6 +187,9 @@ def _decode(data: bytes, file: str) -> Source:
 # What YAML 1.2 does not count as printable, and the byte order mark in mid-text.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufeff\ufffe\uffff]")
 
+# The scanner takes "\ud83c" for a character. JSON, which is YAML too, writes two of them for one beyond U+FFFF.
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
 _INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _BOOLEAN = frozenset({"true", "True", "TRUE", "false", "False", "FALSE"})
@@ -228,9 +231,9 @@ class _Composer:
                 self._place(node, size, mark)
             elif isinstance(event, ScalarEvent):
                 self._check_node(event, mark)
-                plain = event.style is None
-                type_ = scalar_type(event.value) if plain else ScalarType.TEXT
-                scalar = Scalar(mark, event.value, type_)
+                text = self._whole_characters(event.value, mark)
+                type_ = scalar_type(text) if event.style is None else ScalarType.TEXT
+                scalar = Scalar(mark, text, type_)
                 self._remember(event.anchor, scalar, 1)
                 self._place(scalar, 1, mark)
             elif isinstance(event, (MappingStartEvent, SequenceStartEvent)):
@@ -261,6 +264,14 @@ class _Composer:
             if found in problem:
                 return self._refuse(place, message, expected)
         return self._refuse(place, f"this is not YAML: {problem}", "YAML 1.2")
+
+    def _whole_characters(self, text: str, mark: Mark) -> str:
+        if not _SURROGATE.search(text):
+            return text
+        try:
+            return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+        except UnicodeDecodeError:
+            raise self._refuse(mark, "an escape stands here for half a character", "the character itself") from None
 
     def _check_node(self, event: ScalarEvent | MappingStartEvent | SequenceStartEvent, mark: Mark) -> None:
         if event.ctag is not None and str(event.ctag):

@@ -274,10 +274,12 @@ class Measure(Kind[float]):
         known = [name for name, _ in self.units]
         lowered = unit.lower()
         same = [name for name in known if name.lower() == lowered]
-        first = [name for name in known if name.lower().startswith(lowered[:1])]
+        # "10min", "3days"; the longest, so that "5msec" is not minutes
+        begun = sorted((name for name in known if lowered.startswith(name.lower())), key=len, reverse=True)
         # "512M" is binary to most tools that take it, so MiB comes before MB.
+        first = [name for name in known if name.lower().startswith(lowered[:1])]
         binary = [name for name in first if "i" in name]
-        return next(iter([*same, *binary, *first]), None)
+        return next(iter([*same, *begun, *binary, *first]), None)
 
     def pattern(self) -> str:
         return rf"^[0-9]{{1,15}}(\.[0-9]{{1,15}})?({'|'.join(unit for unit, _ in self.units)})$"

@@ -41,7 +41,8 @@ def check(definition: Definition, reading: Reading) -> None:
 
 def _unknown(reading: Reading, path: Path, what: str, word: str, known: Iterable[str], declared_in: str) -> None:
     words = list(known)
-    expected = listing(words) if words else f"an entry {word!r} in {declared_in!r}"
+    shown = words if len(words) <= 12 else [*words[:11], "…"]
+    expected = listing(shown) if words else f"an entry {word!r} in {declared_in!r}"
     reading.fault(
         reading.value(path),
         path,

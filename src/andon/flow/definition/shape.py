@@ -179,7 +179,7 @@ class InstanceCounts(Kind[int | Mapping[str, int] | None]):
 
 _JOB = JobDefinition(name="", command="")
 
-JOB_RUN = Field("run", COMMAND, "Run by `sh -eu` in the workspace.", _JOB.command, required=True)
+JOB_RUN = Field("run", _command("make test"), "Run by `sh -eu` in the workspace.", _JOB.command, required=True)
 JOB_NEEDS = Field("needs", ListOf(JOB_NAME), "Jobs of the same stage that must pass first.", _JOB.needs)
 ENV = Field(
     "env",
@@ -293,9 +293,13 @@ STAGE = Record(
 
 _SERVICE = HelperService(name="", command="", ready="")
 
-SERVICE_RUN = Field("run", COMMAND, "Run by `sh -eu`, beside the job.", "", required=True)
+SERVICE_RUN = Field("run", _command("postgres -D /tmp/db"), "Run by `sh -eu`, beside the job.", "", required=True)
 SERVICE_READY = Field(
-    "ready", COMMAND, "Run again and again until it exits with 0; the job starts then.", "", required=True
+    "ready",
+    _command("pg_isready"),
+    "Run again and again until it exits with 0; the job starts then.",
+    "",
+    required=True,
 )
 SERVICE_WITHIN = Field(
     "within", duration(0.1, 3600, "30s"), "Time it has to become ready; then the job fails.", _SERVICE.ready_within
@@ -323,12 +327,18 @@ _PACKAGE = PackageDefinition(command="", files=())
 
 PACKAGE_RUN = Field(
     "run",
-    COMMAND,
+    _command("make dist"),
     "Builds what goes in, by `sh -eu` in the workspace.",
     _PACKAGE.command,
     shown_default="the files as they are",
 )
-PACKAGE_FILES = Field("files", ListOf(GLOB, least=1), "What goes into the package.", _PACKAGE.files, required=True)
+PACKAGE_FILES = Field(
+    "files",
+    ListOf(replace(GLOB, sample="store/**"), least=1),
+    "What goes into the package.",
+    _PACKAGE.files,
+    required=True,
+)
 
 
 def _package(_name: str, values: Values) -> PackageDefinition:
@@ -386,7 +396,7 @@ _PROCESS = ProcessDefinition(name="", command="")
 
 PROCESS_COMMAND = Field(
     "command",
-    COMMAND,
+    _command("python3 -m store"),
     "Run by `sh -eu` in the unpacked package. `$PORT` or `$ANDON_SOCKET` says where to listen.",
     "",
     required=True,
@@ -466,12 +476,15 @@ SMOKE_STATUS = Field("status", Whole(100, 599, 200), "The status the answer must
 SMOKE_CONTAINS: Field[str | None] = Field("contains", ANY_TEXT, "Text the answer must contain.", None)
 SMOKE_COMMAND: Field[str | None] = Field(
     "command",
-    COMMAND,
+    _command("python3 -m store.smoke"),
     "Run in the package, in a sandbox, with `$ANDON_URL` and `$ANDON_SMOKE_IDENTITY`; 0 passes.",
     None,
 )
 SMOKE_CLEANUP: Field[str | None] = Field(
-    "cleanup", COMMAND, "Run afterwards, whatever the outcome, with the same variables.", None
+    "cleanup",
+    _command("python3 -m store.smoke --cleanup"),
+    "Run afterwards, whatever the outcome, with the same variables.",
+    None,
 )
 SMOKE_TIMEOUT = Field("timeout", duration(0.1, 3600, "30s"), "Time the test may take.", _SMOKE.timeout)
 
@@ -512,11 +525,14 @@ SMOKE_TEST = Record(
 _MIGRATIONS = MigrationDefinition()
 
 EXPAND: Field[str | None] = Field(
-    "expand", COMMAND, "Adds what the new version needs; safe to repeat. Runs before the new version starts.", None
+    "expand",
+    _command("python3 -m store.migrate expand"),
+    "Adds what the new version needs; safe to repeat. Runs before the new version starts.",
+    None,
 )
 CONTRACT: Field[str | None] = Field(
     "contract",
-    COMMAND,
+    _command("python3 -m store.migrate contract"),
     "Removes what no version needs any more. Runs only when somebody says so, and never while an older "
     "version could be rolled back to.",
     None,
