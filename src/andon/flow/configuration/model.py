@@ -1,0 +1,55 @@
+"""Rules of configuration values."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+from andon.kernel.errors import Invalid
+
+NAME = re.compile(r"[A-Z_][A-Z0-9_]{0,99}")
+LONGEST_VALUE = 64 * 1024
+"""Bytes; values travel in the environment of a process."""
+
+
+class ConfigInvalid(Invalid):
+    code = "configuration.invalid"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValueView:
+    """A value as people may see it: of a secret, everything but the value."""
+
+    name: str
+    secret: bool
+    value: str | None
+    """``None`` for a secret."""
+    version: int
+    set_at: datetime
+    person: str | None
+
+
+def check_name(name: str) -> None:
+    """Raises :class:`ConfigInvalid` for a name that no process environment, or Andon itself, would take."""
+    if not NAME.fullmatch(name):
+        raise ConfigInvalid(
+            f"{name!r} is no name for a variable.",
+            safe="Nothing was changed.",
+            remedy="Use capital letters, digits and underscores, not beginning with a digit.",
+        )
+    if name.startswith("ANDON_") or name in {"PORT", "PATH", "HOME", "LD_PRELOAD", "LD_LIBRARY_PATH"}:
+        raise ConfigInvalid(
+            f"{name} is set by Andon itself.", safe="Nothing was changed.", remedy="Choose another name."
+        )
+
+
+def check_value(name: str, value: str) -> None:
+    """Raises :class:`ConfigInvalid` without showing the value."""
+    if "\0" in value:
+        raise ConfigInvalid(f"The value of {name} has a zero byte.", remedy="Encode it, for example as base64.")
+    if len(value.encode()) > LONGEST_VALUE:
+        raise ConfigInvalid(
+            f"The value of {name} is longer than {LONGEST_VALUE // 1024} KiB.",
+            remedy="Put it into the package or a file the service fetches, and configure where it is.",
+        )

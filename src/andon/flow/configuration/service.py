@@ -1,0 +1,129 @@
+"""Use cases of configuration: setting values, reading them for a version."""
+
+from __future__ import annotations
+
+from andon.flow.configuration import storage
+from andon.flow.configuration.contract import ConfigSet, ConfigVersion, SecretBox, SecretSet, Values
+from andon.flow.configuration.model import ValueView, check_name, check_value
+from andon.flow.definition.contract import EnvironmentDefinition
+from andon.flow.sources.contract import Service
+from andon.kernel.access import Permission, Principal
+from andon.kernel.db import Reading, Transaction
+from andon.kernel.errors import NotFound
+from andon.kernel.events import append
+
+
+class ConfigurationService:
+    """Implements :class:`andon.flow.configuration.contract.Configuration`."""
+
+    def __init__(self, box: SecretBox) -> None:
+        self._box = box
+
+    def set(
+        self,
+        tx: Transaction,
+        principal: Principal,
+        service: Service,
+        environment: str,
+        name: str,
+        value: str | None,
+        *,
+        secret: bool,
+    ) -> ConfigVersion:
+        """Set a value, or remove it with ``None``; the next deployment takes it up. The new version."""
+        principal.require(Permission.SET_SECRET if secret else Permission.CONFIGURE, service, environment)
+        check_name(name)
+        now = storage.at_version(
+            tx.connection, service, environment, storage.newest(tx.connection, service, environment)
+        )
+        if value is None:
+            known = now.get(name)
+            if known is None or known.value is None:
+                raise NotFound(f"{name} is not set in {service}/{environment}.", remedy="See what is: andon config")
+            stored = None
+        else:
+            check_value(name, value)
+            stored = value.encode()
+            if secret:
+                stored = self._box.seal(stored, context=_context(service, environment, name))
+        version = storage.newest(tx.connection, service, environment) + 1
+        storage.add(
+            tx.connection,
+            service,
+            environment,
+            version=version,
+            name=name,
+            secret=secret,
+            value=stored,
+            person=principal.person,
+            now=tx.now,
+        )
+        kind = SecretSet if secret else ConfigSet
+        append(
+            tx,
+            kind(name=name, service=service, environment=environment, version=version, removed=value is None),
+            by=principal.actor,
+        )
+        return ConfigVersion(version)
+
+    def shown(
+        self, reading: Reading, principal: Principal, service: Service, environment: str
+    ) -> tuple[ValueView, ...]:
+        """What is set, sorted by name; values of secrets are never shown again."""
+        principal.require(Permission.READ, service, environment)
+        version = storage.newest(reading.connection, service, environment)
+        found = storage.at_version(reading.connection, service, environment, version)
+        return tuple(
+            ValueView(
+                name=one.name,
+                secret=one.secret,
+                value=None if one.secret else one.value.decode(),
+                version=one.version,
+                set_at=one.at,
+                person=one.person,
+            )
+            for one in sorted(found.values())
+            if one.value is not None
+        )
+
+    def current_version(self, reading: Reading, service: Service, environment: str) -> ConfigVersion:
+        return ConfigVersion(storage.newest(reading.connection, service, environment))
+
+    def missing_secrets(
+        self, reading: Reading, service: Service, environment: EnvironmentDefinition, version: ConfigVersion
+    ) -> tuple[str, ...]:
+        found = storage.at_version(reading.connection, service, environment.name, version)
+        return tuple(
+            name
+            for name in environment.secrets
+            if name not in found or not found[name].secret or found[name].value is None
+        )
+
+    def values(
+        self, reading: Reading, service: Service, environment: EnvironmentDefinition, version: ConfigVersion
+    ) -> Values:
+        found = storage.at_version(reading.connection, service, environment.name, version)
+        config = dict(environment.config)
+        secrets: dict[str, str] = {}
+        for name, one in found.items():
+            if one.secret:
+                # Only what the definition asks for: a version gets no secret it does not declare.
+                if one.value is not None and name in environment.secrets:
+                    context = _context(service, environment.name, name)
+                    secrets[name] = self._box.open(one.value, context=context).decode()
+            elif one.value is None:
+                config.pop(name, None)
+            else:
+                config[name] = one.value.decode()
+        return Values(config=config, secrets=secrets)
+
+    def changed_names(
+        self, reading: Reading, service: Service, environment: str, since: ConfigVersion, until: ConfigVersion
+    ) -> tuple[str, ...]:
+        before = storage.at_version(reading.connection, service, environment, since)
+        after = storage.at_version(reading.connection, service, environment, until)
+        return tuple(sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name)))
+
+
+def _context(service: Service, environment: str, name: str) -> str:
+    return f"{service}/{environment}/{name}"
