@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+pytest_plugins = ["tests.databases"]
+
 
 class NetworkRefused(RuntimeError):
     """Not an OSError on purpose: code that retries or swallows those must not hide the attempt."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from pathlib import Path
 
 
@@ -33,6 +34,21 @@ def write_whole(path: Path, content: bytes, *, mode: int = 0o644, durable: bool 
 def write_private(path: Path, content: bytes) -> None:
     """As :func:`write_whole`, readable by its owner only."""
     write_whole(path, content, mode=0o600)
+
+
+def write_new(path: Path, content: bytes, *, mode: int = 0o600) -> bool:
+    """Write ``path`` whole and flushed unless it exists; of several processes exactly one gets ``True``."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    write_whole(beside, content, mode=mode)
+    try:
+        os.link(beside, path)
+    except FileExistsError:
+        return False
+    finally:
+        beside.unlink()
+    sync_folder(path.parent)
+    return True
 
 
 def sync_folder(folder: Path) -> None:

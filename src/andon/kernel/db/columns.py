@@ -56,9 +56,7 @@ class Json(TypeDecorator[_T], Generic[_T]):
     impl = sa.Text
     cache_ok = True
 
-    def __init__(
-        self, of: Any
-    ) -> None:  # Any: msgspec accepts every type form, `list[str]` as well as a class
+    def __init__(self, of: Any) -> None:  # Any: msgspec accepts every type form, `list[str]` as well as a class
         super().__init__()
         self.of = of
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from pathlib import Path
 from typing import Protocol
 
@@ -18,7 +20,9 @@ WRITING = "andon_writing"
 """Execution option that makes a SQLite transaction take the write lock when it begins."""
 
 
-class _SqliteConnection(Protocol):
+class SqliteConnection(Protocol):
+    """The part of ``sqlite3.Connection`` used here."""
+
     isolation_level: str | None
 
     def execute(self, sql: str) -> object: ...
@@ -33,7 +37,10 @@ def open_engine(url: str, *, pool_size: int = 20) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         if parsed.database and parsed.database != ":memory:":
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            file = Path(parsed.database)
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # SQLite gives the files beside it (the log of writes, the shared index) the rights of this one.
+            file.touch(mode=0o600, exist_ok=True)
         engine = sa.create_engine(
             parsed,
             pool_size=pool_size,
@@ -58,17 +65,31 @@ def open_engine(url: str, *, pool_size: int = 20) -> Engine:
 
 def _set_up_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
     # The driver's own transaction handling would begin late and deferred; ours begins in _begin_sqlite.
-    sqlite: _SqliteConnection = connection  # type: ignore[assignment]
+    sqlite: SqliteConnection = connection  # type: ignore[assignment]
     sqlite.isolation_level = None
     for pragma in (
-        "journal_mode=WAL",
+        "busy_timeout=15000",
         "synchronous=FULL",
         "foreign_keys=ON",
-        "busy_timeout=15000",
         "temp_store=MEMORY",
         "cache_size=-16000",
     ):
         sqlite.execute(f"PRAGMA {pragma}")
+    use_write_ahead_log(sqlite)
+
+
+def use_write_ahead_log(sqlite: SqliteConnection, *, patience: float = 15.0) -> None:
+    """Set WAL, which lets readers go on while one writes. The change from the older mode needs the file for itself
+    and SQLite does not wait for it, so that two processes at their first start would fail: waited for here."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            sqlite.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 
 from andon.kernel.db import Database
 from andon.kernel.errors import Unavailable
 from andon.kernel.events.record import latest_position
+
+_log = logging.getLogger(__name__)
 
 
 class Bell:
@@ -78,7 +81,10 @@ class Bell:
                     self._changed.notify_all()
                     listeners = tuple(self._listeners)
                 for listener in listeners:
-                    listener(position)
+                    try:
+                        listener(position)
+                    except Exception:  # noqa: BLE001 - logged whole; the others still want to hear
+                        _log.exception("a listener to the record failed")
             self._nudge.wait(self._interval)
             self._nudge.clear()
 

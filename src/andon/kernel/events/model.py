@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar, TypeVar
@@ -74,8 +74,11 @@ def event(name: str, *, subject: str, cdevents: str | None = None) -> Callable[[
     """Declare an event's type name, the field that names its subject, and the CDEvents type it maps to."""
 
     def declare(kind: type[_E]) -> type[_E]:
-        if name in _types and _types[name].__qualname__ != kind.__qualname__:
-            raise ValueError(f"two events are called {name}")
+        known = _types.get(name, kind)
+        if (known.__module__, known.__qualname__) != (kind.__module__, kind.__qualname__):
+            raise ValueError(f"two events are called {name}: {known.__module__} and {kind.__module__} declare it")
+        if subject not in {one.name for one in fields(kind)}:
+            raise ValueError(f"{kind.__qualname__} has no field {subject!r} to be about")
         kind.type = name
         kind.subject_field = subject
         kind.cdevents = cdevents

@@ -18,15 +18,15 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from andon.kernel.db import Database, Reading, Transaction
-from andon.kernel.errors import AndonError, NotFound, Unavailable
+from andon.kernel.db import Database, DatabaseUnavailable, Reading, Transaction
+from andon.kernel.errors import AndonError, NotFound
 from andon.kernel.events.bell import Bell
 from andon.kernel.events.model import Envelope, Event
-from andon.kernel.events.record import latest_position, page
+from andon.kernel.events.record import at_position, latest_position, page
 from andon.kernel.events.storage import cursors, failures
 
 ATTEMPTS = 8
-"""Tries before a delivery becomes a dead letter: about ten minutes in all."""
+"""Tries before a delivery becomes a dead letter: about four minutes in all."""
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class Reactor:
         self._reactions = tuple(reactions)
         self._wanted = {one.name: {kind.type for kind in one.types} for one in self._reactions}
         self._positions: dict[str, int] = {}
-        self._stored: dict[str, int] = {}
+        self._passed = {one.name: 0 for one in self._reactions}
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -84,15 +84,20 @@ class Reactor:
         """Deliver what is due once; whether anything was done."""
         if not self._positions:
             self._find_positions()
-        return self._advance() or self._retry()
+        # Both each time: a busy record must not keep the failed ones waiting.
+        advanced = self._advance()
+        return self._retry() or advanced
 
     def _run(self) -> None:
         while not self._stopping.is_set():
             position = self._bell.position
             try:
                 worked = self.turn()
-            except Unavailable as error:
+            except DatabaseUnavailable as error:
                 _log.warning("reactions wait: %s", error)
+                worked = False
+            except Exception:  # noqa: BLE001 - logged whole; the thread must outlive what nobody foresaw
+                _log.exception("reactions stumbled and try again")
                 worked = False
             if not worked:
                 self._bell.wait(position, 0.25)
@@ -104,8 +109,8 @@ class Reactor:
                 position = stored.get(reaction.name)
                 if position is None:
                     position = 0 if reaction.from_beginning else latest_position(tx)
-                    _move(tx, reaction.name, position)
-                self._positions[reaction.name] = self._stored[reaction.name] = position
+                    position = _begin(tx, reaction.name, position)
+                self._positions[reaction.name] = position
 
     def _advance(self) -> bool:
         if not self._positions:
@@ -121,7 +126,9 @@ class Reactor:
                     continue
                 if envelope.type in self._wanted[reaction.name]:
                     self._deliver(reaction, envelope)
-                    self._stored[reaction.name] = envelope.position
+                    self._passed[reaction.name] = 0
+                else:
+                    self._passed[reaction.name] += 1
                 self._positions[reaction.name] = envelope.position
         self._store_positions()
         return bool(batch)
@@ -129,57 +136,57 @@ class Reactor:
     def _store_positions(self) -> None:
         # Events that nobody waited for move a cursor in memory only: after a crash they are read again, for
         # nothing. Written now and then, so that this stays short.
-        behind = {
-            name: position
-            for name, position in self._positions.items()
-            if position - self._stored[name] >= 500
-        }
+        behind = [name for name, passed in self._passed.items() if passed >= 500]
         if behind:
             with self._database.transaction() as tx:
-                for name, position in behind.items():
-                    _move(tx, name, position)
-            self._stored.update(behind)
+                for name in behind:
+                    _advance_to(tx, name, self._positions[name])
+            self._passed.update(dict.fromkeys(behind, 0))
 
     def _deliver(self, reaction: Reaction, envelope: Envelope) -> None:
         try:
             with self._database.transaction() as tx:
-                _move(tx, reaction.name, envelope.position)
-                reaction.handle(tx, envelope)
-        except Unavailable:
+                if _advance_to(tx, reaction.name, envelope.position):
+                    reaction.handle(tx, envelope)
+        except DatabaseUnavailable:
             raise  # the database's trouble, not the handler's: the same event comes again
         except Exception as error:  # noqa: BLE001 - any handler's failure becomes a visible, retried delivery
             _log.warning("reaction %s failed on event %s: %s", reaction.name, envelope.id, error)
             with self._database.transaction() as tx:
-                _move(tx, reaction.name, envelope.position)
-                _fail(tx, reaction.name, envelope.position, 1, error)
+                if _advance_to(tx, reaction.name, envelope.position):
+                    _fail(tx, reaction.name, envelope.position, 1, error)
 
     def _retry(self) -> bool:
         now = self._database.clock.now()
         with self._database.reading() as reading:
             due = reading.connection.execute(
                 sa.select(failures.c.reaction, failures.c.position, failures.c.attempts)
-                .where(failures.c.next_at <= now)
+                .where(failures.c.next_at <= now, failures.c.reaction.in_(self._wanted))
                 .order_by(failures.c.position)
                 .limit(20)
             ).all()
             loaded = [
-                (reaction, page(reading, after=row.position - 1, limit=1)[0], row.attempts)
+                (reaction, envelope, row.attempts)
                 for row in due
                 for reaction in self._reactions
                 if reaction.name == row.reaction
+                for envelope in [at_position(reading, row.position)]
+                if envelope is not None
             ]
         for reaction, envelope, attempts in loaded:
             here = sa.and_(failures.c.reaction == reaction.name, failures.c.position == envelope.position)
             try:
                 with self._database.transaction() as tx:
-                    reaction.handle(tx, envelope)
-                    tx.connection.execute(failures.delete().where(here))
-            except Unavailable:
+                    # First, so that a second reactor waits here and then finds nothing left to do.
+                    if tx.connection.execute(failures.delete().where(here)).rowcount:
+                        reaction.handle(tx, envelope)
+            except DatabaseUnavailable:
                 raise
             except Exception as error:  # noqa: BLE001 - any handler's failure becomes a visible, retried delivery
+                _log.warning("reaction %s failed again on event %s: %s", reaction.name, envelope.id, error)
                 with self._database.transaction() as tx:
-                    tx.connection.execute(failures.delete().where(here))
-                    _fail(tx, reaction.name, envelope.position, attempts + 1, error)
+                    changed = _failed(tx, attempts + 1, error)
+                    tx.connection.execute(failures.update().where(here).values(**changed))
         return bool(loaded)
 
 
@@ -197,9 +204,7 @@ def retry_delivery(tx: Transaction, reaction: str, position: int) -> None:
         .values(next_at=tx.now, attempts=0)
     )
     if not changed.rowcount:
-        raise NotFound(
-            "This delivery is no longer waiting.", remedy="It was delivered or discarded meanwhile."
-        )
+        raise NotFound("This delivery is no longer waiting.", remedy="It was delivered or discarded meanwhile.")
 
 
 def discard_delivery(tx: Transaction, reaction: str, position: int) -> None:
@@ -208,30 +213,36 @@ def discard_delivery(tx: Transaction, reaction: str, position: int) -> None:
         failures.delete().where(failures.c.reaction == reaction, failures.c.position == position)
     )
     if not changed.rowcount:
-        raise NotFound(
-            "This delivery is no longer waiting.", remedy="It was delivered or discarded meanwhile."
-        )
+        raise NotFound("This delivery is no longer waiting.", remedy="It was delivered or discarded meanwhile.")
 
 
-def _move(tx: Transaction, reaction: str, position: int) -> None:
+def _begin(tx: Transaction, reaction: str, position: int) -> int:
     insert = postgresql_insert if tx.connection.dialect.name == "postgresql" else sqlite_insert
-    tx.connection.execute(
-        insert(cursors)
-        .values(reaction=reaction, position=position)
-        .on_conflict_do_update(index_elements=["reaction"], set_={"position": position})
+    tx.connection.execute(insert(cursors).values(reaction=reaction, position=position).on_conflict_do_nothing())
+    # Another process may have been first.
+    here = sa.select(cursors.c.position).where(cursors.c.reaction == reaction)
+    return int(tx.connection.execute(here).scalar_one())
+
+
+def _advance_to(tx: Transaction, reaction: str, position: int) -> bool:
+    """Move the cursor forward; ``False`` when it is there already, because another process has delivered this."""
+    moved = tx.connection.execute(
+        cursors.update().where(cursors.c.reaction == reaction, cursors.c.position < position).values(position=position)
     )
+    return moved.rowcount > 0
 
 
 def _fail(tx: Transaction, reaction: str, position: int, attempts: int, error: Exception) -> None:
+    values = _failed(tx, attempts, error)
+    tx.connection.execute(failures.insert().values(reaction=reaction, position=position, since=tx.now, **values))
+
+
+def _failed(tx: Transaction, attempts: int, error: Exception) -> dict[str, object]:
     shown = str(error) if isinstance(error, AndonError) else f"{type(error).__name__}: {error}"
     pause = timedelta(seconds=min(2.0**attempts, 300.0))
-    tx.connection.execute(
-        failures.insert().values(
-            reaction=reaction,
-            position=position,
-            attempts=attempts,
-            next_at=None if attempts >= ATTEMPTS else tx.now + pause,
-            error=shown[:2000],
-            since=tx.now,
-        )
-    )
+    return {
+        "attempts": attempts,
+        "next_at": None if attempts >= ATTEMPTS else tx.now + pause,
+        # A database's text knows no NUL, and a handler's message may hold what a repository sent.
+        "error": shown[:2000].replace("\0", "�"),
+    }

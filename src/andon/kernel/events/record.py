@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from andon.kernel.db import Reading, Transaction
 from andon.kernel.events.model import FACETS, Actor, Envelope, Event, digest_of
-from andon.kernel.events.storage import events
+from andon.kernel.events.storage import events, offsets
 from andon.kernel.ids import new_id
 
 
@@ -36,7 +35,10 @@ def append(tx: Transaction, happened: Event, *, by: Actor) -> str:
         if value is not None:
             values[facet] = str(value)
     if tx.connection.dialect.name == "postgresql":
-        values["transaction"] = sa.text("pg_current_xact_id()::text::bigint")
+        count = tx.count()
+        if count >= 1 << _SHIFT:
+            raise RuntimeError(f"no more than {1 << _SHIFT} events fit into one transaction: write them in several")
+        values["position"] = sa.literal_column(f"({_NUMBER} << {_SHIFT})", sa.BigInteger) + count
     tx.connection.execute(events.insert().values(**values))
     return identity
 
@@ -72,12 +74,12 @@ def page(
 ) -> tuple[Envelope, ...]:
     """Events that match, newest first (with ``after``: oldest first, those behind that position)."""
     query = sa.select(events).where(*_conditions(facets or Facets()))
+    if before is not None:
+        query = query.where(events.c.position < before)
     if after is not None:
         query = query.where(events.c.position > after, _settled(reading.connection))
         query = query.order_by(events.c.position.asc())
     else:
-        if before is not None:
-            query = query.where(events.c.position < before)
         query = query.order_by(events.c.position.desc())
     rows = reading.connection.execute(query.limit(limit)).mappings()
     return tuple(_envelope(row) for row in rows)
@@ -89,15 +91,45 @@ def find(reading: Reading, identity: str) -> Envelope | None:
     return None if row is None else _envelope(row)
 
 
+def at_position(reading: Reading, position: int) -> Envelope | None:
+    """The event that stands there."""
+    row = reading.connection.execute(sa.select(events).where(events.c.position == position)).mappings().first()
+    return None if row is None else _envelope(row)
+
+
 def latest_position(reading: Reading) -> int:
     """The position of the newest event behind which no transaction is still open; 0 for an empty record."""
-    query = sa.select(sa.func.max(events.c.position)).where(_settled(reading.connection))
-    return reading.connection.execute(query).scalar() or 0
+    query = sa.select(events.c.position).where(_settled(reading.connection)).order_by(events.c.position.desc())
+    return reading.connection.execute(query.limit(1)).scalar() or 0
+
+
+# PostgreSQL shows commits in another order than a sequence hands out numbers: of two open transactions the one with
+# the higher position may commit first, and a reader that went on to it would never see the other. So a position is
+# the number of its transaction, shifted, plus a count within it. A reader stays below the oldest transaction that is
+# still open: everything there has ended, and nothing can appear there any more.
+_SHIFT = 16
+_OFFSET = "(SELECT coalesce(max(value), 0) FROM event_offset)"
+_NUMBER = f"(pg_current_xact_id()::text::bigint + {_OFFSET})"
+_OLDEST_OPEN = f"(pg_snapshot_xmin(pg_current_snapshot())::text::bigint + {_OFFSET})"
+
+
+def align_positions(tx: Transaction) -> None:
+    """Make new positions grow beyond all there are, after the record was brought to another PostgreSQL server, whose
+    transaction numbers begin anew. To be called at start, before anything is appended; does nothing otherwise."""
+    if tx.connection.dialect.name != "postgresql":
+        return
+    newest = tx.connection.execute(sa.select(sa.func.max(events.c.position))).scalar() or 0
+    number = tx.connection.execute(sa.text(f"SELECT {_NUMBER}")).scalar_one()
+    missing = (newest >> _SHIFT) + 1 - number
+    if missing > 0:
+        current = tx.connection.execute(sa.text(f"SELECT {_OFFSET}")).scalar_one()
+        tx.connection.execute(offsets.delete())
+        tx.connection.execute(offsets.insert().values(value=current + missing))
 
 
 def _settled(connection: Connection) -> sa.ColumnElement[bool]:
     if connection.dialect.name == "postgresql":
-        return events.c.transaction < sa.text("pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+        return events.c.position < sa.literal_column(f"({_OLDEST_OPEN} << {_SHIFT})", sa.BigInteger)
     # SQLite has one writer: positions become visible in order.
     return sa.true()
 
@@ -115,7 +147,8 @@ def _conditions(facets: Facets) -> list[sa.ColumnElement[bool]]:
         if wanted is not None:
             found.append(events.c[name] == wanted)
     if facets.commit is not None:
-        found.append(events.c.commit.startswith(facets.commit, autoescape=True))
+        # As a range, so that the index serves it: "g" comes after every hexadecimal digit.
+        found.append(events.c.commit.between(facets.commit, facets.commit + "g"))
     if facets.since is not None:
         found.append(events.c.at >= facets.since)
     if facets.until is not None:
@@ -125,7 +158,7 @@ def _conditions(facets: Facets) -> list[sa.ColumnElement[bool]]:
     return found
 
 
-def _envelope(row: Mapping[str, object]) -> Envelope:
+def _envelope(row: sa.RowMapping) -> Envelope:
     at = row["at"]
     position = row["position"]
     assert isinstance(at, datetime)  # noqa: S101 - the column's type

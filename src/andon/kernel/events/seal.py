@@ -8,28 +8,32 @@ elsewhere (``andon events seal``) show even a record that was rewritten and seal
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import msgspec
 import sqlalchemy as sa
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from andon.kernel.db import Database, Reading, Transaction
 from andon.kernel.errors import Unavailable
 from andon.kernel.events.bell import Bell
-from andon.kernel.events.model import Envelope, digest_of
+from andon.kernel.events.model import FACETS, Envelope, digest_of
 from andon.kernel.events.record import page
 from andon.kernel.events.storage import events, seals
-from andon.kernel.files import write_private
+from andon.kernel.files import write_new
 
 BATCH = 1000
 _BEGINNING = "0" * 64
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +78,10 @@ class SealingKey:
                 serialization.PrivateFormat.PKCS8,
                 serialization.NoEncryption(),
             )
-            write_private(path, pem)
-        private = serialization.load_pem_private_key(path.read_bytes(), None)
+            write_new(path, pem)  # whoever comes second takes the first one's
+        private: object = None
+        with contextlib.suppress(ValueError, TypeError, UnsupportedAlgorithm):
+            private = serialization.load_pem_private_key(path.read_bytes(), None)
         if not isinstance(private, Ed25519PrivateKey):
             raise Unavailable(
                 f"{path} does not hold an Ed25519 key.",
@@ -95,9 +101,10 @@ def seal_next(tx: Transaction, key: SealingKey) -> Seal | None:
     if not batch:
         return None
     previous = str(last["digest"]) if last else _BEGINNING
-    digest = _chain(previous, batch)
+    number = (last["number"] if last else 0) + 1
+    digest = _chain(number, tx.now, previous, batch)
     seal = Seal(
-        number=(last["number"] if last else 0) + 1,
+        number=number,
         first=batch[0].position,
         last=batch[-1].position,
         count=len(batch),
@@ -111,32 +118,36 @@ def seal_next(tx: Transaction, key: SealingKey) -> Seal | None:
     return seal
 
 
-def verify(reading: Reading) -> Verification:
-    """Check every event against its digest, every batch against its seal and every seal against its signature."""
+def verify(reading: Reading, *, trusted: Collection[str] | None = None, checkpoint: Seal | None = None) -> Verification:
+    """Check every event against its digest, every batch against its seal and every seal against its signature.
+
+    ``trusted`` are the public keys (hexadecimal) that may have signed; without it any key passes, which shows damage
+    but not a forger. ``checkpoint`` is a seal that was kept elsewhere: the record must still hold exactly that one,
+    which shows also a tail that was cut off and a record that was rewritten and sealed anew by the key's holder.
+    """
     previous = _BEGINNING
-    sealed_to = checked = number = 0
+    sealed_to = checked = seals_sound = 0
     fault: str | None = None
     for seal in _all(reading):
-        number = seal.number
-        fault = _fault(reading, seal, previous)
+        fault = _fault(reading, seal, previous, sealed_to, expected=seals_sound + 1, trusted=trusted)
+        if fault is None and checkpoint is not None and seal.number == checkpoint.number and seal != checkpoint:
+            fault = f"Seal {seal.number} is not the one of the checkpoint: the record was rewritten up to there."
         if fault is not None:
             break
-        previous, sealed_to, checked = seal.digest, seal.last, checked + seal.count
+        seals_sound, previous, sealed_to, checked = seal.number, seal.digest, seal.last, checked + seal.count
+    if fault is None and checkpoint is not None and checkpoint.number > seals_sound:
+        fault = f"The checkpoint's seal {checkpoint.number} is missing: the record ends with seal {seals_sound}."
     unsealed = reading.connection.execute(
         sa.select(sa.func.count()).select_from(events).where(events.c.position > sealed_to)
     ).scalar_one()
     return Verification(
-        sealed_to=sealed_to, seals=number, events=checked, unsealed=0 if fault else unsealed, fault=fault
+        sealed_to=sealed_to, seals=seals_sound, events=checked, unsealed=0 if fault else unsealed, fault=fault
     )
 
 
 def newest_seal(reading: Reading) -> Seal | None:
     """The checkpoint to keep elsewhere."""
-    row = (
-        reading.connection.execute(sa.select(seals).order_by(seals.c.number.desc()).limit(1))
-        .mappings()
-        .first()
-    )
+    row = reading.connection.execute(sa.select(seals).order_by(seals.c.number.desc()).limit(1)).mappings().first()
     return None if row is None else Seal(**row)
 
 
@@ -176,8 +187,12 @@ class Sealer:
                 continue
             try:
                 self.seal_all()
-            except Unavailable:
+            except Unavailable as error:
+                _log.warning("sealing waits: %s", error)
                 continue  # the next round seals it
+            except Exception:  # noqa: BLE001 - logged whole; the thread must outlive what nobody foresaw
+                _log.exception("sealing failed and is tried again")
+                continue
             sealed_to = position
 
 
@@ -194,28 +209,28 @@ def _all(reading: Reading) -> Iterator[Seal]:
         number = found[-1].number
 
 
-def _fault(reading: Reading, seal: Seal, previous: str) -> str | None:
-    if seal.previous != previous:
+def _fault(
+    reading: Reading, seal: Seal, previous: str, sealed_to: int, *, expected: int, trusted: Collection[str] | None
+) -> str | None:
+    if seal.number != expected or seal.previous != previous:
         return f"Seal {seal.number} does not follow the one before it: a seal was removed or replaced."
-    rows = page(reading, after=seal.first - 1, limit=seal.count + 1)
+    try:
+        rows = page(reading, after=sealed_to, limit=max(0, seal.count) + 1)
+    except ValueError:
+        return f"An event from {seal.first} to {seal.last} cannot be read: it was changed after it was written."
     batch = tuple(envelope for envelope in rows if envelope.position <= seal.last)
-    if len(batch) != seal.count:
+    if not batch or len(batch) != seal.count or batch[0].position != seal.first or batch[-1].position != seal.last:
         return (
             f"Seal {seal.number} covers {seal.count} events from {seal.first} to {seal.last}, "
-            f"but the record holds {len(batch)} there."
+            f"but the record holds others there: an event was removed or put in, or the seal was changed."
         )
     for envelope in batch:
-        if envelope.digest != digest_of(
-            id=envelope.id,
-            type=envelope.type,
-            at=envelope.at,
-            actor=envelope.actor,
-            subject=envelope.subject,
-            data=envelope.data,
-        ):
+        if envelope.digest != _digest(envelope) or dict(envelope.facets) != _facets(envelope.data):
             return f"Event {envelope.id} at {envelope.position} was changed after it was written."
-    if _chain(previous, batch) != seal.digest:
+    if _chain(seal.number, seal.at, previous, batch) != seal.digest:
         return f"The events from {seal.first} to {seal.last} are not those that seal {seal.number} was made over."
+    if trusted is not None and seal.key not in trusted:
+        return f"Seal {seal.number} was signed with a key that is not this installation's: {seal.key}."
     try:
         key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(seal.key))
         key.verify(bytes.fromhex(seal.signature), seal.digest.encode())
@@ -224,9 +239,27 @@ def _fault(reading: Reading, seal: Seal, previous: str) -> str | None:
     return None
 
 
-def _chain(previous: str, batch: tuple[Envelope, ...]) -> str:
+def _digest(envelope: Envelope) -> str:
+    return digest_of(
+        id=envelope.id,
+        type=envelope.type,
+        at=envelope.at,
+        actor=envelope.actor,
+        subject=envelope.subject,
+        data=envelope.data,
+    )
+
+
+def _facets(data: bytes) -> dict[str, str]:
+    """What the facets' columns must hold: they are not part of the digest, but follow from what is."""
+    fields: dict[str, object] = msgspec.json.decode(data)
+    return {name: str(fields[name]) for name in FACETS if fields.get(name) is not None}
+
+
+def _chain(number: int, at: datetime, previous: str, batch: tuple[Envelope, ...]) -> str:
     digest = hashlib.sha256()
-    digest.update(f"{previous} {batch[0].position} {batch[-1].position} {len(batch)}\n".encode())
+    bounds = f"{batch[0].position} {batch[-1].position} {len(batch)}"
+    digest.update(f"{number} {at.isoformat()} {previous} {bounds}\n".encode())
     for envelope in batch:
         digest.update(f"{envelope.position} {envelope.digest}\n".encode())
     return digest.hexdigest()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from andon.kernel.db import Instant, metadata
+from andon.kernel.db import Instant, append_only, metadata
 
 # BIGINT does not autoincrement on SQLite; INTEGER does and is 64 bits wide there.
+# On PostgreSQL positions come from record.py; a sequence would hand them out in another order than commits show them.
 _Position = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 events = sa.Table(
@@ -26,8 +27,6 @@ events = sa.Table(
     sa.Column("commit", sa.String(64)),
     sa.Column("data", sa.Text, nullable=False),
     sa.Column("digest", sa.String(64), nullable=False),
-    # PostgreSQL hands out positions before commits become visible; readers stay behind the oldest open transaction.
-    sa.Column("transaction", sa.BigInteger, nullable=False, server_default="0"),
     sa.Index(None, "subject"),
     sa.Index(None, "service", "environment", "position"),
     sa.Index(None, "run"),
@@ -50,6 +49,16 @@ seals = sa.Table(
     sa.Column("key", sa.String(64), nullable=False),
     sa.Column("signature", sa.String(200), nullable=False),
 )
+
+offsets = sa.Table(
+    "event_offset",
+    metadata,
+    # One row at most, PostgreSQL only: added to transaction numbers, so that positions go on growing on another server.
+    sa.Column("value", sa.BigInteger, primary_key=True, autoincrement=False),
+)
+
+append_only(events)
+append_only(seals)
 
 cursors = sa.Table(
     "reaction_cursors",
