@@ -37,6 +37,8 @@ MAX_VALUES = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Mark:
+    """A place in the file."""
+
     line: int
     """From 1."""
     column: int
@@ -55,6 +57,8 @@ class ScalarType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
+    """A single value."""
+
     mark: Mark
     text: str
     """As written, without quotes, escapes resolved."""
@@ -63,18 +67,24 @@ class Scalar:
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
+    """A list."""
+
     mark: Mark
     items: tuple[Node, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
+    """A key and what stands under it."""
+
     key: Scalar
     value: Node
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
+    """A mapping, in the order of the file."""
+
     mark: Mark
     entries: tuple[Entry, ...]
 
@@ -96,6 +106,7 @@ class Source:
         return Mark(line, min(index, len(self.text)) - self._starts[line - 1] + 1)
 
     def line(self, number: int) -> str:
+        """Line ``number`` (from 1) without its end."""
         start = self._starts[number - 1]
         end = self._starts[number] if number < len(self._starts) else len(self.text)
         return self.text[start:end].rstrip("\r\n")
@@ -130,6 +141,8 @@ class _Open:
 
 @dataclass(frozen=True, slots=True)
 class Document:
+    """A file that could be read as YAML."""
+
     source: Source
     root: Node
     faults: tuple[Fault, ...]

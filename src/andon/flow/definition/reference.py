@@ -74,7 +74,7 @@ environments:
 """
 
 PREFACE = """\
-<!-- Written by `python -m andon.flow.definition.reference`; change src/andon/flow/definition/shape.py. -->
+<!-- Written by `python -m andon.flow.definition.reference`; change src/andon/flow/definition/shape. -->
 
 # `andon.yaml`
 

@@ -1,0 +1,131 @@
+"""Lists, and mappings from names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from andon.flow.definition import document as tree
+from andon.flow.definition.document import Mark, Node, Scalar, ScalarType, Table
+from andon.flow.definition.kinds.kind import Kind, Reading, Refused, found
+from andon.flow.definition.kinds.texts import Text
+from andon.flow.definition.kinds.words import Json, Path, flow_text
+
+if TYPE_CHECKING:
+    from andon.flow.definition.kinds.records import Record
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ListOf(Kind[tuple[str, ...]]):
+    """A list of texts, each once."""
+
+    item: Text
+    least: int = 0
+    most: int = 200
+
+    def read(self, node: Node, path: Path, reading: Reading) -> tuple[str, ...]:
+        if not isinstance(node, tree.Sequence):
+            meant = f"[{node.text}]" if isinstance(node, Scalar) and 0 < len(node.text) < 60 else None
+            raise Refused(node.mark, f"{found(node)} stands here", self.words(), meant)
+        if not self.least <= len(node.items) <= self.most:
+            raise Refused(node.mark, f"the list has {len(node.items)} entries", self.words())
+        read: list[str] = []
+        for index, item in enumerate(node.items):
+            here = (*path, index)
+            reading.values[here] = item.mark
+            try:
+                value = self.item.read(item, here, reading)
+                reading.texts[here] = value
+                if value in read:
+                    raise Refused(item.mark, f"{value!r} stands here a second time", "each entry once")
+                read.append(value)
+            except Refused as refused:
+                reading.refuse(here, refused)
+        return tuple(read)
+
+    def schema(self) -> Mapping[str, Json]:
+        return {
+            "type": "array",
+            "items": self.item.schema(),
+            "minItems": self.least,
+            "maxItems": self.most,
+            "uniqueItems": True,
+        }
+
+    def words(self) -> str:
+        one = " with at least one entry" if self.least else ""
+        return f"a list{one}, each {self.item.what}, such as [{self.item.sample}]"
+
+    def example(self) -> Json:
+        return [self.item.sample]
+
+    def text(self, value: object) -> str:
+        return f"[{', '.join(cast(tuple[str, ...], value))}]"
+
+
+@dataclass(frozen=True, slots=True)
+class TableOf(Kind[Mapping[str, T]]):
+    """A mapping from names to values of one kind."""
+
+    name: Text
+    value: Kind[T]
+    least: int = 0
+    most: int = 1000
+
+    def read(self, node: Node, path: Path, reading: Reading) -> Mapping[str, T]:
+        if not isinstance(node, Table):
+            raise Refused(node.mark, f"{found(node)} stands here", self.words())
+        if not self.least <= len(node.entries) <= self.most:
+            raise Refused(node.mark, f"the mapping has {len(node.entries)} entries", self.words())
+        read: dict[str, T] = {}
+        if not node.entries:
+            reading.empties.add(path)
+        for entry in node.entries:
+            here = (*path, entry.key.text)
+            reading.keys[here] = entry.key.mark
+            reading.values[here] = visible_mark(entry)
+            try:
+                self.name.check(entry.key)
+            except Refused as refused:
+                reading.refuse(here, refused)
+            try:
+                read[entry.key.text] = self.value.read(placed(entry), here, reading)
+            except Refused as refused:
+                reading.refuse(here, refused)
+        return read
+
+    def schema(self) -> Mapping[str, Json]:
+        return {
+            "type": "object",
+            "propertyNames": self.name.schema(),
+            "additionalProperties": self.value.schema(),
+            "minProperties": self.least,
+            "maxProperties": self.most,
+        }
+
+    def words(self) -> str:
+        least = " with at least one entry" if self.least else ""
+        return f"a mapping{least} from {self.name.what}, such as {flow_text(self.example())}"
+
+    def example(self) -> Json:
+        return {self.name.sample: self.value.example()}
+
+    def text(self, value: object) -> str:
+        return "{}" if not value else str(value)
+
+    def records(self) -> Iterable[Record[object]]:
+        return self.value.records()
+
+
+def visible_mark(entry: tree.Entry) -> Mark:
+    """Where to point for a value: at its key if there is nothing to see of the value."""
+    nothing = isinstance(entry.value, Scalar) and entry.value.type is ScalarType.NULL and not entry.value.text
+    return entry.key.mark if nothing else entry.value.mark
+
+
+def placed(entry: tree.Entry) -> Node:
+    value = entry.value
+    return Scalar(visible_mark(entry), value.text, value.type) if isinstance(value, Scalar) else value
