@@ -68,10 +68,13 @@ def add_repository(tx: Transaction, repository: Repository) -> None:
 
 
 def find_repository(reading: Reading, service: str) -> Repository | None:
-    row = reading.connection.execute(
-        sa.select(repositories).where(repositories.c.service == service)
-    ).one_or_none()
+    row = reading.connection.execute(sa.select(repositories).where(repositories.c.service == service)).one_or_none()
     return None if row is None else _repository(row)
+
+
+def lock_repository(tx: Transaction, service: Service) -> None:
+    """Let no other transaction record this repository's moves until this one ends."""
+    tx.connection.execute(sa.select(repositories.c.service).where(repositories.c.service == service).with_for_update())
 
 
 def list_repositories(reading: Reading) -> tuple[Repository, ...]:
@@ -93,9 +96,7 @@ def set_ref(tx: Transaction, service: Service, name: str, target: str | None) ->
     if target is None:
         tx.connection.execute(refs.delete().where(here))
     elif not tx.connection.execute(refs.update().where(here).values(object=target, moved_at=tx.now)).rowcount:
-        tx.connection.execute(
-            refs.insert().values(service=service, name=name, object=target, moved_at=tx.now)
-        )
+        tx.connection.execute(refs.insert().values(service=service, name=name, object=target, moved_at=tx.now))
 
 
 def add_push(tx: Transaction, push: Push, announced: Sequence[Update]) -> None:
@@ -127,9 +128,7 @@ def find_push(reading: Reading, push: PushId) -> Push | None:
     return None if row is None else _push(row)
 
 
-def change_state(
-    tx: Transaction, push: PushId, ref: str, to: UpdateState, *, given: Iterable[UpdateState]
-) -> bool:
+def change_state(tx: Transaction, push: PushId, ref: str, to: UpdateState, *, given: Iterable[UpdateState]) -> bool:
     """Move one update into another state if it is in one of ``given``; whether this call did it (the fence)."""
     done = tx.connection.execute(
         updates.update()
@@ -180,15 +179,11 @@ def announced_pushes(reading: Reading, until: datetime) -> Mapping[PushId, Servi
 
 
 def _repository(row: sa.Row[tuple[object, ...]]) -> Repository:
-    return Repository(
-        service=Service(row.service), default_branch=row.default_branch, created_at=row.created_at
-    )
+    return Repository(service=Service(row.service), default_branch=row.default_branch, created_at=row.created_at)
 
 
 def _push(row: sa.Row[tuple[object, ...]]) -> Push:
-    return Push(
-        id=PushId(row.id), service=Service(row.service), actor=Actor.parse(row.actor, row.person), at=row.at
-    )
+    return Push(id=PushId(row.id), service=Service(row.service), actor=Actor.parse(row.actor, row.person), at=row.at)
 
 
 def _update(row: sa.Row[tuple[object, ...]]) -> Update:

@@ -1,0 +1,42 @@
+"""Answers to other rooms' questions about repositories."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from andon.flow.sources import history
+from andon.flow.sources import service as repositories
+from andon.flow.sources.contract import Commit, CommitHash, Difference, Service
+from andon.flow.sources.git import Git
+from andon.kernel.db import Reading
+
+
+class GitSources:
+    """:class:`andon.flow.sources.contract.Sources`, asked of git."""
+
+    def __init__(self, git: Git) -> None:
+        self._git = git
+
+    def services(self, reading: Reading) -> tuple[Service, ...]:
+        return tuple(one.service for one in repositories.all_repositories(reading))
+
+    def default_branch(self, reading: Reading, service: Service) -> str:
+        return repositories.repository(reading, service).default_branch
+
+    def resolve(self, service: Service, revision: str) -> CommitHash:
+        return history.resolve(self._git, service, revision)
+
+    def commit(self, service: Service, commit: CommitHash) -> Commit:
+        return history.commit(self._git, service, commit)
+
+    def read(self, service: Service, commit: CommitHash, path: str) -> bytes | None:
+        return history.read(self._git, service, commit, path)
+
+    def export(self, service: Service, commit: CommitHash, folder: Path) -> None:
+        history.export(self._git, service, commit, folder)
+
+    def difference(self, service: Service, base: CommitHash | None, head: CommitHash) -> Difference:
+        return history.difference(self._git, service, base, head)
+
+    def contains(self, service: Service, branch: str, commit: CommitHash) -> bool:
+        return history.contains(self._git, service, branch, commit)

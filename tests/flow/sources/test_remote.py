@@ -1,0 +1,242 @@
+"""Real git against the remote, over HTTP."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import threading
+from pathlib import Path
+
+import pytest
+
+from andon.flow.sources.contract import (
+    NO_COMMIT,
+    BranchDeleted,
+    BranchPushed,
+    PushAbandoned,
+    PushAnnounced,
+    Service,
+    TagDeleted,
+    TagPushed,
+)
+from tests.flow.sources.installation import Checkout, Installation, wait_until
+
+
+def test_a_push_is_announced_and_recorded_and_can_be_cloned(
+    andon: Installation, checkout: Checkout, tmp_path: Path
+) -> None:
+    first = checkout.commit()
+    checkout.git("push", andon.address("shop"), "main")
+    second = checkout.commit()
+    checkout.git("push", andon.address("shop"), "main")
+    announced, pushed, announced_again, pushed_again = andon.events()[1:]
+    assert isinstance(announced, PushAnnounced)
+    assert announced.refs == ("refs/heads/main",)
+    assert pushed == BranchPushed(
+        push=announced.push, service=announced.service, branch="main", before=NO_COMMIT, commit=first, forced=False
+    )
+    assert isinstance(announced_again, PushAnnounced)
+    assert isinstance(pushed_again, BranchPushed)
+    assert (pushed_again.push, pushed_again.before, pushed_again.commit) == (announced_again.push, first, second)
+    assert set(andon.actors("dev.andon.branch.pushed.v1")) == {"tok_dev"}
+    assert andon.recorded() == {"refs/heads/main": second}
+    assert andon.open_pushes() == []
+
+    checkout.git("clone", "-q", andon.address("shop"), str(tmp_path / "clone"))
+    clone = Checkout(tmp_path / "clone")
+    assert clone.head == second
+    third = checkout.commit()
+    checkout.git("push", andon.address("shop"), "main")
+    clone.git("pull", "-q")
+    assert clone.head == third
+
+
+def test_a_token_works_as_bearer_too(andon: Installation, checkout: Checkout) -> None:
+    checkout.commit()
+    checkout.git("-c", "http.extraHeader=Authorization: Bearer t-dev", "push", andon.address("shop", ""), "main")
+    assert andon.recorded()["refs/heads/main"] == checkout.head
+
+
+@pytest.mark.parametrize("token", ["", "wrong"])
+def test_strangers_get_nowhere(andon: Installation, checkout: Checkout, token: str) -> None:
+    checkout.commit()
+    for command in (["push", andon.address("shop", token), "main"], ["ls-remote", andon.address("shop", token)]):
+        refused = checkout.git(*command, check=False)
+        assert refused.status != 0
+        assert "Authentication failed" in refused.said or "could not read Username" in refused.said
+    assert andon.recorded() == {}
+
+
+def test_the_first_answer_asks_for_a_password(andon: Installation) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", andon.port)
+    connection.request("GET", "/git/shop.git/info/refs?service=git-upload-pack")
+    answer = connection.getresponse()
+    assert answer.status == 401
+    assert (answer.headers["WWW-Authenticate"] or "").startswith("Basic ")
+    connection.close()
+
+
+@pytest.mark.parametrize("token", ["t-viewer", "t-reading"])
+def test_who_may_only_read_fetches_and_does_not_push(andon: Installation, checkout: Checkout, token: str) -> None:
+    checkout.commit()
+    checkout.git("push", andon.address("shop"), "main")
+    assert checkout.head in checkout.git("ls-remote", andon.address("shop", token)).said
+    checkout.commit()
+    refused = checkout.git("push", andon.address("shop", token), "main", check=False)
+    assert refused.status != 0
+    assert "may not push on shop" in refused.said
+    assert "403" in refused.said
+
+
+def test_other_peoples_repositories_are_not_there(andon: Installation, checkout: Checkout) -> None:
+    andon.create("payroll")
+    checkout.commit()
+    secret = checkout.git("push", andon.address("payroll", "t-shop"), "main", check=False)
+    absent = checkout.git("push", andon.address("nothing", "t-shop"), "main", check=False)
+    assert secret.status == absent.status != 0
+    assert secret.said.replace("payroll", "nothing") == absent.said
+    assert "There is no repository" in secret.said
+
+
+def test_taking_commits_away_from_the_default_branch_needs_a_permission(
+    andon: Installation, checkout: Checkout
+) -> None:
+    checkout.commit()
+    checkout.commit()
+    checkout.git("push", andon.address("shop"), "main", "main:topic")
+    there = checkout.head
+    checkout.git("reset", "-q", "--hard", "HEAD~1")
+    checkout.commit()
+    refused = checkout.git("push", "--force", andon.address("shop"), "main", check=False)
+    assert refused.status != 0
+    assert "remote: This push would take commits away from main" in refused.said
+    assert "remote: Nothing was changed." in refused.said
+    assert "git revert" in refused.said
+    assert andon.recorded()["refs/heads/main"] == there
+
+    checkout.git("push", "--force", andon.address("shop"), "main:topic")  # a branch of one's own
+    checkout.git("push", "--force", andon.address("shop", "t-admin"), "main")
+    topic, main = andon.events("dev.andon.branch.pushed.v1")[-2:]
+    assert isinstance(topic, BranchPushed)
+    assert isinstance(main, BranchPushed)
+    assert (topic.forced, main.forced) == (True, True)
+    assert (main.before, main.commit) == (there, checkout.head)
+
+
+def test_branches_are_deleted_the_default_one_only_with_a_permission(andon: Installation, checkout: Checkout) -> None:
+    checkout.commit()
+    checkout.git("push", andon.address("shop"), "main", "main:topic")
+    refused = checkout.git("push", andon.address("shop"), ":main", ":topic", check=False)
+    assert refused.status != 0
+    assert "would delete main" in refused.said
+    assert set(andon.recorded()) == {"refs/heads/main", "refs/heads/topic"}, "all of a push or nothing"
+    checkout.git("push", andon.address("shop"), ":topic")
+    checkout.git("push", andon.address("shop", "t-admin"), ":main")
+    gone = andon.events("dev.andon.branch.deleted.v1")
+    assert [(one.branch, one.before) for one in gone if isinstance(one, BranchDeleted)] == [
+        ("topic", checkout.head),
+        ("main", checkout.head),
+    ]
+    assert andon.recorded() == {}
+
+
+def test_tags_name_commits_and_do_not_move(andon: Installation, checkout: Checkout) -> None:
+    commit = checkout.commit()
+    checkout.git("tag", "v1")
+    checkout.git("tag", "-a", "-m", "Second", "v2")
+    checkout.git("push", andon.address("shop"), "v1", "v2")
+    made = andon.events("dev.andon.tag.pushed.v1")
+    assert [(one.tag, one.commit, one.forced) for one in made if isinstance(one, TagPushed)] == [
+        ("v1", commit, False),
+        ("v2", commit, False),
+    ]
+    checkout.commit()
+    checkout.git("tag", "-f", "v1")
+    for change in (["--force", "v1"], [":v2"]):
+        refused = checkout.git("push", andon.address("shop"), *change, check=False)
+        assert refused.status != 0
+        assert "which others may have deployed" in refused.said
+    checkout.git("push", "--force", andon.address("shop", "t-admin"), "v1", ":v2")
+    assert any(isinstance(one, TagDeleted) and one.tag == "v2" for one in andon.events())
+    tree = checkout.git("rev-parse", "HEAD^{tree}").said.strip()
+    refused = checkout.git("push", andon.address("shop"), f"{tree}:refs/tags/tree", check=False)
+    assert "does not lead to a commit" in refused.said
+
+
+@pytest.mark.parametrize("ref", ["refs/notes/commits", "refs/andon/kept", "refs/heads/-x", "refs/heads/a/-b;c d"])
+def test_refs_that_are_no_branches_or_tags_are_refused(andon: Installation, checkout: Checkout, ref: str) -> None:
+    checkout.commit()
+    refused = checkout.git("push", andon.address("shop"), f"HEAD:{ref}", check=False)
+    assert refused.status != 0
+    assert andon.recorded() == {}
+    assert andon.git.refs(andon.create("other")) == {}
+
+
+def test_of_two_pushes_to_one_branch_one_wins_and_the_other_is_told(
+    andon: Installation, checkout: Checkout, tmp_path: Path
+) -> None:
+    base = checkout.commit()
+    checkout.git("push", andon.address("shop"), "main")
+    rivals = []
+    for number in range(4):
+        checkout.git("clone", "-q", andon.address("shop"), str(tmp_path / f"rival{number}"))
+        rival = Checkout(tmp_path / f"rival{number}")
+        rival.commit(f"file{number}")
+        rivals.append(rival)
+    said: dict[int, tuple[int, str]] = {}
+
+    def push(number: int) -> None:
+        outcome = rivals[number].git("push", andon.address("shop"), "main", check=False)
+        said[number] = (outcome.status, outcome.said)
+
+    threads = [threading.Thread(target=push, args=(number,)) for number in range(len(rivals))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (winner,) = [number for number, (status, _) in said.items() if status == 0]
+    assert all("rejected" in words for status, words in said.values() if status != 0)
+    assert andon.recorded()["refs/heads/main"] == rivals[winner].head
+    pushed = [one for one in andon.events() if isinstance(one, BranchPushed)]
+    assert [(one.before, one.commit) for one in pushed] == [(NO_COMMIT, base), (base, rivals[winner].head)]
+    wait_until(lambda: andon.open_pushes() == [])
+    announced = {one.push for one in andon.events() if isinstance(one, PushAnnounced)}
+    closed = {one.push for one in andon.events() if isinstance(one, BranchPushed | PushAbandoned)}
+    assert announced == closed
+
+
+def test_a_client_that_lies_about_where_a_branch_is_gets_nowhere(andon: Installation, checkout: Checkout) -> None:
+    checkout.commit()
+    checkout.git("push", andon.address("shop"), "main")
+    line = f"{'1' * 40} {NO_COMMIT} refs/heads/main\0 report-status side-band-64k\n"
+    status, answer = post(andon, "shop", f"{len(line) + 4:04x}{line}0000".encode(), token="t-admin")
+    assert status == 200
+    assert b"moved while you were pushing" in answer
+    assert andon.git.refs(Service("shop")) == {"refs/heads/main": checkout.head}
+
+
+def post(andon: Installation, name: str, body: bytes, *, token: str, packed: bool = False) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", andon.port, timeout=60)
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/x-git-receive-pack-request"}
+    if packed:
+        headers["Content-Encoding"] = "gzip"
+        body = gzip.compress(body)
+    connection.request("POST", f"/git/{name}.git/git-receive-pack", body, headers)
+    answer = connection.getresponse()
+    content = answer.read()
+    connection.close()
+    return answer.status, content
+
+
+def test_a_hostile_ref_cannot_speak_for_the_hooks(andon: Installation, checkout: Checkout) -> None:
+    """Git hands refs to hooks before it has checked their names: one with line breaks could forge a message."""
+    checkout.commit()
+    checkout.git("push", andon.address("shop"), "main")
+    before = andon.recorded()
+    forged = f"refs/heads/x\nend\nbegin post-receive\n\n{NO_COMMIT} {'1' * 40} refs/heads/forged\nend\n= 0"
+    line = f"{NO_COMMIT} {checkout.head} {forged}\0 report-status side-band-64k\n"
+    status, answer = post(andon, "shop", f"{len(line) + 4:04x}{line}0000".encode(), token="t-admin", packed=True)
+    assert status == 200
+    assert b"unpack" in answer or b"ng " in answer or b"Andon" in answer
+    assert andon.recorded() == before
+    assert andon.git.refs(Service("shop")) == before
