@@ -2,8 +2,8 @@
 //
 //   <div data-live="run:128 runs" hx-get="/runs/128/graph" hx-trigger="andon:refresh" hx-swap="outerMorph">
 //
-// Stream: GET /live?topics=a,b sends `event: changed` with `data: {"topics": ["run:128"]}`. A topic that ends in * means all
-// that begin so. Others may listen to `andon:changed` on the document (the log viewer does).
+// Stream: GET /live?topics=a,b sends `event: change` with `data: ["run:128"]`; "*" asks to look at everything anew, and
+// `event: over` says that the session has ended. Others may listen to `andon:changed` on the document (the log viewer does).
 //
 // A hidden tab keeps no stream: browsers allow six connections to a host, and the seventh tab would hang.
 
@@ -14,15 +14,10 @@ let source = null;
 let wait = 1000;
 let timer = 0;
 let subscribed = "";
-let state = "off";
-
-export const isLive = () => state === "on";
 
 function topicsOf(node) {
   return (node.dataset.live ?? node.dataset.logTopics ?? "").split(/\s+/).filter(Boolean);
 }
-
-const holds = (pattern, topic) => (pattern.endsWith("*") ? topic.startsWith(pattern.slice(0, -1)) : pattern === topic);
 
 function wanted() {
   const all = new Set();
@@ -31,7 +26,6 @@ function wanted() {
 }
 
 function show(next) {
-  state = next;
   const dot = document.querySelector("[data-live-dot]");
   if (!dot) return;
   dot.dataset.state = next;
@@ -53,9 +47,9 @@ function refresh(node) {
 
 function tell(topics) {
   for (const node of document.querySelectorAll("[data-live]")) {
-    if (topics === null || topicsOf(node).some((pattern) => topics.some((topic) => holds(pattern, topic)))) refresh(node);
+    if (topics === null || topicsOf(node).some((topic) => topics.includes(topic))) refresh(node);
   }
-  document.dispatchEvent(new CustomEvent("andon:changed", { detail: { topics, holds } }));
+  document.dispatchEvent(new CustomEvent("andon:changed", { detail: { topics } }));
 }
 
 function close() {
@@ -75,13 +69,13 @@ function connect(missed) {
     show("on");
     if (missed) tell(null); // whatever happened in between
   });
-  source.addEventListener("changed", (event) => {
-    try {
-      const said = JSON.parse(event.data);
-      tell(said.topics ?? [said.topic]);
-    } catch (error) {
-      console.error("live: cannot read", event.data, error);
-    }
+  source.addEventListener("change", (event) => {
+    const topics = JSON.parse(event.data);
+    tell(topics.includes("*") ? null : topics);
+  });
+  source.addEventListener("over", () => {
+    close();
+    location.reload(); // the server sends the reader to the door
   });
   source.addEventListener("error", () => {
     close();

@@ -1,13 +1,9 @@
 // The log viewer: a million lines, of which some fifty are in the page.
 //
-// Pages come as GET <address>?start=N&limit=1000 →
-//   {"lines": [{"n", "at", "section", "spans": [[text, class], …]}, …], "next", "total", "dropped", "complete",
-//    "sections": [{"name", "start", "end", "state", "took"}, …]?, "first_error": n?}
-// and finds as GET <search>?q=… → {"matches": [n, …], "more": bool}; without a search address all pages are read here.
-// Lines are numbered from 1. Without script the page shows what the server drew.
+// One address answers it all (andon.web.logs says how): ?start=N&limit=1000 gives lines, ?q=… the numbers of the lines that
+// hold a text, ?find=error the first that looks like an error. Lines are numbered from 1; those that were dropped in the
+// middle of a log too long are numbers without a line. Without script the page shows what the server drew.
 import { element, icon, typing } from "./element.js";
-import { isLive } from "./live.js";
-import { duration } from "./times.js";
 import { toast } from "./toasts.js";
 
 const PAGE = 1000;
@@ -15,15 +11,13 @@ const ROW = 20;
 const KEPT = 80; // pages in memory
 const TALLEST = 15_000_000; // pixels; Firefox draws nothing beyond 17.8 million
 const AROUND = 12; // rows drawn above and below what is seen
-const CLASS = /^(?:a-[a-z-]+(?: |$))+$/;
-const WRONG = /\b(?:error|errors|failed|failure|fatal|panic|traceback|exception)\b/i;
+const CLASS = /^(?:(?:b|dim|i|u|s|inv|(?:fg|bg)-\d{1,2})(?: |$))+$/;
 const CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, timeZone: "UTC" });
 
 class Log {
   constructor(root) {
     this.root = root;
     this.address = root.dataset.log;
-    this.searchAddress = root.dataset.logSearch;
     this.topics = (root.dataset.logTopics ?? "").split(/\s+/).filter(Boolean);
     this.view = root.querySelector("[data-log-lines]");
     this.pages = new Map();
@@ -31,6 +25,7 @@ class Log {
     this.total = 0;
     this.complete = root.dataset.logComplete === "true";
     this.sections = [];
+    this.gaps = [];
     this.folded = new Set();
     this.rows = new Map();
     this.segments = [];
@@ -40,7 +35,6 @@ class Log {
     this.match = -1;
     this.query = "";
     this.follow = false;
-    this.firstError = null;
   }
 
   async start() {
@@ -49,7 +43,6 @@ class Log {
     this.furnish();
     this.space = element("div", { class: "log-space" });
     this.view.replaceChildren(this.space);
-    if (!this.sections.length && this.complete && this.total <= 5 * PAGE) await this.deriveSections();
     this.arrange();
     this.view.addEventListener("scroll", () => this.onScroll(), { passive: true });
     new ResizeObserver(() => this.draw()).observe(this.view);
@@ -61,54 +54,56 @@ class Log {
 
   // ---- fetching ----
 
-  async load(page) {
+  async ask(words, signal) {
+    const answer = await fetch(`${this.address}?${new URLSearchParams(words)}`, { headers: { accept: "application/json" }, signal });
+    if (!answer.ok) throw new Error(`the log answered ${answer.status}`);
+    return answer.json();
+  }
+
+  /** Read what is not read yet of a page: all, or what has come since. */
+  load(page) {
     if (this.asked.has(page)) return this.asked.get(page);
-    const job = (async () => {
-      const answer = await fetch(`${this.address}?start=${page * PAGE + 1}&limit=${PAGE}`, { headers: { accept: "application/json" } });
-      if (!answer.ok) throw new Error(`the log answered ${answer.status}`);
-      const said = await answer.json();
-      this.pages.delete(page);
-      this.pages.set(page, said.lines);
-      if (this.pages.size > KEPT) {
-        const oldest = this.pages.keys().next().value;
-        this.pages.delete(oldest);
-      }
-      const grown = said.total !== this.total || said.complete !== this.complete;
-      this.total = said.total;
-      this.complete = said.complete;
-      if (said.sections) this.sections = said.sections;
-      if (said.first_error) this.firstError = said.first_error;
-      if (this.space && (grown || said.sections)) this.arrange();
-      return said.lines;
-    })();
+    const job = this.read(page).finally(() => this.asked.delete(page));
     this.asked.set(page, job);
-    try {
-      return await job;
-    } finally {
-      this.asked.delete(page);
-    }
+    return job;
   }
 
+  async read(page) {
+    const held = this.pages.get(page) ?? { lines: new Map(), next: page * PAGE + 1 };
+    const end = (page + 1) * PAGE;
+    const said = await this.ask({ start: held.next, limit: end - held.next + 1 });
+    for (const line of said.lines) held.lines.set(line.n, line);
+    held.next = Math.min(end + 1, Math.max(held.next, said.next));
+    this.pages.delete(page);
+    this.pages.set(page, held);
+    if (this.pages.size > KEPT) this.pages.delete(this.pages.keys().next().value);
+    const grown = said.total !== this.total || said.complete !== this.complete || (said.sections && said.sections.length !== this.sections.length);
+    this.total = said.total;
+    this.complete = said.complete;
+    if (said.sections) {
+      this.sections = said.sections.map((one, at) => ({ ...one, end: said.sections[at + 1] ? said.sections[at + 1].start - 1 : null }));
+    }
+    if (said.gaps) this.gaps = said.gaps.map(([first, count]) => ({ first, count }));
+    if (this.space && grown) this.arrange();
+  }
+
+  /** The line, null where it was not kept, undefined where it was not read. */
   line(n) {
-    return this.pages.get(Math.floor((n - 1) / PAGE))?.[(n - 1) % PAGE];
+    const held = this.pages.get(Math.floor((n - 1) / PAGE));
+    const line = held?.lines.get(n);
+    return line ?? (held && n < held.next ? null : undefined);
   }
 
-  async whole(each, signal) {
-    for (let page = 0; page * PAGE < this.total; page += 1) {
-      if (signal?.aborted) return;
-      const lines = this.pages.get(page) ?? (await this.load(page));
-      if (each(lines) === false) return;
-    }
-  }
-
-  /** While the program runs: at once when told, else every other second. */
+  /** While the program runs. The record tells of a job's beginning and end, not of its lines: those are asked for. */
   watch() {
     let busy = false;
     const more = async () => {
       if (busy || document.visibilityState !== "visible") return;
       busy = true;
       try {
-        await this.load(Math.floor(this.total / PAGE));
+        let page = Math.floor(this.total / PAGE);
+        await this.load(page);
+        while (this.follow && Math.floor(this.total / PAGE) > page) await this.load((page = Math.floor(this.total / PAGE)));
         this.drawn = "";
         if (this.follow) this.toEnd();
         this.draw();
@@ -120,10 +115,10 @@ class Log {
       if (this.complete) stop();
     };
     const heard = (event) => {
-      const { topics, holds } = event.detail;
-      if (topics === null || this.topics.some((mine) => topics.some((topic) => holds(mine, topic)))) more();
+      const { topics } = event.detail;
+      if (topics === null || this.topics.some((mine) => topics.includes(mine))) more();
     };
-    const timer = setInterval(() => (isLive() && this.topics.length ? null : more()), 2000);
+    const timer = setInterval(more, 1000);
     const stop = () => {
       clearInterval(timer);
       document.removeEventListener("andon:changed", heard);
@@ -136,25 +131,20 @@ class Log {
 
   // ---- rows: section headings and lines ----
 
-  async deriveSections() {
-    const found = [];
-    await this.whole((lines) => {
-      for (const line of lines) {
-        const last = found.at(-1);
-        if (!line.section) continue;
-        if (last?.name === line.section && last.end === line.n - 1) last.end = line.n;
-        else found.push({ name: line.section, start: line.n, end: line.n });
-      }
-    });
-    if (found.length > 1) this.sections = found;
-  }
-
   arrange() {
     const segments = [];
     let row = 0;
     let next = 1;
     const lines = (first, last) => {
       if (last < first) return;
+      const gap = this.gaps.find((one) => one.first <= last && one.first + one.count > first);
+      if (gap) {
+        lines(first, gap.first - 1);
+        segments.push({ row, gap, count: 1 });
+        row += 1;
+        lines(gap.first + gap.count, last);
+        return;
+      }
       segments.push({ row, first, count: last - first + 1 });
       row += last - first + 1;
     };
@@ -185,12 +175,13 @@ class Log {
       else high = middle - 1;
     }
     const segment = this.segments[low];
-    return segment.section ? { section: segment.section } : { n: segment.first + row - segment.row };
+    if (segment.section) return { section: segment.section };
+    return segment.gap ? { gap: segment.gap } : { n: segment.first + row - segment.row };
   }
 
   rowOf(n) {
     for (const segment of this.segments) {
-      if (!segment.section && n >= segment.first && n < segment.first + segment.count) return segment.row + n - segment.first;
+      if (segment.first && n >= segment.first && n < segment.first + segment.count) return segment.row + n - segment.first;
     }
     return null;
   }
@@ -219,11 +210,11 @@ class Log {
     for (let row = from; row < to; row += 1) {
       const what = this.at(row);
       const line = what.n && this.line(what.n);
-      if (what.n && !line) missing.add(Math.floor((what.n - 1) / PAGE));
-      const name = what.section ? `s${what.section.start} ${this.folded.has(what.section.start)}` : `${what.n} ${line ? 1 : 0} ${this.chosenHas(what.n)} ${this.query} ${this.query && this.matches[this.match] === what.n}`;
+      if (what.n && line === undefined) missing.add(Math.floor((what.n - 1) / PAGE));
+      const name = what.gap ? `g${what.gap.first}` : what.section ? `s${what.section.start} ${this.folded.has(what.section.start)}` : `${what.n} ${line === undefined ? 0 : 1} ${this.chosenHas(what.n)} ${this.query} ${this.query && this.matches[this.match] === what.n}`;
       let node = this.rows.get(name);
       if (!node) {
-        node = what.section ? this.headRow(what.section) : this.lineRow(what.n, line);
+        node = what.gap ? this.gapRow(what.gap) : what.section ? this.headRow(what.section) : this.lineRow(what.n, line);
         this.space.append(node);
       }
       node.style.transform = `translateY(${row * ROW + shift}px)`;
@@ -234,6 +225,7 @@ class Log {
     for (const page of missing) {
       this.load(page).then(() => {
         this.drawn = "";
+        if (!this.pages.get(page)?.lines.size && !this.complete) return; // not written yet; the next word of it draws it
         this.draw();
       }).catch(() => this.say("Some lines cannot be read now"));
     }
@@ -241,7 +233,8 @@ class Log {
 
   lineRow(n, line) {
     const text = element("span", { class: "log-t" });
-    if (!line) text.append(element("span", { class: "log-wait" }, "…"));
+    if (line === undefined) text.append(element("span", { class: "log-wait" }, "…"));
+    else if (line === null) text.append(element("span", { class: "log-wait" }, "not kept"));
     else for (const [said, style] of line.spans) this.span(text, said, style, this.query && this.matches[this.match] === n);
     return element("div", { class: `log-row${this.chosenHas(n) ? " chosen" : ""}` },
       element("a", { class: "log-n", href: `#L${n}`, "data-n": n, "aria-label": `Line ${n}`, tabindex: "-1", onclick: (event) => this.choose(event, n) }),
@@ -264,6 +257,11 @@ class Log {
     box.append(said.slice(from));
   }
 
+  gapRow(gap) {
+    const says = `${gap.count.toLocaleString("en")} lines were left out here: the log is longer than what is kept`;
+    return element("div", { class: "log-row gone" }, element("span", { class: "log-n" }), element("span", { class: "log-t" }, says));
+  }
+
   headRow(section) {
     const folded = this.folded.has(section.start);
     const toggle = () => {
@@ -272,11 +270,11 @@ class Log {
       this.arrange();
     };
     const count = (section.end ?? this.total) - section.start + 1;
-    return element("div", { class: `log-row fold${section.state === "bad" ? " wrong" : ""}`, onclick: toggle },
+    return element("div", { class: "log-row fold", onclick: toggle },
       element("span", { class: "log-n" }),
       element("button", { class: "log-fold", type: "button", tabindex: "-1", "aria-expanded": String(!folded), "aria-label": `Section ${section.name}` }, icon("chevron")),
       element("span", {}, section.name),
-      element("span", { class: "log-fold-count" }, `${count.toLocaleString("en")} ${count === 1 ? "line" : "lines"}${section.took != null ? ` · ${duration(section.took)}` : ""}`));
+      element("span", { class: "log-fold-count" }, `${count.toLocaleString("en")} ${count === 1 ? "line" : "lines"}`));
   }
 
   // ---- where one is ----
@@ -347,20 +345,7 @@ class Log {
     if (query) {
       this.found.textContent = "searching";
       try {
-        if (this.searchAddress) {
-          const answer = await fetch(`${this.searchAddress}?q=${encodeURIComponent(query)}`, { signal: mine.signal });
-          if (!answer.ok) throw new Error(`the search answered ${answer.status}`);
-          ({ matches: this.matches, more = false } = await answer.json());
-        } else {
-          const low = query.toLowerCase();
-          const found = [];
-          await this.whole((lines) => {
-            for (const line of lines) if (line.spans.map((span) => span[0]).join("").toLowerCase().includes(low)) found.push(line.n);
-            more = found.length >= 10_000;
-            return !more;
-          }, mine.signal);
-          if (!mine.signal.aborted) this.matches = found;
-        }
+        ({ matches: this.matches, more } = await this.ask({ q: query }, mine.signal));
       } catch (error) {
         if (mine.signal.aborted) return;
         this.found.textContent = "search failed";
@@ -395,13 +380,7 @@ class Log {
   }
 
   async toFirstError() {
-    let n = this.firstError;
-    if (!n) {
-      await this.whole((lines) => {
-        n = lines.find((line) => WRONG.test(line.spans.map((span) => span[0]).join("")))?.n;
-        return !n;
-      });
-    }
+    const { first_error: n } = await this.ask({ find: "error" });
     if (!n) return toast("No error found in this log", "none");
     this.chosen = [n, n];
     history.replaceState(history.state, "", `#L${n}`);

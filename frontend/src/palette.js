@@ -1,5 +1,6 @@
-// ⌘K / Ctrl-K: one field over rooms, services, runs, environments and commands.
-// Asks /palette.json?q=… for {"items": [{"title", "href", "kind", "hint", "icon"}, …]}; the rooms in the rail are always in it.
+// ⌘K / Ctrl-K: one field over rooms, services, runs and environments.
+// Asks /palette.json once for {"entries": [{"label", "href", "kind", "note"}, …]} and chooses here; the rail's rooms are
+// always in it.
 import { element, icon, onMac } from "./element.js";
 
 let opened = null;
@@ -24,24 +25,39 @@ export function startPalette() {
   });
 }
 
-function rooms(words) {
-  return [...document.querySelectorAll(".rail a")]
-    .map((link) => ({
-      title: link.textContent.trim(),
-      href: link.getAttribute("href"),
-      kind: "Rooms",
-      hint: link.dataset.go ? `g ${link.dataset.go}` : "",
-      icon: link.querySelector("use")?.getAttribute("href").slice(3),
-    }))
-    .filter((item) => words.every((word) => item.title.toLowerCase().includes(word)));
+const ICONS = {
+  service: "catalog", run: "pipeline", repository: "change", change: "change", environment: "environment", deployment: "deploy",
+  artifact: "artifact", package: "artifact", command: "terminal", person: "user",
+};
+const GROUPS = { room: "Rooms", repository: "repositories" };
+const MOST = 60;
+
+function rooms() {
+  return [...document.querySelectorAll(".rail a")].map((link) => ({
+    label: link.textContent.trim(),
+    href: link.getAttribute("href"),
+    kind: "room",
+    note: link.dataset.go ? `g ${link.dataset.go}` : "",
+    icon: link.querySelector("use")?.getAttribute("href").slice(3),
+  }));
+}
+
+/** Entries that hold all words, those whose label begins with the first word before the others. */
+function choose(entries, words) {
+  const found = entries.filter((entry) => {
+    const text = `${entry.label} ${entry.kind} ${entry.note}`.toLowerCase();
+    return words.every((word) => text.includes(word));
+  });
+  const rank = (entry) => (words.length && entry.label.toLowerCase().startsWith(words[0]) ? 0 : 1);
+  return found.sort((a, b) => rank(a) - rank(b)).slice(0, MOST);
 }
 
 export function openPalette() {
   if (opened) return;
   let chosen = 0;
   let items = [];
-  let asking = null;
-  let timer = 0;
+  let known = rooms();
+  const asking = new AbortController();
 
   const list = element("div", { class: "palette-list", role: "listbox", id: "palette-list", "aria-label": "Results" });
   const field = element("input", {
@@ -57,14 +73,18 @@ export function openPalette() {
 
   const draw = () => {
     list.replaceChildren();
+    const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
+    items = choose(known, words);
+    chosen = 0;
     let kind = null;
     items.forEach((item, at) => {
-      if (item.kind && item.kind !== kind) list.append(element("div", { class: "palette-group", role: "presentation" }, item.kind));
+      if (!words.length && item.kind !== kind) list.append(element("div", { class: "palette-group", role: "presentation" }, GROUPS[item.kind] ?? `${item.kind}s`));
       kind = item.kind;
+      const note = words.length && item.kind !== "room" ? [item.kind, item.note].filter(Boolean).join(" · ") : item.note;
       list.append(element("div", {
-        class: "palette-item", role: "option", id: `palette-${at}`, "aria-selected": String(at === chosen),
-        onclick: () => go(item), onmousemove: () => choose(at),
-      }, icon(item.icon || "arrow"), element("b", {}, item.title), item.hint && element("span", { class: "palette-hint" }, item.hint)));
+        class: "palette-item", role: "option", id: `palette-${at}`, "aria-selected": "false",
+        onclick: () => go(item), onmousemove: () => point(at),
+      }, icon(item.icon ?? ICONS[item.kind] ?? "arrow"), element("b", {}, item.label), note && element("span", { class: "palette-hint" }, note)));
     });
     if (!items.length) list.append(element("div", { class: "palette-none", role: "option", "aria-disabled": "true" }, "Nothing found"));
     mark();
@@ -78,7 +98,7 @@ export function openPalette() {
     if (items.length) field.setAttribute("aria-activedescendant", `palette-${chosen}`);
     else field.removeAttribute("aria-activedescendant");
   };
-  const choose = (at) => {
+  const point = (at) => {
     if (at === chosen) return;
     chosen = at;
     mark();
@@ -88,34 +108,24 @@ export function openPalette() {
     location.assign(item.href);
   };
   const ask = async () => {
-    const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
-    items = rooms(words);
-    chosen = 0;
-    draw();
-    asking?.abort();
-    const mine = (asking = new AbortController());
     try {
-      const answer = await fetch(`/palette.json?q=${encodeURIComponent(field.value)}`, { signal: mine.signal, headers: { accept: "application/json" } });
+      const answer = await fetch("/palette.json", { signal: asking.signal, headers: { accept: "application/json" } });
       if (!answer.ok) return;
-      const said = await answer.json();
-      // Only addresses of this console: an item's address may stem from a repository's words.
-      const found = said.items.filter((item) => typeof item.href === "string" && /^\/(?!\/)/.test(item.href));
-      items = words.length ? [...found, ...rooms(words)] : [...rooms(words), ...found];
+      const { entries } = await answer.json();
+      // Only addresses of this console: an entry may stem from a repository's words.
+      known = [...known, ...entries.filter((entry) => entry.kind !== "page" && /^\/(?![/\\])/.test(entry.href))];
       draw();
     } catch {
       // Without an answer the rooms are still there.
     }
   };
 
-  field.addEventListener("input", () => {
-    clearTimeout(timer);
-    timer = setTimeout(ask, 80);
-  });
+  field.addEventListener("input", draw);
   field.addEventListener("keydown", (event) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step && items.length) {
       event.preventDefault();
-      choose((chosen + step + items.length) % items.length);
+      point((chosen + step + items.length) % items.length);
     } else if (event.key === "Enter" && items[chosen]) {
       event.preventDefault();
       go(items[chosen]);
@@ -123,13 +133,13 @@ export function openPalette() {
   });
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
   dialog.addEventListener("close", () => {
-    asking?.abort();
-    clearTimeout(timer);
+    asking.abort();
     dialog.remove();
     opened = null;
   });
   opened = dialog;
   document.body.append(dialog);
   dialog.showModal();
+  draw();
   ask();
 }

@@ -191,12 +191,12 @@ def size(value: int | None) -> str:
         return "—"
     if abs(value) < 1000:
         return f"{value} B"
-    number = float(value)
-    for unit in ("kB", "MB", "GB", "TB", "PB"):
-        number /= 1000
-        if abs(number) < 999.95:
+    amount, unit = float(value), "B"
+    for unit in ("kB", "MB", "GB", "TB", "PB"):  # noqa: B007 - the unit at which it stops is the answer
+        amount /= 1000
+        if abs(amount) < 999.5:
             break
-    return f"{number:.1f} {unit}".replace(".0 ", " ") if abs(number) < 100 else f"{number:.0f} {unit}"
+    return f"{amount:.1f} {unit}".replace(".0 ", " ") if abs(amount) < 100 else f"{amount:.0f} {unit}"
 
 
 def short(value: str) -> str:

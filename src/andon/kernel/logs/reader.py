@@ -172,6 +172,20 @@ class LogReader:
                 continue
         return tuple(found)
 
+    def gaps(self) -> tuple[tuple[int, int], ...]:
+        """(first line, how many) of each run of lines that were dropped."""
+
+        def look() -> tuple[tuple[int, int], ...]:
+            found, end = [], 0
+            for segment in self._segments():
+                if segment.first_line > end:
+                    found.append((end, segment.first_line - end))
+                count = segment.lines if segment.closed else self._held(segment).lines
+                end = segment.first_line + count
+            return tuple(found)
+
+        return self._steady(look)
+
     def _scan(self, start: int, maybe: Callable[[bytes], bool]) -> Iterator[LogLine]:
         """All lines (without notes on dropped ones) of the segments whose text in lower case may hold a hit."""
         for segment in self._segments():
