@@ -33,7 +33,8 @@ from andon.kernel.db import Database, Transaction
 from andon.kernel.errors import AndonError
 from andon.kernel.events import Actor, ActorKind, append
 from andon.kernel.ids import new_id
-from andon.kernel.logs import LogReader, plain
+from andon.kernel.logs.reader import LogReader
+from andon.kernel.logs.text import plain
 
 CONFIRM_SECONDS = 2.0
 """How long a version must answer with traffic on it before the deployment counts as done."""
@@ -308,7 +309,7 @@ class Execution:
             variables=variables,
             stopping=lambda: stoppable and self._cancelled(found.id),
         )
-        lines = LogReader(outcome.log).tail(200)
+        lines = LogReader(outcome.log).tail(200).lines
         output = "\n".join(plain(line.text) for line in lines)[-_KEPT_OUTPUT:]
         with self._database.transaction() as tx:
             storage.add_command(

@@ -15,7 +15,7 @@ from andon.flow.definition.contract import EnvironmentDefinition
 from andon.flow.sources.contract import CommitHash, Service
 from andon.kernel.access import Principal
 from andon.kernel.db import Reading, Transaction
-from andon.kernel.events import Event, event
+from andon.kernel.events import Actor, Event, event
 
 SetId = NewType("SetId", str)
 InstanceId = NewType("InstanceId", str)
@@ -164,6 +164,8 @@ class EnvironmentView:
     port: int
     address: str
     """Where the router serves it, such as ``http://127.0.0.1:7801``."""
+    like: str
+    """Name of the environment in ``andon.yaml`` it is made from; its own name unless somebody made it by hand."""
     created_at: datetime
     expires_at: datetime | None
     sets: tuple[SetView, ...]
@@ -201,9 +203,27 @@ class Environments(Protocol):
     """Makes and runs environments. Methods without a transaction have effects; all of them are safe to repeat."""
 
     def ensure(
-        self, tx: Transaction, principal: Principal, service: Service, definition: EnvironmentDefinition
+        self,
+        tx: Transaction,
+        principal: Principal,
+        service: Service,
+        definition: EnvironmentDefinition,
+        *,
+        like: str | None = None,
     ) -> EnvironmentView:
-        """The environment, made if it is not there: its folder, its port."""
+        """The environment, made if it is not there: its port, and its end if it has a time to live."""
+        ...
+
+    def remove(self, tx: Transaction, service: Service, name: str, *, reason: str, by: Actor) -> None:
+        """Record that the environment is gone; its sets must be retired and stopped, its route withdrawn."""
+        ...
+
+    def remove_data(self, service: Service, name: str) -> None:
+        """Remove the data folder of an environment that is gone."""
+        ...
+
+    def expired(self, reading: Reading) -> tuple[tuple[Service, str], ...]:
+        """Environments whose time is over."""
         ...
 
     def find(self, reading: Reading, service: Service, name: str) -> EnvironmentView | None: ...

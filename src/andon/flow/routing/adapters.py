@@ -23,7 +23,8 @@ from andon.flow.routing.model import (
 from andon.flow.routing.ports import DataPlane
 from andon.kernel.errors import Missing, Unavailable
 from andon.kernel.files import write_whole
-from andon.kernel.keeper import KeeperSpec, RestartPolicy, is_kept, spawn, stop
+from andon.kernel.keeper.control import is_kept, spawn, stop
+from andon.kernel.keeper.model import KeeperSpec
 
 KEEPER = "router"
 _FOLLOW_SECONDS = 10.0
@@ -93,8 +94,8 @@ class EnvoyDataPlane(DataPlane):
                         "warning",
                     ),
                     directory=str(self._folder),
-                    log=str(self._folder / "log"),
-                    restart=RestartPolicy.ALWAYS,
+                    log=self._folder / "log",
+                    sandboxed=False,
                 ),
                 {"PATH": "/usr/bin:/bin"},
                 self._keepers,
