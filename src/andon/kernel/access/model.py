@@ -127,6 +127,14 @@ class Principal:
                 remedy="Look at the name's spelling, or ask an administrator for a role on it.",
             )
 
+    def require_reading(self) -> None:
+        """Raises :class:`Forbidden` for somebody who may read nothing at all (no role yet, a token to push only)."""
+        if self.scopes is None or Permission.READ in self.scopes:
+            services = self.visible_services()
+            if services is None or services:
+                return
+        raise Forbidden("You may not read anything here yet.", remedy="Ask an administrator for a role on a service.")
+
     def visible_services(self) -> frozenset[str] | None:
         """The services this principal may read; ``None`` is every one."""
         reading = [g for g in self.grants if Permission.READ in PERMISSIONS[g.role]]

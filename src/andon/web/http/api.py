@@ -21,7 +21,6 @@ Errors that it raises become problem documents.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import litestar
@@ -34,7 +33,8 @@ from andon.kernel.access.signing_in import Caller
 from andon.kernel.db import Database
 from andon.kernel.errors import NotAuthenticated
 from andon.web.http.errors import Problem
-from andon.web.http.visit import address_of, visit_of
+from andon.web.http.threads import in_thread
+from andon.web.http.visit import address_of, header, visit_of
 
 PREFIX = "/api/v1"
 
@@ -57,13 +57,13 @@ _RESPONSES = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenCall:
     """A request to the API by somebody who need not be known."""
 
-    database: Database
-    caller: Caller | None
-    scope: Scope = field(repr=False)
+    def __init__(self, caller: Caller | None, database: Database, scope: Scope) -> None:
+        self.caller = caller
+        self.database = database
+        self.scope = scope
 
     @property
     def address(self) -> str:
@@ -71,10 +71,9 @@ class OpenCall:
 
     @property
     def agent(self) -> str:
-        return next((v.decode("latin-1") for k, v in self.scope["headers"] if k == b"user-agent"), "")
+        return header(self.scope, "user-agent")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Call(OpenCall):
     """A request to the API by somebody known."""
 
@@ -121,17 +120,10 @@ def _route(
             "description": function.__doc__,
             "summary": (function.__doc__ or function.__name__).strip().split("\n", 1)[0],
         }
-        if "sync_to_thread" not in options and not _is_async(function):
-            settings["sync_to_thread"] = True
-        handler: ControllerRouterHandler = kind(PREFIX + path, **(settings | options))(function)
+        handler: ControllerRouterHandler = kind(PREFIX + path, **(settings | options))(in_thread(function))
         return handler
 
     return declare
-
-
-def _is_async(function: Callable[..., object]) -> bool:
-    code = getattr(function, "__code__", None)
-    return bool(code is not None and code.co_flags & 0x80)
 
 
 class Calls:
@@ -148,7 +140,7 @@ class Calls:
                 safe="Nothing was changed.",
                 remedy="`andon login` fetches one; programs send `Authorization: Bearer TOKEN`.",
             )
-        return Call(database=self._database, caller=caller, scope=request.scope)
+        return Call(caller, self._database, request.scope)
 
     async def open_call(self, request: litestar.Request[Any, Any, State]) -> OpenCall:
-        return OpenCall(database=self._database, caller=visit_of(request.scope).caller, scope=request.scope)
+        return OpenCall(visit_of(request.scope).caller, self._database, request.scope)

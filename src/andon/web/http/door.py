@@ -157,7 +157,7 @@ def _account(door: Door) -> Handlers:
             tokens=mine,
             sessions=open_sessions,
             grants=context.principal.grants,
-            here=context.caller.session,
+            this_session=context.caller.session,
             scopes=tuple(Permission),
             made=made,
             error=error,

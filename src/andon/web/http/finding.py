@@ -7,6 +7,7 @@ from litestar import Response, get
 from litestar.types import ControllerRouterHandler
 
 from andon.web.http.pages import Handlers, Html, PageContext, page
+from andon.web.http.threads import in_thread
 from andon.web.room import Entry
 from andon.web.shell import Page
 
@@ -34,12 +35,11 @@ def finding_handlers() -> Handlers:
 
 
 def _palette() -> ControllerRouterHandler:
-    @get("/palette.json", include_in_schema=False, sync_to_thread=True)
     def palette(context: PageContext) -> Response[bytes]:
         body = msgspec.json.encode({"entries": _entries(context)[:MOST]})
         return Response(body, media_type="application/json")
 
-    return palette
+    return get("/palette.json", include_in_schema=False)(in_thread(palette))
 
 
 def _entries(context: PageContext) -> list[Entry]:

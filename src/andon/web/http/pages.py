@@ -25,7 +25,6 @@ a deed's form has been checked to come from a page of ours.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from litestar import MediaType, Request, Response, get, post
@@ -37,6 +36,7 @@ from andon.kernel.access.signing_in import Caller
 from andon.kernel.db import Database
 from andon.kernel.errors import Invalid, NotAuthenticated
 from andon.web.http.console import Console
+from andon.web.http.threads import in_thread
 from andon.web.http.visit import address_of, header, visit_of
 from andon.web.shell import Page
 from andon.web.shell import Scope as Switch
@@ -49,18 +49,29 @@ WebRequest = Request[Any, Any, State]
 _F = TypeVar("_F", bound=Callable[..., Html])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Visitor:
-    """Somebody at a page that needs no sign-in; ``caller`` is ``None`` for a stranger."""
+    """Somebody at a page that needs no sign-in; ``caller`` is ``None`` for a stranger.
 
-    caller: Caller | None
-    database: Database
-    console: Console
-    scope: Scope = field(repr=False)
-    query: Mapping[str, str] = field(default_factory=dict)
-    form: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """The first value of each field sent; see :meth:`all` for fields that may come several times."""
-    fields: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    ``query`` and ``form`` hold the first value of each name; see :meth:`all` for a field that may come several
+    times. (No dataclass: Litestar would take it apart and look into its fields at each request.)
+    """
+
+    def __init__(
+        self,
+        caller: Caller | None,
+        database: Database,
+        console: Console,
+        scope: Scope,
+        query: Mapping[str, str],
+        fields: tuple[tuple[str, str], ...],
+    ) -> None:
+        self.caller = caller
+        self.database = database
+        self.console = console
+        self.scope = scope
+        self.query = query
+        self.form: Mapping[str, str] = dict(reversed(fields))
+        self._fields = fields
 
     @property
     def address(self) -> str:
@@ -74,7 +85,7 @@ class Visitor:
 
     def all(self, name: str) -> list[str]:
         """All values sent for a field."""
-        return [value for key, value in self.fields if key == name]
+        return [value for key, value in self._fields if key == name]
 
     def required(self, name: str) -> str:
         """A form field that must not be empty. Raises :class:`Invalid`."""
@@ -96,7 +107,6 @@ class Visitor:
         return Response("", status_code=303, headers={"location": safe}, media_type=MediaType.TEXT)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PageContext(Visitor):
     """Somebody who is signed in, at a page of a room."""
 
@@ -134,7 +144,7 @@ def page(*paths: str) -> Callable[[_F], ControllerRouterHandler]:
     """A page at these addresses. The function takes ``context: PageContext`` and the path's parameters."""
 
     def declare(function: _F) -> ControllerRouterHandler:
-        return get(list(paths), sync_to_thread=True, include_in_schema=False, media_type=MediaType.HTML)(function)
+        return get(list(paths), include_in_schema=False, media_type=MediaType.HTML)(in_thread(function))
 
     return declare
 
@@ -145,11 +155,10 @@ def deed(*paths: str) -> Callable[[_F], ControllerRouterHandler]:
     def declare(function: _F) -> ControllerRouterHandler:
         return post(
             list(paths),
-            sync_to_thread=True,
             include_in_schema=False,
             media_type=MediaType.HTML,
             status_code=200,
-        )(function)
+        )(in_thread(function))
 
     return declare
 
@@ -162,16 +171,7 @@ class Contexts:
         self._console = console
 
     async def visitor(self, request: WebRequest) -> Visitor:
-        fields = await _form(request)
-        return Visitor(
-            caller=visit_of(request.scope).caller,
-            database=self._database,
-            console=self._console,
-            scope=request.scope,
-            query=dict(request.query_params.items()),
-            form=_first(fields),
-            fields=fields,
-        )
+        return Visitor(visit_of(request.scope).caller, *await self._parts(request))
 
     async def context(self, request: WebRequest) -> PageContext:
         caller = visit_of(request.scope).caller
@@ -179,16 +179,13 @@ class Contexts:
             raise NotAuthenticated(
                 "You are not signed in.", safe="Nothing was changed.", remedy="Sign in and try again."
             )
-        fields = await _form(request)
-        return PageContext(
-            caller=caller,
-            database=self._database,
-            console=self._console,
-            scope=request.scope,
-            query=dict(request.query_params.items()),
-            form=_first(fields),
-            fields=fields,
-        )
+        return PageContext(caller, *await self._parts(request))
+
+    async def _parts(
+        self, request: WebRequest
+    ) -> tuple[Database, Console, Scope, dict[str, str], tuple[tuple[str, str], ...]]:
+        query = dict(reversed(tuple(request.query_params.multi_items())))
+        return self._database, self._console, request.scope, query, await _form(request)
 
 
 async def _form(request: WebRequest) -> tuple[tuple[str, str], ...]:
@@ -196,7 +193,3 @@ async def _form(request: WebRequest) -> tuple[tuple[str, str], ...]:
         return ()
     form = await request.form()
     return tuple((name, value) for name, value in form.multi_items() if isinstance(value, str))
-
-
-def _first(fields: tuple[tuple[str, str], ...]) -> dict[str, str]:
-    return dict(reversed(fields))

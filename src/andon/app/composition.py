@@ -1,0 +1,73 @@
+"""The composition root: the one place that knows every room and gives each what it needs.
+
+Read it from top to bottom to see what there is. Nothing here starts a thread or opens a port: the processes
+(:mod:`andon.app.web`, the worker) take from it what they run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from andon.app.people.room import people_room
+from andon.app.record.room import record_room
+from andon.app.tables import load_all_tables
+from andon.kernel.access import people, tokens
+from andon.kernel.access.contract import People
+from andon.kernel.access.passwords import Passwords
+from andon.kernel.access.people import PeopleDirectory
+from andon.kernel.clock import Clock
+from andon.kernel.db import Database, open_engine
+from andon.kernel.events import Bell
+from andon.kernel.settings import Settings
+from andon.web.room import Room
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """Everything that is one Andon, not yet running."""
+
+    settings: Settings
+    database: Database
+    bell: Bell
+    people: People
+    passwords: Passwords
+    rooms: tuple[Room, ...]
+
+    def close(self) -> None:
+        self.database.close()
+
+
+def compose(settings: Settings, *, clock: Clock | None = None) -> Installation:
+    """Build the installation that the settings describe. The database must be at this release's version."""
+    database = Database(open_engine(settings.database_url), clock)
+    bell = Bell(database)
+    directory = PeopleDirectory()
+    passwords = Passwords()
+
+    # Each room is made here, in the order of the rail; what one asks of another goes in as an argument.
+    rooms: tuple[Room, ...] = (
+        record_room(directory),
+        people_room(settings, passwords),
+    )
+    return Installation(
+        settings=settings,
+        database=database,
+        bell=bell,
+        people=directory,
+        passwords=passwords,
+        rooms=rooms,
+    )
+
+
+def prepare(installation: Installation) -> str | None:
+    """What a start needs once: the tables and the operator's token.
+
+    Answers the address at which the first administrator is created, as long as there is none.
+    """
+    load_all_tables().create_all(installation.database.engine)
+    data = installation.settings.data
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with installation.database.transaction() as tx:
+        tokens.ensure_operator(tx, data / "operator.token")
+        link = people.offer_first_administrator(tx)
+    return None if link is None else f"{installation.settings.address}/welcome?token={link.secret}"

@@ -1,0 +1,140 @@
+"""The API of the record."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from anyio import to_thread
+from litestar.params import Parameter
+
+from andon.app.record.views import ChainState, CloudEvent, Deliveries, DeliveryView, EventPage
+from andon.kernel.access import Permission
+from andon.kernel.db import Database
+from andon.kernel.errors import Invalid, NotFound
+from andon.kernel.events import Facets, page
+from andon.kernel.events.reactions import discard_delivery, failed_deliveries, retry_delivery
+from andon.kernel.events.record import find
+from andon.kernel.events.seal import verify
+from andon.web.http import api
+from andon.web.http.api import Call, Handlers
+from andon.web.http.live import LiveFeed
+
+MOST = 500
+_SOURCE = "/andon"
+
+_Limit = Annotated[int, Parameter(ge=1, le=MOST, description="Events at most.")]
+_Position = Annotated[int | None, Parameter(ge=0, le=2**62)]
+_Wait = Annotated[float, Parameter(ge=0, le=30, description="Seconds to wait for news (with `after`).")]
+
+
+def record_routes() -> Handlers:
+    @api.get("/events")
+    async def list_events(
+        call: Call,
+        feed: LiveFeed,
+        type: str | None = None,
+        subject: str | None = None,
+        actor: str | None = None,
+        person: str | None = None,
+        service: str | None = None,
+        environment: str | None = None,
+        run: str | None = None,
+        deployment: str | None = None,
+        commit: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        before: _Position = None,
+        after: _Position = None,
+        limit: _Limit = 100,
+        wait: _Wait = 0,
+    ) -> EventPage:
+        """Events newest first, or with `after` those behind that position, oldest first.
+
+        `type` may end in `*`; `commit` takes four characters or more; moments need a time zone.
+        """
+        call.principal.require_reading()
+        facets = Facets(
+            type=type,
+            subject=subject,
+            actor=actor,
+            person=person,
+            service=service,
+            environment=environment,
+            run=run,
+            deployment=deployment,
+            commit=_commit(commit),
+            since=_moment(since),
+            until=_moment(until),
+            services=call.principal.visible_services(),
+        )
+        found = await to_thread.run_sync(_read, call.database, facets, before, after, limit)
+        if not found.events and after is not None and wait > 0:
+            await feed.grown(call.caller, after, wait)
+            found = await to_thread.run_sync(_read, call.database, facets, before, after, limit)
+        return found
+
+    @api.get("/events/verify")
+    def verify_record(call: Call) -> ChainState:
+        """Check every event, seal and signature of the record."""
+        call.principal.require_reading()
+        with call.database.reading() as reading:
+            return ChainState.of(verify(reading))
+
+    @api.get("/events/{event:str}")
+    def show_event(call: Call, event: str) -> CloudEvent:
+        """One event by its id."""
+        call.principal.require_reading()
+        with call.database.reading() as reading:
+            found = find(reading, event)
+        visible = call.principal.visible_services()
+        service = None if found is None else found.facets.get("service")
+        if found is None or (visible is not None and service is not None and service not in visible):
+            raise NotFound("There is no such event that you may see.", remedy="Look at the id.")
+        return CloudEvent.of(found, _SOURCE)
+
+    @api.get("/dead-letters")
+    def list_dead_letters(call: Call) -> Deliveries:
+        """Reactions that failed: those still being retried, and those given up."""
+        call.principal.require(Permission.ADMINISTER)
+        with call.database.reading() as reading:
+            return Deliveries(deliveries=[DeliveryView.of(one) for one in failed_deliveries(reading)])
+
+    @api.post("/dead-letters/{reaction:str}/{position:int}/retry", status=202)
+    def retry_dead_letter(call: Call, reaction: str, position: int) -> Deliveries:
+        """Try a failed reaction again now."""
+        call.principal.require(Permission.ADMINISTER)
+        with call.database.transaction() as tx:
+            retry_delivery(tx, reaction, position)
+            return Deliveries(deliveries=[DeliveryView.of(one) for one in failed_deliveries(tx)])
+
+    @api.post("/dead-letters/{reaction:str}/{position:int}/discard")
+    def discard_dead_letter(call: Call, reaction: str, position: int) -> Deliveries:
+        """Give a failed reaction up for good."""
+        call.principal.require(Permission.ADMINISTER)
+        with call.database.transaction() as tx:
+            discard_delivery(tx, reaction, position)
+            return Deliveries(deliveries=[DeliveryView.of(one) for one in failed_deliveries(tx)])
+
+    return [list_events, verify_record, show_event, list_dead_letters, retry_dead_letter, discard_dead_letter]
+
+
+def _read(database: Database, facets: Facets, before: int | None, after: int | None, limit: int) -> EventPage:
+    with database.reading() as reading:
+        found = page(reading, facets, before=before, after=after, limit=limit)
+    return EventPage(
+        events=[CloudEvent.of(one, _SOURCE) for one in found],
+        next=found[-1].position if len(found) == limit else None,
+    )
+
+
+def _commit(text: str | None) -> str | None:
+    if text is not None and len(text) < 4:
+        raise Invalid("A commit needs at least four characters.", remedy="Write more of it.")
+    return text
+
+
+def _moment(at: datetime | None) -> datetime | None:
+    if at is not None and at.tzinfo is None:
+        raise Invalid("A moment needs a time zone.", remedy="Add Z for UTC, or an offset such as +02:00.")
+    return at

@@ -1,0 +1,17 @@
+"""The record for reading: every event, the state of the chain, and what could not be delivered."""
+
+from __future__ import annotations
+
+from andon.app.record.api import record_routes
+from andon.kernel.access.contract import People
+from andon.web.room import Room
+from andon.web.shell import NavItem
+
+
+def record_room(people: People) -> Room:
+    return Room(
+        name="record",
+        templates="andon.app.record",
+        handlers=tuple(record_routes()),
+        navigation=(NavItem(section="", label="Record", href="/record", icon="record", key="r"),),
+    )

@@ -1,0 +1,114 @@
+"""Shapes of the record's API."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from andon.kernel.events import Envelope, event_types
+from andon.kernel.events.reactions import Delivery
+from andon.kernel.events.seal import Verification
+
+
+class CloudEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """An event in a CloudEvents 1.0 envelope; what begins with ``andon`` are its extension attributes."""
+
+    specversion: str
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: datetime
+    datacontenttype: str
+    data: msgspec.Raw
+    andonposition: int
+    andonactor: str
+    andonperson: str | None = None
+    andoncdevent: str | None = None
+    andonservice: str | None = None
+    andonenvironment: str | None = None
+    andonrun: str | None = None
+    andondeployment: str | None = None
+    andoncommit: str | None = None
+
+    @classmethod
+    def of(cls, envelope: Envelope, source: str) -> CloudEvent:
+        kind = event_types().get(envelope.type)
+        facets = envelope.facets
+        return cls(
+            specversion="1.0",
+            id=envelope.id,
+            source=source,
+            type=envelope.type,
+            subject=envelope.subject,
+            time=envelope.at,
+            datacontenttype="application/json",
+            data=msgspec.Raw(envelope.data),
+            andonposition=envelope.position,
+            andonactor=str(envelope.actor),
+            andonperson=envelope.actor.person,
+            andoncdevent=kind.cdevents if kind else None,
+            andonservice=facets.get("service"),
+            andonenvironment=facets.get("environment"),
+            andonrun=facets.get("run"),
+            andondeployment=facets.get("deployment"),
+            andoncommit=facets.get("commit"),
+        )
+
+
+class EventPage(msgspec.Struct, kw_only=True):
+    """``next`` is the cursor of the page that follows: ``before`` it when newest come first, else ``after`` it."""
+
+    events: list[CloudEvent]
+    next: int | None
+
+
+class ChainState(msgspec.Struct, kw_only=True):
+    """``sound`` when every seal fits; ``fault`` says what does not."""
+
+    sound: bool
+    sealed_to: int
+    seals: int
+    events: int
+    unsealed: int
+    fault: str | None
+
+    @classmethod
+    def of(cls, found: Verification) -> ChainState:
+        return cls(
+            sound=found.fault is None,
+            sealed_to=found.sealed_to,
+            seals=found.seals,
+            events=found.events,
+            unsealed=found.unsealed,
+            fault=found.fault,
+        )
+
+
+class DeliveryView(msgspec.Struct, kw_only=True):
+    """A reaction that failed on an event; ``dead`` once nobody tries any more."""
+
+    reaction: str
+    position: int
+    attempts: int
+    dead: bool
+    next_at: datetime | None
+    since: datetime
+    error: str
+
+    @classmethod
+    def of(cls, one: Delivery) -> DeliveryView:
+        return cls(
+            reaction=one.reaction,
+            position=one.position,
+            attempts=one.attempts,
+            dead=one.next_at is None,
+            next_at=one.next_at,
+            since=one.since,
+            error=one.error,
+        )
+
+
+class Deliveries(msgspec.Struct, kw_only=True):
+    deliveries: list[DeliveryView]
