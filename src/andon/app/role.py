@@ -1,0 +1,106 @@
+"""One role in a process of its own: ``python -m andon.app.role web|worker``, started by the supervisor.
+
+It ends with its parent: a supervisor that is killed leaves neither web nor worker behind, only the keepers of
+instances and of Envoy.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import logging.handlers
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+
+from andon.app.composition import Installation, compose
+from andon.app.web import serve
+from andon.app.worker import work
+from andon.kernel.errors import AndonError
+from andon.kernel.settings import Settings, load
+
+READY = "ANDON_READY_FD"
+PARENT = "ANDON_PARENT"
+_PR_SET_PDEATHSIG = 1
+_LOG_BYTES = 10 * 1024 * 1024
+
+
+class Role(StrEnum):
+    WEB = "web"
+    WORKER = "worker"
+
+
+def main() -> int:
+    """Exit codes: 0 stopped as asked, else that of the error."""
+    role = Role(sys.argv[1])
+    die_with_parent(int(os.environ.get(PARENT, "0")))
+    settings = load(Path(sys.argv[2]), os.environ)
+    log_to(settings, role)
+    installation = compose(settings)
+    try:
+        run(role, installation, ready)
+    except AndonError as error:
+        logging.getLogger(__name__).error("%s ends: %s", role.value, error)
+        return error.exit_code
+    finally:
+        installation.close()
+    return 0
+
+
+def run(role: Role, installation: Installation, told: Callable[[], None]) -> None:
+    if role is Role.WEB:
+        serve(installation, ready=told)
+        return
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: ended.set())
+    work(installation, _waiting(ended), told)
+
+
+def ready() -> None:
+    """Tell the supervisor."""
+    handle = os.environ.get(READY)
+    if handle is not None:
+        os.write(int(handle), b"ready\n")
+        os.close(int(handle))
+
+
+def die_with_parent(parent: int) -> None:
+    """Be killed when the process that started this one ends, however it ends."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if parent and os.getppid() != parent:
+        sys.exit(0)  # it ended before the line above
+
+
+def log_to(settings: Settings, role: Role) -> None:
+    """Log into a file of the data directory, warnings to standard error as well."""
+    folder = settings.data / "log"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    file = logging.handlers.RotatingFileHandler(
+        folder / f"{role.value}.log", maxBytes=_LOG_BYTES, backupCount=3, encoding="utf-8"
+    )
+    shown = logging.StreamHandler()
+    shown.setLevel(logging.ERROR)
+    line = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for handler in (file, shown):
+        handler.setFormatter(line)
+        logging.getLogger().addHandler(handler)
+    logging.getLogger().setLevel(logging.INFO)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
+def _waiting(ended: threading.Event) -> Callable[[], None]:
+    def wait() -> None:
+        # In short turns: a signal is only handled between the main thread's instructions.
+        while not ended.wait(0.5):
+            pass
+
+    return wait
+
+
+if __name__ == "__main__":
+    sys.exit(main())

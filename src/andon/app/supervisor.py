@@ -1,0 +1,217 @@
+"""``andon up``: starts the roles, starts them again when they fall, and ends everything when it is told to.
+
+Told by SIGTERM or SIGINT it ends all, instances and Envoy included. Told by SIGHUP (``andon restart``) it ends
+the roles, becomes the program that is installed now, and starts them again; instances and Envoy go on.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from andon.app.composition import compose, prepare
+from andon.app.role import PARENT, READY, Role
+from andon.app.web import listen
+from andon.kernel.errors import AndonError, Unavailable
+from andon.kernel.keeper import control
+from andon.kernel.settings import Settings
+from andon.kernel.workflows.lease import Lease
+
+LEASE = "andon"
+READY_SECONDS = 90.0
+STOP_SECONDS = 30.0
+_PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0)
+
+
+@dataclass(slots=True)
+class _Child:
+    role: Role
+    process: subprocess.Popen[bytes]
+    started: float
+    falls: int = 0
+
+
+class Supervisor:
+    """Holds the data directory's lock for its life. ``say`` prints a line for whoever started it."""
+
+    def __init__(self, settings: Settings, say: Callable[[str], None]) -> None:
+        self._settings = settings
+        self._say = say
+        self._lease = Lease(settings.data, LEASE)
+        self._children: dict[Role, _Child] = {}
+        self._signals: list[int] = []
+        self._wake_read, self._wake_write = os.pipe()
+
+    def run(self, told_ready: Callable[[str | None], None]) -> int:
+        """Start, watch, stop. ``told_ready`` gets the address at which the first administrator is made, if any.
+
+        Raises :class:`AndonError` when it cannot start; nothing is left running then that was not before.
+        """
+        self._settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lease.take()
+        try:
+            self._watch_signals()
+            # Tried here, so that a taken port is told at once and by the one who can be heard.
+            listen(self._settings).close()
+            installation = compose(self._settings)
+            try:
+                first = prepare(installation)
+            finally:
+                installation.close()
+            try:
+                for role in Role:
+                    self._start(role)
+                    if not self._await_ready(role):
+                        break
+                else:
+                    told_ready(first)
+                    self._watch()
+            except AndonError:
+                self._stop_roles()
+                self.end_kept()
+                raise
+            self._stop_roles()
+            if signal.SIGHUP in self._signals:
+                self._become_new()
+            self.end_kept()
+            return 0
+        finally:
+            self._lease.give_back()
+
+    def end_kept(self) -> None:
+        """End what outlives the roles: instances and Envoy."""
+        end_all_kept(self._settings.data)
+
+    # Inside
+
+    def _watch_signals(self) -> None:
+        os.set_blocking(self._wake_write, False)
+        signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda number, _frame: self._signals.append(number))
+
+    def _start(self, role: Role) -> None:
+        read, write = os.pipe()
+        environment = {**os.environ, READY: str(write), PARENT: str(os.getpid())}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "andon.app.role", role.value, str(self._settings.data)],
+            env=environment,
+            pass_fds=(write,),
+            stdin=subprocess.DEVNULL,
+            # A group of its own: Ctrl-C in the terminal reaches the supervisor alone, which ends them in order.
+            process_group=0,
+        )
+        os.close(write)
+        falls = self._children[role].falls if role in self._children else 0
+        self._children[role] = _Child(role, process, time.monotonic(), falls)
+        self._ready = read
+
+    def _await_ready(self, role: Role) -> bool:
+        """Whether the role came up; false when a signal ended the waiting."""
+        child = self._children[role]
+        deadline = time.monotonic() + READY_SECONDS
+        try:
+            while time.monotonic() < deadline:
+                readable, _, _ = select.select([self._ready, self._wake_read], [], [], 0.2)
+                if self._signals:
+                    return False
+                if self._ready in readable and os.read(self._ready, 16):
+                    return True
+                if child.process.poll() is not None:
+                    break
+        finally:
+            os.close(self._ready)
+        raise Unavailable(
+            f"The {role.value} process did not come up.",
+            safe="What ran before is untouched; nothing new was started.",
+            remedy=f"Read {self._settings.data / 'log' / (role.value + '.log')} and run: andon doctor",
+        )
+
+    def _watch(self) -> None:
+        """Until a signal comes, start again what falls."""
+        while not self._signals:
+            select.select([self._wake_read], [], [], 0.5)
+            for child in list(self._children.values()):
+                if child.process.poll() is None or self._signals:
+                    continue
+                lived = time.monotonic() - child.started
+                child.falls = 0 if lived > 60 else child.falls + 1
+                pause = _PAUSES[min(child.falls, len(_PAUSES) - 1)]
+                self._say(
+                    f"The {child.role.value} process ended with {child.process.returncode}; "
+                    f"it is started again in {pause:g} s."
+                )
+                select.select([self._wake_read], [], [], pause)
+                if self._signals:
+                    return
+                self._start(child.role)
+                with suppress(Unavailable):
+                    self._await_ready(child.role)
+
+    def _stop_roles(self) -> None:
+        # Web first: nobody is told of work that the worker will not begin any more.
+        for role in Role:
+            child = self._children.get(role)
+            if child is None or child.process.poll() is not None:
+                continue
+            child.process.send_signal(signal.SIGTERM)
+            try:
+                child.process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                child.process.kill()
+                child.process.wait()
+
+    def _become_new(self) -> None:
+        self._say("Restarting; instances and the router go on.")
+        self._lease.give_back()
+        signal.set_wakeup_fd(-1)
+        arguments = [one for one in sys.argv[1:] if one not in {"-d", "--detach"}]
+        os.execv(sys.executable, [sys.executable, "-m", "andon", *arguments])  # noqa: S606 - our own program, anew
+
+
+def end_all_kept(data: Path) -> int:
+    """End every keeper of a data directory with what it keeps; how many there were."""
+    keepers = data / "keepers"
+    found = control.kept(keepers)
+    if found:
+        with ThreadPoolExecutor(min(len(found), 16)) as pool:
+            list(pool.map(lambda one: control.stop(keepers, one.id), found))
+    return len(found)
+
+
+def running_pid(data: Path) -> int | None:
+    """The supervisor's process, if one holds the data directory."""
+    lease = Lease(data, LEASE)
+    if not data.is_dir():
+        return None
+    if lease.try_take():
+        lease.give_back()
+        return None
+    holder = lease.holder()
+    return int(holder) if holder.isdigit() else None
+
+
+def stop_running(data: Path, number: int = signal.SIGTERM, *, timeout: float = 90.0) -> bool:
+    """Signal the supervisor and wait until it has let go; whether there was one. Raises ``Unavailable``."""
+    pid = running_pid(data)
+    if pid is None:
+        return False
+    os.kill(pid, number)
+    deadline = time.monotonic() + timeout
+    while running_pid(data) is not None:
+        if time.monotonic() > deadline:
+            raise Unavailable(
+                f"Process {pid} has not ended within {timeout:g} s.",
+                remedy=f"Look at {data / 'log'}; `kill -9 {pid}` and `andon down` end it for certain.",
+            )
+        time.sleep(0.05)
+    return True
