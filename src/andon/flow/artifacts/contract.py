@@ -10,10 +10,29 @@ from typing import NewType, Protocol
 
 from andon.flow.sources.contract import CommitHash, Service
 from andon.kernel.db import Reading, Transaction
+from andon.kernel.errors import Conflict, Invalid, NotFound
 from andon.kernel.events import Event, event
 
 Digest = NewType("Digest", str)
 """SHA-256 of the stored bytes, 64 hexadecimal digits."""
+
+
+class PackageInvalid(Invalid):
+    """What a build left behind is no package: nothing matches, or a link leaves the tree."""
+
+    code = "artifacts.package_invalid"
+
+
+class ArtifactMissing(NotFound):
+    """There is no such artifact, or its bytes are gone."""
+
+    code = "artifacts.missing"
+
+
+class ArtifactCorrupt(Conflict):
+    """The stored bytes no longer match their digest."""
+
+    code = "artifacts.corrupt"
 
 
 @event("dev.andon.artifact.published.v1", subject="digest", cdevents="dev.cdevents.artifact.published.0.3.0")

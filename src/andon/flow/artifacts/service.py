@@ -11,13 +11,13 @@ from andon.flow.artifacts import storage
 from andon.flow.artifacts.contract import (
     Artifact,
     ArtifactDamaged,
+    ArtifactMissing,
     ArtifactPublished,
     ArtifactRemoved,
     Digest,
     InUse,
     Provenance,
 )
-from andon.flow.artifacts.model import ArtifactMissing
 from andon.flow.artifacts.store import FileStore
 from andon.flow.sources.contract import CommitHash, Service
 from andon.kernel.db import Reading, Transaction

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import posixpath
 import shutil
 import stat
 import tarfile
@@ -16,10 +17,10 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from andon.flow.artifacts.contract import Digest
-from andon.flow.artifacts.model import ArtifactCorrupt, ArtifactMissing, Globs, PackageInvalid
+from andon.flow.artifacts.contract import ArtifactCorrupt, ArtifactMissing, Digest, PackageInvalid
 from andon.kernel.errors import Unavailable
 from andon.kernel.files import sync_folder
+from andon.kernel.globs import Globs
 
 _LISTED = 5
 
@@ -36,10 +37,11 @@ class FileStore:
 
     def pack(self, tree: Path, globs: Sequence[str]) -> tuple[Digest, int, int]:
         """See :meth:`andon.flow.artifacts.contract.Artifacts.pack`."""
-        names = self._chosen(tree, globs)
-        handle, made = tempfile.mkstemp(dir=self._folder, prefix=".packing-")
-        beside = Path(made)
+        names = _chosen(tree, globs)
+        beside: Path | None = None
         try:
+            handle, made = tempfile.mkstemp(dir=self._folder, prefix=".packing-")
+            beside = Path(made)
             with (
                 os.fdopen(handle, "wb") as raw,
                 gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=6, mtime=0, filename="") as packed,
@@ -58,12 +60,13 @@ class FileStore:
             sync_folder(final.parent)
         except OSError as error:
             raise Unavailable(
-                f"The package could not be stored: {error.strerror}.",
+                f"The package could not be stored: {error.strerror or error}.",
                 safe="No artifact was recorded.",
                 remedy="Make room on the disk of the data directory, then retry the job.",
             ) from error
         finally:
-            beside.unlink(missing_ok=True)
+            if beside is not None:
+                beside.unlink(missing_ok=True)
         return digest, size, len(names)
 
     def intact(self, digest: Digest) -> bool:
@@ -103,48 +106,65 @@ class FileStore:
     def stored(self) -> frozenset[Digest]:
         return frozenset(Digest(path.name.removesuffix(".tar.gz")) for path in self._folder.glob("??/*.tar.gz"))
 
-    @staticmethod
-    def _chosen(tree: Path, globs: Sequence[str]) -> list[str]:
-        chosen = Globs(globs)
-        names: list[str] = []
-        leaving: list[str] = []
-        root = tree.resolve()
-        for name, entry in _walk(tree, ""):
-            if not chosen.match(name):
-                continue
-            mode = entry.stat(follow_symlinks=False).st_mode
-            if stat.S_ISLNK(mode):
-                target = Path(entry.path).readlink()
-                if target.is_absolute() or not (tree / name).parent.joinpath(target).resolve().is_relative_to(root):
-                    leaving.append(name)
-            elif not stat.S_ISREG(mode):
-                continue  # sockets, pipes and devices are no part of a package
-            names.append(name)
-        if leaving:
-            shown = ", ".join(leaving[:_LISTED])
-            raise PackageInvalid(
-                f"The package has links that leave the tree: {shown}.",
-                safe="No package was made.",
-                remedy="Copy the files in instead of linking to them, or leave the links out under package.files.",
-            )
-        if not names:
-            raise PackageInvalid(
-                f"No file matches {', '.join(globs)}.",
-                safe="No package was made.",
-                remedy="Check package.files in andon.yaml against what the build leaves in the workspace.",
-            )
-        return sorted(names)
+
+def _chosen(tree: Path, globs: Sequence[str]) -> list[str]:
+    chosen = Globs(globs)
+    names: list[str] = []
+    leaving: list[str] = []
+    root = os.path.realpath(tree)
+    for name, entry in _walk(tree):
+        if not chosen.match(name):
+            continue
+        if entry.is_symlink():
+            if _leaves(root, name, os.readlink(entry.path)):  # noqa: PTH115 - Path would normalise the target
+                leaving.append(name)
+        elif not entry.is_file(follow_symlinks=False):
+            continue  # sockets, pipes and devices are no part of a package
+        names.append(name)
+    if leaving:
+        shown = ", ".join(sorted(leaving)[:_LISTED])
+        raise PackageInvalid(
+            f"The package has links that leave the tree: {shown}.",
+            safe="No package was made.",
+            remedy="Copy the files in instead of linking to them, or leave the links out under package.files.",
+        )
+    if not names:
+        raise PackageInvalid(
+            f"No file matches {', '.join(globs)}.",
+            safe="No package was made.",
+            remedy="Check package.files in andon.yaml against what the build leaves in the workspace.",
+        )
+    return sorted(names)
 
 
-def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            name = prefix + entry.name
-            if entry.is_dir(follow_symlinks=False):
-                if name != ".git":
-                    yield from _walk(Path(entry.path), name + "/")
-            else:
-                yield name, entry
+def _leaves(root: str, name: str, target: str) -> bool:
+    """Whether a link leaves the tree: as it is written, or by way of other links."""
+    folder = posixpath.dirname(name)
+    written = posixpath.normpath(posixpath.join(folder, target))
+    if target.startswith("/") or written == ".." or written.startswith("../"):
+        return True
+    real = os.path.realpath(os.path.join(root, folder, target))  # noqa: PTH118 - Path.resolve raises for a circle
+    return real != root and not real.startswith(root + "/")
+
+
+def _walk(tree: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    pending = [""]
+    while pending:
+        prefix = pending.pop()
+        try:
+            with os.scandir(tree / prefix) as entries:
+                found = list(entries)
+        except OSError as error:
+            raise PackageInvalid(
+                f"The folder {prefix[:200]!r} of the workspace cannot be read: {error.strerror}.",
+                safe="No package was made.",
+                remedy="Let the build remove it, or leave it readable.",
+            ) from error
+        for entry in found:
+            if not entry.is_dir(follow_symlinks=False):
+                yield prefix + entry.name, entry
+            elif entry.name != ".git":
+                pending.append(f"{prefix}{entry.name}/")
 
 
 def _add(tar: tarfile.TarFile, tree: Path, name: str) -> None:
@@ -153,12 +173,20 @@ def _add(tar: tarfile.TarFile, tree: Path, name: str) -> None:
     entry = tarfile.TarInfo(name)
     if stat.S_ISLNK(found.st_mode):
         entry.type = tarfile.SYMTYPE
-        entry.linkname = str(path.readlink())
+        entry.linkname = os.readlink(path)  # noqa: PTH115 - Path would normalise the target
         entry.mode = 0o777
         tar.addfile(entry)
         return
     entry.mode = 0o755 if found.st_mode & 0o100 else 0o644
-    with path.open("rb") as file:
+    try:
+        file = path.open("rb")
+    except PermissionError as error:
+        raise PackageInvalid(
+            f"The file {name} of the package cannot be read.",
+            safe="No package was made.",
+            remedy="Let the build leave it readable for its owner.",
+        ) from error
+    with file:
         # What is being written while it is packed must not shift what follows it in the file.
         entry.size = os.fstat(file.fileno()).st_size
         tar.addfile(entry, file)

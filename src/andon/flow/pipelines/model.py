@@ -113,6 +113,7 @@ class JobTask:
     service: Service
     commit: CommitHash
     branch: str
+    default_branch: str
     stage: str
     name: str
     definition: JobDefinition

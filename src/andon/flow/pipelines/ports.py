@@ -25,8 +25,12 @@ class JobRunner(Protocol):
         """End what an earlier life of Andon left running; whose jobs they were."""
         ...
 
+    def release(self, run: RunId) -> None:
+        """No job of the run is under way or will be soon: let go of what only its jobs needed; logs stay."""
+        ...
+
     def forget(self, run: RunId) -> None:
-        """Remove a run's workspaces and logs."""
+        """Remove all there is of a run, its logs too. Safe to repeat."""
         ...
 
 

@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from andon.kernel.sandbox.errors import InvalidSandbox, SandboxMissing
-from andon.kernel.sandbox.model import Mount, SandboxSpec
+from andon.kernel.sandbox.model import Mount, Overlay, SandboxSpec
 from andon.kernel.sandbox.toolchains import search_path, toolchains
 
 INSIDE_ID = 1000
@@ -181,7 +181,7 @@ def build(spec: SandboxSpec, *, dies_with_parent: bool, extra_toolchains: Sequen
     extra = tuple(extra_toolchains)
     argv += _base(extra, spec.network)
     for mount in sorted(spec.mounts, key=lambda mount: mount.target.count("/")):
-        argv += _mount(mount)
+        argv += _mount(mount) if isinstance(mount, Mount) else _overlay(mount)
     argv += ["--remount-ro", "/", "--chdir", spec.directory, "--", *spec.argv]
     for word in argv:
         if "\0" in word:
@@ -217,7 +217,16 @@ def private_arguments(environment: Mapping[str, str]) -> bytes:
 
 
 def _mount(mount: Mount) -> list[str]:
-    target = mount.target
+    _check(mount.target, mount.source)
+    return ["--bind" if mount.writable else "--ro-bind", str(mount.source), mount.target]
+
+
+def _overlay(overlay: Overlay) -> list[str]:
+    _check(overlay.target, overlay.lower, overlay.upper, overlay.work)
+    return ["--overlay-src", str(overlay.lower), "--overlay", str(overlay.upper), str(overlay.work), overlay.target]
+
+
+def _check(target: str, *sources: Path) -> None:
     clean = target.startswith("/") and not target.startswith("//") and posixpath.normpath(target) == target
     if not clean or target == "/" or any(target == taken or target.startswith(taken + "/") for taken in _RESERVED):
         raise InvalidSandbox(
@@ -225,10 +234,10 @@ def _mount(mount: Mount) -> list[str]:
             remedy="Choose an absolute path without '..' outside /proc, /dev and /sys.",
             safe="Nothing was started.",
         )
-    if mount.source.is_symlink() or not mount.source.exists():
-        raise InvalidSandbox(
-            f"{mount.source}, to be shown at {target}, is missing or a link.",
-            remedy="Create it, or name the folder the link points to.",
-            safe="Nothing was started.",
-        )
-    return ["--bind" if mount.writable else "--ro-bind", str(mount.source), target]
+    for source in sources:
+        if source.is_symlink() or not source.exists():
+            raise InvalidSandbox(
+                f"{source}, to be shown at {target}, is missing or a link.",
+                remedy="Create it, or name the folder the link points to.",
+                safe="Nothing was started.",
+            )

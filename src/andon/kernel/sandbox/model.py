@@ -21,6 +21,20 @@ class Mount:
 
 
 @dataclass(frozen=True, slots=True)
+class Overlay:
+    """A folder of the machine shown writable at ``target`` while it stays as it is: changes go to ``upper``.
+
+    ``upper`` and the empty ``work`` (the kernel's own) lie on one file system, beside each other, below nothing that
+    a sandboxed command can write to. Not every file system can carry them: a launch then fails.
+    """
+
+    lower: Path
+    upper: Path
+    work: Path
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """How much of the machine one sandbox may take; ``None`` is no limit.
 
@@ -45,7 +59,7 @@ class SandboxSpec:
     argv: tuple[str, ...]
     directory: str
     environment: Mapping[str, str] = field(default_factory=dict)
-    mounts: tuple[Mount, ...] = ()
+    mounts: tuple[Mount | Overlay, ...] = ()
     network: bool = False
     limits: Limits = field(default_factory=Limits)
     hostname: str = "andon"

@@ -1,0 +1,1 @@
+"""Runs jobs in sandboxes of this machine. Import :class:`~andon.flow.pipelines.runner.sandboxed.SandboxRunner`."""
