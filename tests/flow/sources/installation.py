@@ -22,7 +22,7 @@ from andon.flow.sources import service, storage
 from andon.flow.sources.adapters.gate import Gate
 from andon.flow.sources.adapters.http import GitRemote
 from andon.flow.sources.adapters.sources import GitSources
-from andon.flow.sources.contract import Announcer, PushId, Service
+from andon.flow.sources.contract import Announcer, CommitHash, PushId, Service
 from andon.flow.sources.git import LARGEST_PUSH, Git
 from andon.kernel.access import SYSTEM, Grant, Permission, PersonId, Principal, Role
 from andon.kernel.db import Database, metadata, open_engine
@@ -116,7 +116,8 @@ def open_installation(
 @contextmanager
 def serving(installation: Installation, wrap: Callable[[Any], Any] = lambda app: app) -> Iterator[Installation]:
     remote = GitRemote(installation.database, installation.git, installation.gate, authenticate)
-    listening = socket.socket()
+    # asyncio switches Nagle off (else each answer waits 40 ms) only on sockets that name their protocol.
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.bind(("127.0.0.1", 0))
     installation.port = listening.getsockname()[1]
     config = uvicorn.Config(wrap(remote), lifespan="off", log_level="warning", timeout_graceful_shutdown=10)
@@ -182,7 +183,7 @@ class Checkout:
         assert not check or done.returncode == 0, outcome.said
         return outcome
 
-    def commit(self, name: str = "file", content: str = "", message: str = "Change it") -> str:
+    def commit(self, name: str = "file", content: str = "", message: str = "Change it") -> CommitHash:
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content or f"{time.monotonic_ns()}\n")
@@ -191,8 +192,8 @@ class Checkout:
         return self.head
 
     @property
-    def head(self) -> str:
-        return self.git("rev-parse", "HEAD").said.strip()
+    def head(self) -> CommitHash:
+        return CommitHash(self.git("rev-parse", "HEAD").said.strip())
 
 
 def new_checkout(folder: Path) -> Checkout:

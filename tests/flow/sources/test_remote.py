@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import gzip
 import http.client
+import os
+import subprocess
+import sys
 import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from andon.flow.definition.reader import YamlDefinitionReader
 from andon.flow.sources.contract import (
     NO_COMMIT,
     BranchDeleted,
@@ -19,7 +24,9 @@ from andon.flow.sources.contract import (
     TagDeleted,
     TagPushed,
 )
-from tests.flow.sources.installation import Checkout, Installation, wait_until
+from tests.flow.sources.installation import CLEAN, Checkout, Installation, open_installation, serving, wait_until
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_a_push_is_announced_and_recorded_and_can_be_cloned(
@@ -240,3 +247,134 @@ def test_a_hostile_ref_cannot_speak_for_the_hooks(andon: Installation, checkout:
     assert b"unpack" in answer or b"ng " in answer or b"Andon" in answer
     assert andon.recorded() == before
     assert andon.git.refs(Service("shop")) == before
+
+
+class Slow:
+    """Tells of a push, then follows three steps of it, each only after the one before has been heard."""
+
+    def __init__(self) -> None:
+        self.heard = threading.Semaphore(0)
+        self.ended = threading.Event()
+
+    def announce(self, pushed: Sequence[BranchPushed]) -> Sequence[str]:
+        return [f"{len(pushed)} run begins: \x1b[31mhttp://andon.example/runs/1"]
+
+    def follow(self, pushed: Sequence[BranchPushed]) -> Iterator[str]:
+        try:
+            for number in range(3):
+                yield f"step {number}"
+                while not self.heard.acquire(timeout=0.05):
+                    yield ""
+        finally:
+            self.ended.set()
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> Iterator[tuple[Installation, Slow]]:
+    announcer = Slow()
+    with serving(
+        open_installation(tmp_path / "data", announcers=[announcer], definitions=YamlDefinitionReader())
+    ) as installation:
+        installation.create("shop")
+        yield installation, announcer
+
+
+def follow(andon: Installation, checkout: Checkout) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        ["git", "push", "-o", "follow", andon.address("shop"), "main"],
+        cwd=checkout.folder,
+        env=CLEAN,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def test_a_pusher_follows_live_what_the_push_sets_off(slow: tuple[Installation, Slow], checkout: Checkout) -> None:
+    andon, announcer = slow
+    checkout.commit()
+    with follow(andon, checkout) as push:
+        assert push.stderr is not None
+        said = ""
+        for number in range(3):
+            while f"step {number}" not in said:
+                line = push.stderr.readline()
+                assert line, said
+                said += line
+            assert f"step {number + 1}" not in said
+            announcer.heard.release()
+        said += push.stderr.read()
+        assert push.wait() == 0
+    assert "remote: 1 run begins: \\x1b[31mhttp://andon.example/runs/1" in said, "nothing steers the terminal"
+
+
+def test_who_does_not_ask_does_not_follow(slow: tuple[Installation, Slow], checkout: Checkout) -> None:
+    andon, _ = slow
+    checkout.commit()
+    said = checkout.git("push", "-o", "ci.skip", andon.address("shop"), "main").said
+    assert "run begins" in said
+    assert "step 0" not in said
+
+
+def test_following_ends_when_the_pusher_goes(slow: tuple[Installation, Slow], checkout: Checkout) -> None:
+    andon, announcer = slow
+    checkout.commit()
+    with follow(andon, checkout) as push:
+        assert push.stderr is not None
+        while "step 0" not in push.stderr.readline():
+            pass
+        os.killpg(push.pid, 9)
+    assert announcer.ended.wait(30)
+    wait_until(lambda: not andon.gate.active())
+    assert andon.recorded() == {"refs/heads/main": checkout.head}
+
+
+def test_what_is_wrong_with_the_definition_is_told_at_once(slow: tuple[Installation, Slow], checkout: Checkout) -> None:
+    andon, _ = slow
+    checkout.commit("andon.yaml", "stages:\n  commit:\n    jobs:\n      test: {command: make, timout: 3}\n")
+    said = checkout.git("push", andon.address("shop"), "main").said
+    assert "remote: warning: andon.yaml:4:" in said
+    assert "did you mean 'timeout'?" in said
+    assert andon.recorded() == {"refs/heads/main": checkout.head}, "the push stands"
+    checkout.git("rm", "-q", "andon.yaml")
+    checkout.commit(".gitmodules", '[submodule "a"]\n\tpath = a\n\turl = https://example.com/a\n')
+    said = checkout.git("push", andon.address("shop"), "main").said
+    assert "submodules are not fetched" in said
+    assert "`andon init` writes one" in said
+
+
+def test_a_large_push_streams_through_in_little_memory(tmp_path: Path, checkout: Checkout) -> None:
+    """The server is a process of its own, so that its memory can be told from the test's."""
+    installation = open_installation(tmp_path / "data")
+    installation.create("shop")
+    (checkout.folder / "big").write_bytes(os.urandom(50_000_000))
+    checkout.commit()
+    server = subprocess.Popen(
+        [sys.executable, "-m", "tests.flow.sources.server", str(tmp_path / "data"), ""],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert server.stdout is not None
+        url = f"http://x:t-dev@127.0.0.1:{int(server.stdout.readline())}/git/shop.git"
+        checkout.git("ls-remote", url)
+        before = peak(server.pid)
+        checkout.git("push", "-q", url, "main")
+        checkout.git("clone", "-q", url, str(tmp_path / "clone"))
+        grown = peak(server.pid) - before
+    finally:
+        server.kill()
+        server.wait()
+        if server.stdout is not None:
+            server.stdout.close()
+    assert installation.recorded() == {"refs/heads/main": checkout.head}
+    installation.database.close()
+    assert Checkout(tmp_path / "clone").head == checkout.head
+    assert grown < 15_000, f"{grown} kB more for a pack of 50 MB"
+
+
+def peak(pid: int) -> int:
+    """The most memory a process has had, in kB."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")))

@@ -52,7 +52,8 @@ _CONFIGURATION = """\
 	denyNonFastForwards = false
 	denyDeleteCurrent = ignore
 	keepAlive = 5
-	unpackLimit = 100
+	# one file to flush to the disk instead of many; see Git.tidy
+	unpackLimit = 1
 [receive "fsck"]
 	# faults of old tools, found in honest histories and harmless to whoever reads them
 	badTimezone = warn

@@ -182,7 +182,8 @@ class Gate:
             return
         session.recorded = True
         if pushed:
-            _say(outgoing, ["", *lines_of(self._told(pushed)), ""])
+            told = lines_of(self._told(pushed))
+            _say(outgoing, ["", *told, ""] if told else [])
             if FOLLOW in message.options:
                 for line in self._followed(session, pushed):
                     _say(outgoing, lines_of([line]))
