@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from andon.app.people.room import people_room
 from andon.app.record.room import record_room
+from andon.app.starter import WorkflowStarter
 from andon.app.tables import load_all_tables
 from andon.kernel.access import people, tokens
 from andon.kernel.access.contract import People
@@ -31,6 +32,8 @@ class Installation:
     bell: Bell
     people: People
     passwords: Passwords
+    starter: WorkflowStarter
+    """What rooms start durable work with; only a worker binds the engine to it."""
     rooms: tuple[Room, ...]
 
     def close(self) -> None:
@@ -43,6 +46,7 @@ def compose(settings: Settings, *, clock: Clock | None = None) -> Installation:
     bell = Bell(database)
     directory = PeopleDirectory()
     passwords = Passwords()
+    starter = WorkflowStarter()
 
     # Each room is made here, in the order of the rail; what one asks of another goes in as an argument.
     rooms: tuple[Room, ...] = (
@@ -55,6 +59,7 @@ def compose(settings: Settings, *, clock: Clock | None = None) -> Installation:
         bell=bell,
         people=directory,
         passwords=passwords,
+        starter=starter,
         rooms=rooms,
     )
 

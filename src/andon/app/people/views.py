@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from andon.kernel.access.model import Grant, Permission, Role
-from andon.kernel.access.people import Person
-from andon.kernel.access.signing_in import Caller
-from andon.kernel.access.tokens import NewToken, Token
+
+if TYPE_CHECKING:  # the command line reads these shapes without loading what makes them
+    from andon.kernel.access.people import Person
+    from andon.kernel.access.signing_in import Caller
+    from andon.kernel.access.tokens import NewToken, Token
 
 
 class RoleView(msgspec.Struct, kw_only=True):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from andon.kernel.events import Envelope, event_types
-from andon.kernel.events.reactions import Delivery
-from andon.kernel.events.seal import Verification
+from andon.kernel.events.model import Envelope, event_types
+
+if TYPE_CHECKING:  # the command line reads these shapes without loading what makes them
+    from andon.kernel.events.reactions import Delivery
+    from andon.kernel.events.seal import Verification
 
 
 class CloudEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
