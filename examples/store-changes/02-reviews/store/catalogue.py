@@ -39,12 +39,8 @@ def find(db: sqlite3.Connection, search: str = "", category: str = "") -> list[P
         pattern = "%" + word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
         where.append("(sku || ' ' || name || ' ' || category || ' ' || fits || ' ' || description) LIKE ? ESCAPE '\\'")
         values.append(pattern)
-    rows = db.execute(
-        # Fixed text; what people typed is bound.
-        f"SELECT {COLUMNS} FROM parts WHERE {' AND '.join(where)} ORDER BY rating DESC NULLS LAST, sku",  # noqa: S608
-        values,
-    )
-    return [_part(row) for row in rows]
+    question = f"SELECT {COLUMNS} FROM parts WHERE {' AND '.join(where)} "  # noqa: S608 - what people typed is bound
+    return [_part(row) for row in db.execute(question + "ORDER BY rating DESC NULLS LAST, sku", values)]
 
 
 def get(db: sqlite3.Connection, sku: str) -> Part | None:
