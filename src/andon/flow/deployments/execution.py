@@ -6,33 +6,21 @@ wrong with a version is an outcome, kept with its reason; only what Andon itself
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from collections.abc import Mapping
 
 import httpx
 
-from andon.flow.definition.contract import EnvironmentDefinition, SmokeTest
-from andon.flow.deployments import storage
-from andon.flow.deployments.contract import (
-    CommandRan,
-    DeploymentId,
-    DeploymentState,
-    StepFinished,
-    StepName,
-    StepStarted,
-    StepState,
-)
+from andon.flow.definition.contract import SmokeTest
+from andon.flow.deployments.contract import DeploymentId, DeploymentState, StepName, StepState
 from andon.flow.deployments.model import STEPS, Course, Deployment, StepOutcome
-from andon.flow.deployments.service import DeploymentService
+from andon.flow.deployments.service.deployments import DeploymentService
+from andon.flow.deployments.service.steps import StepRecord, actor_of
 from andon.flow.environments.contract import Environments, SetId, SetSpec, Standing
 from andon.flow.routing.contract import Router
-from andon.kernel.access import PersonId
-from andon.kernel.db import Database, Transaction
+from andon.kernel.db import Database
 from andon.kernel.errors import AndonError
-from andon.kernel.events import Actor, ActorKind, append
-from andon.kernel.ids import new_id
 from andon.kernel.logs.reader import LogReader
 from andon.kernel.logs.text import plain
 
@@ -68,6 +56,7 @@ class Execution:
     ) -> None:
         self._database = database
         self._service = service
+        self._record = StepRecord()
         self._environments = environments
         self._router = router
         self._confirm_seconds = confirm_seconds
@@ -75,7 +64,7 @@ class Execution:
     def plan(self, deployment: DeploymentId) -> Course:
         """Which steps it takes; prepares the set they work on."""
         with self._database.transaction() as tx:
-            found = self._load(tx, deployment)
+            found = self._record.load(tx, deployment)
             course = found.course
             place = self._environments.find(tx, found.service, found.environment)
             live = place.live.id if place is not None and place.live is not None else None
@@ -94,30 +83,16 @@ class Execution:
             else:
                 assert found.warm_set is not None  # noqa: S101 - these courses are only taken with a set
                 chosen = found.warm_set
-            if found.former_set is None and live != chosen:
-                storage.update(tx.connection, deployment, former_set=live)
-            storage.update(tx.connection, deployment, set=chosen)
+            self._record.choose_set(tx, deployment, chosen, live)
         return course
 
     def perform(self, deployment: DeploymentId, step: StepName) -> StepOutcome:
         """Do one step; its outcome is in the record when this returns."""
         with self._database.transaction() as tx:
-            found = self._load(tx, deployment)
-            done = storage.step_of(tx.connection, deployment, step)
-            if done is not None and done._mapping["state"] in {StepState.PASSED, StepState.SKIPPED}:
+            found = self._record.load(tx, deployment)
+            if self._record.passed(tx, deployment, step):
                 return StepOutcome.PASSED
-            attempt = storage.begin_step(tx.connection, deployment, step, tx.now)
-            append(
-                tx,
-                StepStarted(
-                    deployment=deployment,
-                    service=found.service,
-                    environment=found.environment,
-                    step=step,
-                    attempt=attempt,
-                ),
-                by=self._actor(found),
-            )
+            self._record.begin(tx, found, step)
         try:
             if self._may_still_cancel(step) and self._cancelled(deployment):
                 raise _Cancelled
@@ -135,7 +110,7 @@ class Execution:
     def discard(self, deployment: DeploymentId) -> bool:
         """End a candidate set that did not make it."""
         with self._database.transaction() as tx:
-            found = self._load(tx, deployment)
+            found = self._record.load(tx, deployment)
             if found.set is None or found.course in {Course.WARM, Course.CONTRACT}:
                 return False
             self._environments.mark(tx, found.set, Standing.RETIRED, reason="its deployment ended before the switch")
@@ -145,9 +120,9 @@ class Execution:
     def finish(self, deployment: DeploymentId, state: DeploymentState) -> bool:
         """Record the end, free the lock, start the next."""
         with self._database.transaction() as tx:
-            found = self._load(tx, deployment)
-            reason = "" if state is DeploymentState.SUCCEEDED else self._reason(tx, found)
-            self._service.finish(tx, deployment, state, reason, by=self._actor(found))
+            found = self._record.load(tx, deployment)
+            reason = "" if state is DeploymentState.SUCCEEDED else self._record.why_failed(tx, deployment)
+            self._service.finish(tx, deployment, state, reason, by=actor_of(found))
         return True
 
     # The steps
@@ -237,7 +212,7 @@ class Execution:
             self._environments.mark(tx, to, Standing.LIVE, reason="it was given the traffic")
         self._router.apply()
         with self._database.transaction() as tx:
-            storage.update(tx.connection, found.id, switched_at=tx.now)
+            self._record.note_switched(tx, found.id)
 
     def _confirm(self, found: Deployment) -> str:
         chosen = self._set(found)
@@ -259,7 +234,7 @@ class Execution:
         return f"healthy for {self._confirm_seconds:g} s, {asked} requests, {failed} failed"
 
     def _retire(self, found: Deployment) -> str:
-        keep = self._place_definition(found).keep_warm
+        keep = self._keep_warm(found)
         with self._database.transaction() as tx:
             place = self._environments.find(tx, found.service, found.environment)
             warm = [one for one in place.sets if one.standing is Standing.WARM] if place else []
@@ -312,33 +287,8 @@ class Execution:
         lines = LogReader(outcome.log).tail(200).lines
         output = "\n".join(plain(line.text) for line in lines)[-_KEPT_OUTPUT:]
         with self._database.transaction() as tx:
-            storage.add_command(
-                tx.connection,
-                id=new_id("cmd"),
-                deployment=found.id,
-                step=step,
-                name=name,
-                command=command,
-                exit_code=outcome.exit_code,
-                seconds=outcome.seconds,
-                log=str(outcome.log),
-                output=output,
-                started_at=started_at,
-            )
-            append(
-                tx,
-                CommandRan(
-                    deployment=found.id,
-                    service=found.service,
-                    environment=found.environment,
-                    step=step,
-                    name=name,
-                    command=command,
-                    exit_code=outcome.exit_code,
-                    seconds=outcome.seconds,
-                    output_digest=hashlib.sha256(output.encode()).hexdigest(),
-                ),
-                by=self._actor(found),
+            self._record.add_command(
+                tx, found, step, name=name, command=command, outcome=outcome, output=output, started_at=started_at
             )
         if outcome.passed:
             return
@@ -355,43 +305,18 @@ class Execution:
         for one in gone:
             self._environments.stop(one)
 
-    def _place_definition(self, found: Deployment) -> EnvironmentDefinition:
-        place = self._service.definition(found.service, found.commit).environment(found.environment)
-        if place is None:
-            raise StepFailed(f"andon.yaml at {found.commit[:7]} has no environment {found.environment!r}.")
-        return place
-
-    def _reason(self, tx: Transaction, found: Deployment) -> str:
-        view = storage.views(tx.connection, deployment=found.id)[0]
-        failed = next((one for one in view.steps if one.state is StepState.FAILED), None)
-        return "" if failed is None else f"{failed.name.value}: {failed.reason}"
+    def _keep_warm(self, found: Deployment) -> int:
+        with self._database.reading() as reading:
+            place = self._service.place(reading, found.service, found.environment, found.commit)
+        return 0 if place is None else place.keep_warm
 
     def _end(self, found: Deployment, step: StepName, state: StepState, reason: str) -> None:
         with self._database.transaction() as tx:
-            seconds = storage.end_step(tx.connection, found.id, step, state, reason, tx.now)
-            append(
-                tx,
-                StepFinished(
-                    deployment=found.id,
-                    service=found.service,
-                    environment=found.environment,
-                    step=step,
-                    state=state,
-                    seconds=seconds,
-                    reason=reason,
-                ),
-                by=self._actor(found),
-            )
-
-    def _load(self, tx: Transaction, deployment: DeploymentId) -> Deployment:
-        found = storage.load(tx.connection, deployment)
-        assert found is not None  # noqa: S101 - workflows are only started over deployments that exist
-        return found
+            self._record.end(tx, found, step, state, reason)
 
     def _cancelled(self, deployment: DeploymentId) -> bool:
         with self._database.reading() as reading:
-            found = storage.load(reading.connection, deployment)
-            return found is not None and found.cancel_requested
+            return self._record.load(reading, deployment).cancel_requested
 
     @staticmethod
     def _may_still_cancel(step: StepName) -> bool:
@@ -402,11 +327,6 @@ class Execution:
     def _set(found: Deployment) -> SetId:
         assert found.set is not None  # noqa: S101 - plan() has chosen it
         return found.set
-
-    @staticmethod
-    def _actor(found: Deployment) -> Actor:
-        person = None if found.person is None else PersonId(found.person)
-        return Actor(ActorKind.SYSTEM, "andon", person)
 
 
 def ask(endpoint: str, test: SmokeTest) -> str | None:

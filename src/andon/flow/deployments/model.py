@@ -131,3 +131,11 @@ class NoSuchEnvironment(Invalid):
 
 class AlreadyEnded(Conflict):
     code = "deployments.already_ended"
+
+
+class EnvironmentExists(Conflict):
+    code = "deployments.environment_exists"
+
+
+class EnvironmentBusy(Conflict):
+    code = "deployments.environment_busy"

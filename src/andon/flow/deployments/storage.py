@@ -277,18 +277,16 @@ def successes(
     )
 
 
-def give_up(connection: Connection, service: Service, environment: str, reason: str, *, but: CommitHash) -> None:
-    """Note on every earlier success of another commit that it is no rollback target any more."""
-    connection.execute(
-        deployments.update()
-        .where(
-            deployments.c.service == service,
-            deployments.c.environment == environment,
-            deployments.c.commit != but,
-            deployments.c.given_up.is_(None),
-        )
-        .values(given_up=reason)
+def give_up(connection: Connection, service: Service, environment: str, reason: str, *, but: CommitHash | None) -> None:
+    """Note on every earlier deployment, but those of one commit, that it is no rollback target any more."""
+    change = deployments.update().where(
+        deployments.c.service == service,
+        deployments.c.environment == environment,
+        deployments.c.given_up.is_(None),
     )
+    if but is not None:
+        change = change.where(deployments.c.commit != but)
+    connection.execute(change.values(given_up=reason))
 
 
 def digests_in_use(connection: Connection, per_environment: int) -> frozenset[str]:

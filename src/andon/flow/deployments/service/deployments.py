@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from dataclasses import replace
 
-from andon.flow.artifacts.contract import Artifacts, Digest
-from andon.flow.configuration.contract import Configuration, ConfigVersion
-from andon.flow.definition.contract import DEFINITION_FILE, Definition, DefinitionReader
+from andon.flow.artifacts.contract import Digest
+from andon.flow.configuration.contract import ConfigVersion
+from andon.flow.definition.contract import DEFINITION_FILE
 from andon.flow.deployments import storage
 from andon.flow.deployments.contract import (
     DeploymentCancelRequested,
@@ -16,60 +15,35 @@ from andon.flow.deployments.contract import (
     DeploymentRequested,
     DeploymentStarted,
     DeploymentState,
-    DeploymentView,
     Kind,
-    LockView,
     RollbackGivenUp,
-    RollbackTarget,
 )
 from andon.flow.deployments.model import (
     TRANSITIONS,
     AlreadyEnded,
     BuildNotPassed,
     ContractRefused,
-    Deployment,
+    EnvironmentBusy,
+    EnvironmentExists,
     NoSuchEnvironment,
     NothingToRollBackTo,
     RollbackRefused,
     SecretsMissing,
 )
-from andon.flow.environments.contract import Environments, SetId, Standing
-from andon.flow.pipelines.contract import Build, Pipelines, RunId, Verdict
-from andon.flow.sources.contract import CommitHash, Service, Sources
-from andon.kernel.access import Permission, Principal
+from andon.flow.deployments.service.questions import DeploymentQuestions
+from andon.flow.environments.contract import SetId, Standing
+from andon.flow.pipelines.contract import Build, RunId, Verdict
+from andon.flow.sources.contract import CommitHash, Service
+from andon.kernel.access import Grant, Permission, Principal, Role
 from andon.kernel.clock import seconds_between
-from andon.kernel.db import Database, Reading, Transaction
+from andon.kernel.db import Transaction
 from andon.kernel.errors import NotFound
-from andon.kernel.events import ANDON, Actor, Bell, append
+from andon.kernel.events import ANDON, Actor, append
 from andon.kernel.ids import new_id
 
-KEPT_FOR_ROLLBACK = 5
-"""How many former versions of an environment keep their artifact whatever its age."""
 
-
-class DeploymentService:
+class DeploymentService(DeploymentQuestions):
     """Implements :class:`andon.flow.deployments.contract.Deployments`."""
-
-    def __init__(
-        self,
-        *,
-        database: Database,
-        bell: Bell,
-        sources: Sources,
-        definitions: DefinitionReader,
-        artifacts: Artifacts,
-        configuration: Configuration,
-        environments: Environments,
-        pipelines: Pipelines,
-    ) -> None:
-        self._database = database
-        self._bell = bell
-        self._sources = sources
-        self._definitions = definitions
-        self._artifacts = artifacts
-        self._configuration = configuration
-        self._environments = environments
-        self._pipelines = pipelines
 
     # What people and pipelines ask for
 
@@ -236,6 +210,69 @@ class DeploymentService:
         if found.state is DeploymentState.QUEUED:
             self.finish(tx, deployment, DeploymentState.CANCELLED, "cancelled while it waited", by=principal.actor)
 
+    # Environments made by hand, and their end
+
+    def create_environment(
+        self,
+        tx: Transaction,
+        principal: Principal,
+        service: Service,
+        commit: CommitHash,
+        *,
+        name: str,
+        like: str,
+        time_to_live: float | None,
+    ) -> DeploymentId:
+        """Make an environment of one's own, like one of the commit's ``andon.yaml``, and deploy the commit there.
+
+        ``time_to_live`` is in seconds. Raises as :meth:`request` does, and :class:`EnvironmentExists`.
+        """
+        principal.require(Permission.CREATE_ENVIRONMENT, service)
+        definition = self.definition(service, commit)
+        model = definition.environment(like)
+        if model is None:
+            known = ", ".join(one.name for one in definition.environments) or "none"
+            raise NoSuchEnvironment(
+                f"{DEFINITION_FILE} at {commit[:7]} has no environment called {like!r}.",
+                safe="Nothing was changed.",
+                remedy=f"Choose one of those it has: {known}.",
+            )
+        taken = self._environments.find(tx, service, name) is not None
+        if taken or definition.environment(name) is not None:
+            raise EnvironmentExists(
+                f"{service} has an environment called {name} already.",
+                safe="Nothing was changed.",
+                remedy="Choose another name.",
+            )
+        own = replace(model, name=name, port=None, keep_warm=0, time_to_live=time_to_live)
+        self._environments.ensure(tx, principal, service, own, like=like)
+        # Whoever may make an environment may fill the one just made.
+        allowed = replace(principal, grants=(*principal.grants, Grant(Role.DEVELOPER, service, name)))
+        return self.request(tx, allowed, service=service, environment=name, commit=commit)
+
+    def destroy(
+        self, tx: Transaction, principal: Principal, service: Service, environment: str, *, reason: str
+    ) -> None:
+        """Take an environment away: its traffic, its instances, its data. A reaction does what lies outside."""
+        principal.require(Permission.DESTROY_ENVIRONMENT, service, environment)
+        place = self._environments.find(tx, service, environment)
+        if place is None:
+            raise NotFound(f"There is no environment {service}/{environment}.", remedy="List them: andon env list")
+        lock = self.lock(tx, service, environment)
+        holder = None if lock.holder is None else self.get(tx, lock.holder)
+        if lock.queue or (holder is not None and not holder.state.ended):
+            raise EnvironmentBusy(
+                f"A deployment to {service}/{environment} is under way.",
+                safe="Nothing was changed.",
+                remedy=f"Wait for it, or cancel it: andon deployments {service} {environment}",
+            )
+        self._router.withdraw(tx, service, environment)
+        for one in place.sets:
+            self._environments.mark(tx, one.id, Standing.RETIRED, reason=f"{environment} was destroyed")
+        # Former versions were of the environment that goes; one made anew under its name begins without them.
+        storage.give_up(tx.connection, service, environment, "the environment was destroyed since", but=None)
+        self._environments.remove(tx, service, environment, reason=reason, by=principal.actor)
+
     # The queue and the lock
 
     def dispatch(self, tx: Transaction, service: Service, environment: str) -> DeploymentId | None:
@@ -303,89 +340,12 @@ class DeploymentService:
         )
         self.dispatch(tx, found.service, found.environment)
 
-    # Questions
-
-    def get(self, reading: Reading, deployment: DeploymentId) -> DeploymentView:
-        found = storage.views(reading.connection, deployment=deployment)
-        if not found:
-            raise NotFound("There is no such deployment.", remedy="List them: andon deployments")
-        return found[0]
-
-    def recent(
-        self,
-        reading: Reading,
-        service: Service | None = None,
-        environment: str | None = None,
-        *,
-        before: int | None = None,
-        limit: int = 20,
-    ) -> tuple[DeploymentView, ...]:
-        return storage.views(reading.connection, service=service, environment=environment, before=before, limit=limit)
-
-    def lock(self, reading: Reading, service: Service, environment: str) -> LockView:
-        return storage.lock_view(reading.connection, service, environment)
-
-    def live(self, reading: Reading, service: Service, environment: str) -> DeploymentView | None:
-        place = self._environments.find(reading, service, environment)
-        if place is None or place.live is None:
-            return None
-        # A roll-back to a warm set leaves the set with the deployment that made it; the newest one counts.
-        found = storage.views(reading.connection, set_id=place.live.id, limit=5)
-        carried = [one for one in found if one.kind is not Kind.CONTRACT and one.switched_at is not None]
-        return carried[0] if carried else None
-
-    def rollback_targets(self, reading: Reading, service: Service, environment: str) -> tuple[RollbackTarget, ...]:
-        place = self._environments.find(reading, service, environment)
-        if place is None or place.live is None:
-            return ()
-        warm = {one.id for one in place.sets if one.standing is Standing.WARM}
-        found: dict[str, RollbackTarget] = {}
-        for row in storage.successes(reading.connection, service, environment):
-            values = row._mapping
-            commit = CommitHash(str(values["commit"]))
-            if commit == place.live.commit or commit in found:
-                continue
-            given_up = values["given_up"]
-            had = values["set"]
-            found[commit] = RollbackTarget(
-                set=SetId(str(had)) if had in warm else None,
-                commit=commit,
-                digest=Digest(str(values["digest"])),
-                deployment=DeploymentId(str(values["id"])),
-                refusal=None if given_up is None else str(given_up),
-            )
-        return tuple(found.values())[:KEPT_FOR_ROLLBACK]
-
-    def await_end(self, deployment: DeploymentId, stopping: Callable[[], bool]) -> DeploymentState:
-        while True:
-            position = self._bell.position
-            with self._database.reading() as reading:
-                state = self.get(reading, deployment).state
-            if state.ended or stopping():
-                return state
-            # The time-out covers a bell that cannot look because the database is busy.
-            started = time.monotonic()
-            self._bell.wait(position, 1.0)
-            if self._bell.stopping and time.monotonic() - started < 0.01:
-                return state
-
-    def digests_in_use(self, reading: Reading) -> frozenset[Digest]:
-        """What must stay in the artifact store: deployed, under way, or a rollback target."""
-        return frozenset(Digest(one) for one in storage.digests_in_use(reading.connection, KEPT_FOR_ROLLBACK + 1))
-
-    def definition(self, service: Service, commit: CommitHash) -> Definition:
-        """The commit's definition. Raises ``NotFound`` without one, ``DefinitionInvalid`` for a faulty one."""
-        source = self._sources.read(service, commit, DEFINITION_FILE)
-        if source is None:
-            raise NotFound(f"{commit[:7]} has no {DEFINITION_FILE}.", remedy="Write one: andon init")
-        return self._definitions.read(source)
-
     # Inside
 
     def _prepare(
         self, tx: Transaction, principal: Principal, service: Service, environment: str, commit: CommitHash
     ) -> ConfigVersion:
-        place = self.definition(service, commit).environment(environment)
+        place = self.place(tx, service, environment, commit)
         if place is None:
             raise NoSuchEnvironment(
                 f"{DEFINITION_FILE} at {commit[:7]} has no environment called {environment!r}.",
@@ -471,18 +431,3 @@ class DeploymentService:
             by=principal.actor,
         )
         return identity
-
-    def _require(self, reading: Reading, deployment: DeploymentId) -> Deployment:
-        found = storage.load(reading.connection, deployment)
-        if found is None:
-            raise NotFound("There is no such deployment.", remedy="List them: andon deployments")
-        return found
-
-    def _require_live(self, reading: Reading, service: Service, environment: str) -> Deployment:
-        live = self.live(reading, service, environment)
-        if live is None:
-            raise NotFound(
-                f"Nothing of {service} runs in {environment}.",
-                remedy=f"Deploy a build first: andon deploy {service} {environment}",
-            )
-        return self._require(reading, live.id)

@@ -1,0 +1,154 @@
+"""Questions about deployments; nothing here changes anything."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from andon.flow.artifacts.contract import Digest
+from andon.flow.configuration.contract import Configuration
+from andon.flow.definition.contract import DEFINITION_FILE, Definition, DefinitionReader, EnvironmentDefinition
+from andon.flow.deployments import storage
+from andon.flow.deployments.contract import (
+    DeploymentId,
+    DeploymentState,
+    DeploymentView,
+    Kind,
+    LockView,
+    RollbackTarget,
+)
+from andon.flow.deployments.model import Deployment
+from andon.flow.environments.contract import Environments, SetId, Standing
+from andon.flow.pipelines.contract import Pipelines
+from andon.flow.routing.contract import Router
+from andon.flow.sources.contract import CommitHash, Service, Sources
+from andon.kernel.db import Database, Reading
+from andon.kernel.errors import NotFound
+from andon.kernel.events import Bell
+
+KEPT_FOR_ROLLBACK = 5
+"""How many former versions of an environment keep their artifact whatever its age."""
+
+
+class DeploymentQuestions:
+    """The asking half of :class:`andon.flow.deployments.contract.Deployments`."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        bell: Bell,
+        sources: Sources,
+        definitions: DefinitionReader,
+        configuration: Configuration,
+        environments: Environments,
+        router: Router,
+        pipelines: Pipelines,
+    ) -> None:
+        self._database = database
+        self._bell = bell
+        self._sources = sources
+        self._definitions = definitions
+        self._configuration = configuration
+        self._environments = environments
+        self._router = router
+        self._pipelines = pipelines
+
+    def get(self, reading: Reading, deployment: DeploymentId) -> DeploymentView:
+        found = storage.views(reading.connection, deployment=deployment)
+        if not found:
+            raise NotFound("There is no such deployment.", remedy="List them: andon deployments")
+        return found[0]
+
+    def recent(
+        self,
+        reading: Reading,
+        service: Service | None = None,
+        environment: str | None = None,
+        *,
+        before: int | None = None,
+        limit: int = 20,
+    ) -> tuple[DeploymentView, ...]:
+        return storage.views(reading.connection, service=service, environment=environment, before=before, limit=limit)
+
+    def lock(self, reading: Reading, service: Service, environment: str) -> LockView:
+        return storage.lock_view(reading.connection, service, environment)
+
+    def live(self, reading: Reading, service: Service, environment: str) -> DeploymentView | None:
+        place = self._environments.find(reading, service, environment)
+        if place is None or place.live is None:
+            return None
+        # A roll-back to a warm set leaves the set with the deployment that made it; the newest one counts.
+        found = storage.views(reading.connection, set_id=place.live.id, limit=5)
+        carried = [one for one in found if one.kind is not Kind.CONTRACT and one.switched_at is not None]
+        return carried[0] if carried else None
+
+    def rollback_targets(self, reading: Reading, service: Service, environment: str) -> tuple[RollbackTarget, ...]:
+        place = self._environments.find(reading, service, environment)
+        if place is None or place.live is None:
+            return ()
+        warm = {one.id for one in place.sets if one.standing is Standing.WARM}
+        found: dict[str, RollbackTarget] = {}
+        for row in storage.successes(reading.connection, service, environment):
+            values = row._mapping
+            commit = CommitHash(str(values["commit"]))
+            if commit == place.live.commit or commit in found:
+                continue
+            given_up = values["given_up"]
+            had = values["set"]
+            found[commit] = RollbackTarget(
+                set=SetId(str(had)) if had in warm else None,
+                commit=commit,
+                digest=Digest(str(values["digest"])),
+                deployment=DeploymentId(str(values["id"])),
+                refusal=None if given_up is None else str(given_up),
+            )
+        return tuple(found.values())[:KEPT_FOR_ROLLBACK]
+
+    def await_end(self, deployment: DeploymentId, stopping: Callable[[], bool]) -> DeploymentState:
+        while True:
+            position = self._bell.position
+            with self._database.reading() as reading:
+                state = self.get(reading, deployment).state
+            if state.ended or stopping():
+                return state
+            # The time-out covers a bell that cannot look because the database is busy.
+            started = time.monotonic()
+            self._bell.wait(position, 1.0)
+            if self._bell.stopping and time.monotonic() - started < 0.01:
+                return state
+
+    def digests_in_use(self, reading: Reading) -> frozenset[Digest]:
+        """What must stay in the artifact store: deployed, under way, or a rollback target."""
+        return frozenset(Digest(one) for one in storage.digests_in_use(reading.connection, KEPT_FOR_ROLLBACK + 1))
+
+    def definition(self, service: Service, commit: CommitHash) -> Definition:
+        """The commit's definition. Raises ``NotFound`` without one, ``DefinitionInvalid`` for a faulty one."""
+        source = self._sources.read(service, commit, DEFINITION_FILE)
+        if source is None:
+            raise NotFound(f"{commit[:7]} has no {DEFINITION_FILE}.", remedy="Write one: andon init")
+        return self._definitions.read(source)
+
+    def place(
+        self, reading: Reading, service: Service, environment: str, commit: CommitHash
+    ) -> EnvironmentDefinition | None:
+        """What the commit says of an environment; for one made by hand, what it says of the one it is like."""
+        known = self._environments.find(reading, service, environment)
+        found = self.definition(service, commit).environment(known.like if known else environment)
+        return None if found is None else replace(found, name=environment)
+
+    def _require(self, reading: Reading, deployment: DeploymentId) -> Deployment:
+        found = storage.load(reading.connection, deployment)
+        if found is None:
+            raise NotFound("There is no such deployment.", remedy="List them: andon deployments")
+        return found
+
+    def _require_live(self, reading: Reading, service: Service, environment: str) -> Deployment:
+        live = self.live(reading, service, environment)
+        if live is None:
+            raise NotFound(
+                f"Nothing of {service} runs in {environment}.",
+                remedy=f"Deploy a build first: andon deploy {service} {environment}",
+            )
+        return self._require(reading, live.id)
