@@ -1,0 +1,57 @@
+"""A real browser for tests: `from tests.browser import browser, …` and take `browser` as a fixture.
+
+It is Debian's Chromium (ANDON_CHROMIUM names another), headless, one per test process.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+DESKTOP, PHONE = (1440, 900), (390, 844)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    program = os.environ.get("ANDON_CHROMIUM") or shutil.which("chromium")
+    assert program, "the browser tests need Chromium: apt-get install chromium, or set ANDON_CHROMIUM"
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
+        yield opened
+        opened.close()
+
+
+def troubles(page: Page) -> list[str]:
+    """A list that fills with what the page complains of while it is used; look at it in the end."""
+    found: list[str] = []
+
+    def said(message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            found.append(f"{message.type}: {message.text}")
+
+    page.on("console", said)
+    page.on("pageerror", lambda error: found.append(f"exception: {error}"))
+    return found
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds, one line each."""
+    found = []
+    for one in Axe().run(page).response["violations"]:
+        places = ", ".join(str(node["target"]) for node in one["nodes"][:5])
+        found.append(f"{one['id']}: {one['help']} at {places}")
+    return found
