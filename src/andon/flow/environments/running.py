@@ -13,28 +13,25 @@ from pathlib import Path
 
 from andon.flow.artifacts.contract import Artifacts
 from andon.flow.configuration.contract import Configuration, Values
-from andon.flow.definition.contract import EnvironmentDefinition
 from andon.flow.environments.contract import (
     CommandOutcome,
-    EnvironmentView,
+    Environments,
     Health,
     HealthReport,
     InstanceId,
     ReplacementReason,
     SetId,
-    SetSpec,
-    SetView,
     Standing,
 )
 from andon.flow.environments.instances import INSIDE, Instances
 from andon.flow.environments.layout import Layout
 from andon.flow.environments.model import Instance, InstanceSet, base_variables
 from andon.flow.environments.package import drift, unpack
+from andon.flow.environments.recorded import RecordedEnvironments
 from andon.flow.environments.service import EnvironmentService
 from andon.flow.sources.contract import Service
 from andon.kernel.access import Permission, Principal
-from andon.kernel.db import Database, Reading, Transaction
-from andon.kernel.events import Actor
+from andon.kernel.db import Database, Transaction
 from andon.kernel.logs.writer import LogWriter
 from andon.kernel.sandbox.launch import launch
 from andon.kernel.sandbox.limits import Limiter
@@ -47,7 +44,7 @@ _COMMAND_PROCESSES = 256
 _GRACE = 5.0
 
 
-class RunningEnvironments:
+class RunningEnvironments(RecordedEnvironments, Environments):
     """Implements :class:`andon.flow.environments.contract.Environments`."""
 
     def __init__(
@@ -61,8 +58,8 @@ class RunningEnvironments:
         instances: Instances,
         limiter: Limiter,
     ) -> None:
+        super().__init__(service)
         self._database = database
-        self._service = service
         self._artifacts = artifacts
         self._configuration = configuration
         self._layout = layout
@@ -72,43 +69,6 @@ class RunningEnvironments:
         self._guards: dict[SetId, threading.RLock] = {}
         self._guard = threading.Lock()
         self._failures: dict[InstanceId, int] = {}
-
-    # Recorded only
-
-    def ensure(
-        self,
-        tx: Transaction,
-        principal: Principal,
-        service: Service,
-        definition: EnvironmentDefinition,
-        *,
-        like: str | None = None,
-    ) -> EnvironmentView:
-        return self._service.ensure(tx, principal, service, definition, like=like)
-
-    def remove(self, tx: Transaction, service: Service, name: str, *, reason: str, by: Actor) -> None:
-        self._service.remove(tx, service, name, reason=reason, by=by)
-
-    def expired(self, reading: Reading) -> tuple[tuple[Service, str], ...]:
-        return self._service.expired(reading)
-
-    def find(self, reading: Reading, service: Service, name: str) -> EnvironmentView | None:
-        return self._service.find(reading, service, name)
-
-    def all(self, reading: Reading, service: Service | None = None) -> tuple[EnvironmentView, ...]:
-        return self._service.all(reading, service)
-
-    def set(self, reading: Reading, set_id: SetId) -> SetView:
-        return self._service.set(reading, set_id)
-
-    def retired_running(self, reading: Reading, service: Service, name: str) -> tuple[SetId, ...]:
-        return self._service.retired_running(reading, service, name)
-
-    def prepare(self, tx: Transaction, spec: SetSpec) -> SetId:
-        return self._service.prepare(tx, spec)
-
-    def mark(self, tx: Transaction, set_id: SetId, standing: Standing, *, reason: str) -> None:
-        self._service.mark(tx, set_id, standing, reason=reason)
 
     # Effects
 
@@ -388,17 +348,14 @@ class RunningEnvironments:
             finally:
                 os.close(write)
             deadline = time.monotonic() + timeout
-            timed_out = False
             while True:
                 try:
-                    ended = running.wait(0.1)
-                    break
+                    return running.wait(0.1).code, False
                 except TimeoutError:
                     timed_out = time.monotonic() > deadline
                     if timed_out or stopping():
-                        ended = running.end(_GRACE)
-                        break
-            return (None if timed_out else ended.code), timed_out
+                        running.end(_GRACE)
+                        return None, timed_out
         finally:
             pump.join()
             writer.close()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 
@@ -60,12 +58,14 @@ class EnvironmentService:
         last_port: int,
         host: str,
         endpoint: Callable[[InstanceSet, Instance], str],
+        port_is_free: Callable[[str, int], bool],
     ) -> None:
         self._sources = sources
         self._definitions = definitions
         self._ports = range(first_port, last_port + 1)
         self._host = host
         self._endpoint = endpoint
+        self._is_free = port_is_free
 
     # Environments
 
@@ -361,7 +361,7 @@ class EnvironmentService:
                     safe="Nothing was changed.",
                     remedy=f"Choose another port for {definition.name} in {DEFINITION_FILE}, or leave it out.",
                 )
-            if not self._free(definition.port):
+            if not self._is_free(self._host, definition.port):
                 raise PortTaken(
                     f"Port {definition.port} is in use by another program on this machine.",
                     safe="Nothing was changed.",
@@ -369,19 +369,10 @@ class EnvironmentService:
                 )
             return definition.port
         for port in self._ports:
-            if port not in taken and self._free(port):
+            if port not in taken and self._is_free(self._host, port):
                 return port
         raise NoPortFree(
             f"All ports from {self._ports.start} to {self._ports.stop - 1} are in use.",
             safe="Nothing was changed.",
             remedy="Destroy an environment nobody needs, or widen environments.first_port/last_port.",
         )
-
-    def _free(self, port: int) -> bool:
-        with closing(socket.socket()) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((self._host, port))
-            except OSError:
-                return False
-        return True
