@@ -139,3 +139,7 @@ class EnvironmentExists(Conflict):
 
 class EnvironmentBusy(Conflict):
     code = "deployments.environment_busy"
+
+
+class NothingDeployable(Conflict):
+    code = "deployments.nothing_deployable"

@@ -72,6 +72,10 @@ class DeploymentQuestions:
     ) -> tuple[DeploymentView, ...]:
         return storage.views(reading.connection, service=service, environment=environment, before=before, limit=limit)
 
+    def places_with_work(self, reading: Reading) -> tuple[tuple[Service, str], ...]:
+        """Services and environments with deployments that have not ended."""
+        return storage.places_with_work(reading.connection)
+
     def lock(self, reading: Reading, service: Service, environment: str) -> LockView:
         return storage.lock_view(reading.connection, service, environment)
 

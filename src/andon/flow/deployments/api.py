@@ -1,0 +1,244 @@
+"""The API of deployments."""
+
+from __future__ import annotations
+
+import re
+
+from andon.flow.deployments.contract import DeploymentId, DeploymentView
+from andon.flow.deployments.model import NothingDeployable, NothingToRollBackTo
+from andon.flow.deployments.service.deployments import DeploymentService
+from andon.flow.deployments.service.steps import StepRecord
+from andon.flow.deployments.views import (
+    BuildShape,
+    Choices,
+    CommandShape,
+    ContractRequest,
+    DeploymentDetails,
+    DeploymentList,
+    DeploymentShape,
+    DeployRequest,
+    EnvironmentRequest,
+    LockShape,
+    RollbackRequest,
+    TargetShape,
+)
+from andon.flow.pipelines.contract import Pipelines, Verdict
+from andon.flow.sources.contract import CommitHash, Service, Sources
+from andon.kernel.access import Principal
+from andon.kernel.db import Reading
+from andon.kernel.errors import Invalid
+from andon.web.http import api
+from andon.web.http.api import Call, Handlers
+
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
+_PLACE = "/services/{service:str}/environments/{environment:str}"
+_MOST = 100
+_LONGEST_LIFE = 90 * 24 * 3600.0
+
+
+def deployment_routes(deployments: DeploymentService, pipelines: Pipelines, sources: Sources, console: str) -> Handlers:
+    record = StepRecord()
+
+    def shape(view: DeploymentView) -> DeploymentShape:
+        return DeploymentShape.of(view, console)
+
+    @api.get("/deployments")
+    def list_deployments(
+        call: Call,
+        service: str | None = None,
+        environment: str | None = None,
+        before: int | None = None,
+        limit: int = 20,
+    ) -> DeploymentList:
+        """Deployments, newest first; ``before`` (a number) needs a service."""
+        if not 1 <= limit <= _MOST:
+            raise Invalid(f"limit is between 1 and {_MOST}.", remedy="Ask for fewer and follow `next`.")
+        if service is not None:
+            call.principal.require_sight(service)
+        with call.database.reading() as reading:
+            found = deployments.recent(
+                reading, None if service is None else Service(service), environment, before=before, limit=limit
+            )
+        visible = call.principal.visible_services()
+        shown = [one for one in found if visible is None or one.service in visible]
+        more = found[-1].number if service is not None and len(found) == limit else None
+        return DeploymentList(deployments=[shape(one) for one in shown], next=more)
+
+    @api.get("/deployments/{deployment:str}")
+    def show_deployment(call: Call, deployment: str) -> DeploymentDetails:
+        """One deployment with its steps and the commands that ran."""
+        with call.database.reading() as reading:
+            view = _sighted(deployments, call.principal, reading, deployment)
+            ran = record.commands(reading, view.id)
+        return DeploymentDetails(
+            deployment=shape(view),
+            commands=[
+                CommandShape(
+                    step=one.step,
+                    name=one.name,
+                    command=one.command,
+                    exit_code=one.exit_code,
+                    seconds=one.seconds,
+                    output=one.output,
+                    started_at=one.started_at,
+                )
+                for one in ran
+            ],
+        )
+
+    @api.post("/deployments/{deployment:str}/cancel", status=202)
+    def cancel_deployment(call: Call, deployment: str) -> DeploymentShape:
+        """Ask for the end of a deployment that has not switched traffic yet."""
+        with call.database.transaction() as tx:
+            view = _sighted(deployments, call.principal, tx, deployment)
+            deployments.cancel(tx, call.principal, view.id)
+            return shape(deployments.get(tx, view.id))
+
+    @api.get(_PLACE + "/deployable")
+    def list_choices(call: Call, service: str, environment: str) -> Choices:
+        """What is there, what could be, what can be gone back to, and who holds the lock."""
+        call.principal.require_sight(service)
+        name = Service(service)
+        with call.database.reading() as reading:
+            live = deployments.live(reading, name, environment)
+            builds = pipelines.builds(reading, name, environment=environment)
+            targets = deployments.rollback_targets(reading, name, environment)
+            lock = deployments.lock(reading, name, environment)
+        return Choices(
+            live=None if live is None else shape(live),
+            builds=[BuildShape.of(one) for one in builds],
+            rollback_targets=[TargetShape.of(one) for one in targets],
+            lock=LockShape.of(lock),
+        )
+
+    @api.post(_PLACE + "/deployments", status=202)
+    def deploy(call: Call, service: str, environment: str, data: DeployRequest) -> DeploymentShape:
+        """Put a build into the environment's queue."""
+        call.principal.require_sight(service)
+        name = Service(service)
+        with call.database.transaction() as tx:
+            commit = chosen_commit(pipelines, sources, tx, name, environment, data.revision)
+            made = deployments.request(
+                tx, call.principal, service=name, environment=environment, commit=commit, override=data.override
+            )
+            return shape(deployments.get(tx, made))
+
+    @api.post(_PLACE + "/rollback", status=202)
+    def roll_back(call: Call, service: str, environment: str, data: RollbackRequest) -> DeploymentShape:
+        """Go back to a former version."""
+        call.principal.require_sight(service)
+        name = Service(service)
+        with call.database.transaction() as tx:
+            to = chosen_target(deployments, tx, name, environment, data.to)
+            made = deployments.roll_back(tx, call.principal, name, environment, to=to)
+            return shape(deployments.get(tx, made))
+
+    @api.post(_PLACE + "/rebuild", status=202)
+    def rebuild(call: Call, service: str, environment: str) -> DeploymentShape:
+        """Put what runs there into fresh instances."""
+        call.principal.require_sight(service)
+        with call.database.transaction() as tx:
+            made = deployments.rebuild(tx, call.principal, Service(service), environment)
+            return shape(deployments.get(tx, made))
+
+    @api.post(_PLACE + "/contract", status=202)
+    def contract(call: Call, service: str, environment: str, data: ContractRequest) -> DeploymentShape:
+        """Run the contract migration of what is live."""
+        call.principal.require_sight(service)
+        with call.database.transaction() as tx:
+            made = deployments.contract(
+                tx, call.principal, Service(service), environment, give_up_rollback=data.give_up_rollback
+            )
+            return shape(deployments.get(tx, made))
+
+    @api.post("/services/{service:str}/environments", status=202)
+    def create_environment(call: Call, service: str, data: EnvironmentRequest) -> DeploymentShape:
+        """Make an environment of one's own from a commit; answers the deployment that fills it."""
+        call.principal.require_sight(service)
+        check_name(data.name)
+        if not 0 <= data.time_to_live <= _LONGEST_LIFE:
+            raise Invalid(
+                "An environment made by hand lives for 90 days at most.", remedy="Choose a shorter time, such as 8h."
+            )
+        with call.database.transaction() as tx:
+            made = deployments.create_environment(
+                tx,
+                call.principal,
+                Service(service),
+                sources.resolve(Service(service), data.revision),
+                name=data.name,
+                like=data.like,
+                time_to_live=data.time_to_live or None,
+            )
+            return shape(deployments.get(tx, made))
+
+    @api.delete(_PLACE)
+    def destroy_environment(call: Call, service: str, environment: str) -> None:
+        """Take an environment away with its instances and data."""
+        call.principal.require_sight(service)
+        with call.database.transaction() as tx:
+            deployments.destroy(tx, call.principal, Service(service), environment, reason="on request")
+
+    return [
+        list_deployments,
+        show_deployment,
+        cancel_deployment,
+        list_choices,
+        deploy,
+        roll_back,
+        rebuild,
+        contract,
+        create_environment,
+        destroy_environment,
+    ]
+
+
+def check_name(name: str) -> None:
+    """Raises ``Invalid`` for what cannot name an environment."""
+    if not _NAME.fullmatch(name):
+        raise Invalid(
+            f"{name!r} is no name for an environment.",
+            safe="Nothing was changed.",
+            remedy="Use lower-case letters, digits and dashes, at most 40.",
+        )
+
+
+def chosen_commit(
+    pipelines: Pipelines, sources: Sources, reading: Reading, service: Service, environment: str, revision: str
+) -> CommitHash:
+    """The commit somebody means; without a word the newest build that may go there."""
+    if revision:
+        return sources.resolve(service, revision)
+    builds = pipelines.builds(reading, service, environment=environment)
+    passed = next((one for one in builds if one.verdict is Verdict.PASSED), None)
+    if passed is None:
+        raise NothingDeployable(
+            f"No build of {service} may go to {environment} yet.",
+            safe="Nothing was changed.",
+            remedy=f"See what its pipelines say: andon runs {service}",
+        )
+    return passed.commit
+
+
+def chosen_target(
+    deployments: DeploymentService, reading: Reading, service: Service, environment: str, to: str
+) -> CommitHash | None:
+    """The rollback target whose commit begins with ``to``; ``None`` without a word."""
+    if not to:
+        return None
+    targets = deployments.rollback_targets(reading, service, environment)
+    found = [one.commit for one in targets if one.commit.startswith(to)]
+    if len(found) != 1:
+        known = ", ".join(one.commit[:7] for one in targets) or "none"
+        raise NothingToRollBackTo(
+            f"{to!r} does not name one former version of {service} in {environment}.",
+            safe="Nothing was changed.",
+            remedy=f"Former versions: {known}.",
+        )
+    return found[0]
+
+
+def _sighted(deployments: DeploymentService, principal: Principal, reading: Reading, deployment: str) -> DeploymentView:
+    view = deployments.get(reading, DeploymentId(deployment))
+    principal.require_sight(view.service)
+    return view

@@ -1,0 +1,69 @@
+"""What deployments offer to the application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from andon.flow.deployments.api import deployment_routes
+from andon.flow.deployments.execution import Execution
+from andon.flow.deployments.reactions import reactions
+from andon.flow.deployments.service.deployments import DeploymentService
+from andon.flow.deployments.workflows import deploy_workflow
+from andon.flow.environments.contract import Environments
+from andon.flow.pipelines.contract import Pipelines
+from andon.flow.routing.contract import Router
+from andon.flow.sources.contract import Sources
+from andon.kernel.access import SYSTEM
+from andon.kernel.db import Database
+from andon.kernel.workflows import Workflows
+from andon.web.room import Reconciler, Room
+
+EXPIRY_SECONDS = 20.0
+
+
+def deployments_room(
+    *,
+    database: Database,
+    service: DeploymentService,
+    execution: Execution,
+    workflows: Workflows,
+    environments: Environments,
+    pipelines: Pipelines,
+    sources: Sources,
+    router: Router,
+    console: str,
+) -> Room:
+    return Room(
+        name="deployments",
+        handlers=tuple(deployment_routes(service, pipelines, sources, console)),
+        reactions=reactions(service, workflows, router),
+        workflows=(deploy_workflow(execution),),
+        reconcilers=(
+            Reconciler("deployment queues", 30.0, _queues(database, service)),
+            Reconciler("expired environments", EXPIRY_SECONDS, _expiry(database, service, environments)),
+        ),
+    )
+
+
+def _queues(database: Database, service: DeploymentService) -> Callable[[], None]:
+    def run() -> None:
+        """Give free locks to whoever waits: for requests whose reaction became a dead letter."""
+        with database.reading() as reading:
+            places = service.places_with_work(reading)
+        for name, environment in places:
+            with database.transaction() as tx:
+                service.dispatch(tx, name, environment)
+
+    return run
+
+
+def _expiry(database: Database, service: DeploymentService, environments: Environments) -> Callable[[], None]:
+    def run() -> None:
+        """Take away environments whose time is over."""
+        with database.reading() as reading:
+            over = environments.expired(reading)
+        for name, environment in over:
+            with database.transaction() as tx:
+                service.destroy(tx, SYSTEM, name, environment, reason="its time to live is over")
+
+    return run
