@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import TypeVar, cast
 
+from andon.kernel.workflows.outcomes import answered, as_andon_error, replay
 from andon.kernel.workflows.ports import Primitive, Workflow
 
 _P = TypeVar("_P", bound=Primitive)
@@ -51,4 +52,10 @@ class InMemoryWorkflows:
 
 
 def _step(name: str, action: Callable[[], _P]) -> _P:
-    return action()
+    # Through the same record as the durable ones: what would not survive there must not work here.
+    try:
+        record = answered(action())
+    except Exception as error:  # noqa: BLE001 - raised again as a workflow would see it
+        wrapped = as_andon_error(error, name)
+        raise wrapped from (None if wrapped is error else error)
+    return cast(_P, replay(record))

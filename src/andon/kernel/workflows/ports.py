@@ -12,6 +12,11 @@ Primitive = str | int | float | bool | None
 _P = TypeVar("_P", bound=Primitive)
 
 
+class Interrupted(BaseException):
+    """Raised by a step that waits when Andon is about to stop. Nothing is recorded: the step runs again at the next
+    start. No ``Exception``, so that nobody takes it for the failure of a job."""
+
+
 class Step(Protocol):
     """Runs the steps of one workflow."""
 
@@ -19,7 +24,8 @@ class Step(Protocol):
         """Run ``action`` unless an earlier life of this workflow has finished it; then answer what it answered.
 
         An action runs *at least* once: when Andon dies in the middle, it runs again. It must be safe to
-        repeat. Its answer is kept as JSON. What it raises ends the workflow unless caught.
+        repeat. Its answer is kept as JSON. What it raises is kept, too, and ends the workflow unless caught: an
+        ``AndonError`` comes as itself, anything else as :class:`~andon.kernel.workflows.outcomes.StepFailed`.
         """
         ...
 
