@@ -20,6 +20,7 @@ from andon.kernel.keeper.model import ENDED, KeeperSpec, KeptState, LastExit, St
 from andon.kernel.sandbox.attach import kill_groups
 from andon.kernel.sandbox.command import private_arguments
 from andon.kernel.sandbox.identity import ProcessId, alive, boot_id, end
+from andon.kernel.sandbox.limits import remove_groups
 
 _PROGRAM = Path(__file__).parent / "process.py"
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
@@ -53,7 +54,7 @@ def _spawn(spec: KeeperSpec, environment: dict[str, str], private: bytes, state_
     if is_kept(state_dir, spec.id):
         raise _already(spec.id)
     if (before := _read(folder)) is not None:
-        _end_left(before)
+        _end_processes(before)
     order = {
         "spec": {
             "id": spec.id,
@@ -156,8 +157,7 @@ def stop(state_dir: Path, id: str, *, timeout: float = 10.0) -> None:
     folder = _folder(state_dir, id)
     found = _read(folder)
     if found is not None:
-        if is_kept(state_dir, id) and found.keeper is not None:
-            end(found.keeper)
+        end(found.keeper, grace=_ANSWER if not is_kept(state_dir, id) else 0, number=0)
         _end_left(found)
     _forget(folder)
 
@@ -196,7 +196,13 @@ def _with_status(found: KeptState, status: Status) -> KeptState:
 
 
 def _end_left(found: KeptState) -> None:
-    """End what a dead keeper may have left; by identity, so that nobody else is hit."""
+    """End what a dead keeper may have left, and give back the control groups it was limited by."""
+    _end_processes(found)
+    remove_groups(found.cgroups)
+
+
+def _end_processes(found: KeptState) -> None:
+    """By identity, so that nobody else is hit."""
     for process in (found.init, found.child):
         if process is not None and alive(process):
             end(process)

@@ -178,8 +178,14 @@ class Forwarder:
                 self._close(end)
             elif not end.eof and end.other.pending is None:
                 self._read(end)
-            elif event & _GONE:  # nobody is there to receive what waits
-                self._close(end)
+            elif event & _GONE:
+                if end.address < 0:  # the client has left altogether
+                    self._close(end)
+                else:
+                    # The command has closed, and what it said is still being delivered. The kernel would tell of
+                    # it for ever, so it is not asked until there is room to read the rest.
+                    end.interest = -1
+                    self._epoll.unregister(end.fd)
 
     def _read(self, end: End) -> None:
         other = end.other
@@ -229,14 +235,8 @@ class Forwarder:
         end.pending = None
         end.shut = True
         end.other.eof = True
-        with suppress(OSError):
-            while end.other.pending is None and (count := end.sock.recv_into(self._buffer)):
-                rest = self._view[end.other.sock.send(self._view[:count]) : count]
-                if rest:
-                    end.other.pending = memoryview(bytes(rest))
-                    self._watch(end.other)
-        if end.other.pending is None:
-            self._close(end)
+        self._watch(end)
+        self._watch(end.other)
 
     def _shut(self, end: End) -> None:
         """Pass on that the other end has finished, once everything before it is delivered."""
@@ -253,9 +253,15 @@ class Forwarder:
 
     def _watch(self, end: End) -> None:
         interest = (0 if end.eof or end.other.pending is not None else _IN) | (_OUT if end.pending is not None else 0)
-        if interest != end.interest:
-            end.interest = interest
+        if interest == end.interest:
+            return
+        if end.interest >= 0:
             self._epoll.modify(end.fd, interest)
+        elif interest:
+            self._epoll.register(end.fd, interest)
+        else:
+            return
+        end.interest = interest
 
     def _close(self, end: End) -> None:
         self._forget(end)

@@ -46,7 +46,7 @@ class KeeperSpec:
 
     ``stop_signal`` is sent first; after ``stop_timeout`` seconds everything is killed. ``log`` is a folder for
     kernel.logs, ``masks`` are secret values never to be written there (sent with the environment, not kept on
-    disk). ``limits`` are prepared by a Limiter and belong to whoever prepared them.
+    disk). ``limits`` are prepared by a Limiter; their control groups are given back by ``control.stop``.
     """
 
     id: str

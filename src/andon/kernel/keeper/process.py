@@ -170,7 +170,10 @@ class Keeper:
 
     def _sandbox(self) -> Child:
         status_read, status_write = os.pipe()
-        gate_read, gate_write = os.pipe()
+        pipe, gate_write = os.pipe()
+        # open for writing too: if we die with the gate shut, its reader must wait, not see the pipe's end and go on
+        gate_read = os.open(f"/proc/self/fd/{pipe}", os.O_RDWR | os.O_CLOEXEC)
+        os.close(pipe)
         private = os.memfd_create("andon")
         os.write(private, self.private)
         os.lseek(private, 0, os.SEEK_SET)
@@ -183,6 +186,7 @@ class Keeper:
             for fd in (private, status_write, gate_read):
                 os.close(fd)
         outer = identify(pid)
+        init: ProcessId | None = None
         try:
             data = b""
             while b"\n" not in data:
@@ -202,6 +206,8 @@ class Keeper:
             return child
         except OSError as error:
             self.note(f"the program could not be put under its limits: {error.strerror}")
+            if init is not None:
+                end(init)
             return self._failed(pid, output, status_read)
         finally:
             os.close(gate_write)

@@ -102,7 +102,7 @@ class LogReader:
         self._open_held: tuple[Segment, _Held] | None = None
 
     def lines(self, start: int = 0, limit: int = 1000) -> LogPage:
-        """Up to ``limit`` lines (and about 1 MiB) from ``start`` on; a gap of dropped lines is one line of kind DROPPED."""
+        """Up to ``limit`` lines (and about 1 MiB) from ``start`` on; a gap is one line of kind DROPPED."""
         return self._steady(lambda: self._page(start, limit))
 
     def tail(self, count: int = 100) -> LogPage:
@@ -188,21 +188,24 @@ class LogReader:
 
     def _scan(self, start: int, maybe: Callable[[bytes], bool]) -> Iterator[LogLine]:
         """All lines (without notes on dropped ones) of the segments whose text in lower case may hold a hit."""
-        for segment in self._segments():
+        number = start
+        for _ in range(20):
             try:
-                held = self._held(segment)
-            except FileNotFoundError:  # dropped meanwhile, or closed: then its lines are read by number below
-                held = None
-            if held is not None and not maybe(held.data.lower()):
+                for segment in self._segments():
+                    held = self._held(segment)
+                    end = segment.first_line + held.lines
+                    number = max(number, segment.first_line)
+                    if number < end and not maybe(held.data.lower()):
+                        number = end
+                    while number < end:
+                        page = self.lines(number, min(5000, end - number))
+                        yield from (line for line in page.lines if line.kind is not LineKind.DROPPED)
+                        if page.next <= number:
+                            break
+                        number = page.next
+            except FileNotFoundError:  # closed or dropped since it was listed: list again, go on where we are
                 continue
-            number = max(start, segment.first_line)
-            end = segment.first_line + (segment.lines if held is None else held.lines)
-            while number < end:
-                page = self.lines(number, min(5000, end - number))
-                if page.next <= number:
-                    break
-                yield from (line for line in page.lines if line.kind is not LineKind.DROPPED)
-                number = page.next
+            return
 
     def _steady(self, read: Callable[[], _T]) -> _T:
         """Read again when the writer has closed or dropped a segment between our listing and our reading."""

@@ -206,7 +206,7 @@ def _start(
 ) -> Sandboxed:
     stdin, stdout, stderr = streams
     status_read, status_write = os.pipe()
-    gate_read, gate_write = os.pipe()
+    gate_read, gate_write = gate()
     private = memory_file(command.private)
     argv = with_descriptors(command.argv, private, status_write, gate_read)
     # bubblewrap's own environment holds nothing of the payload's (see command.py)
@@ -264,6 +264,19 @@ def _start(
 def with_descriptors(argv: Sequence[str], private: int, status: int, gate: int) -> list[str]:
     """Insert the per-start descriptors after the program's name. The keeper does the same."""
     return [argv[0], "--args", str(private), "--json-status-fd", str(status), "--block-fd", str(gate), *argv[1:]]
+
+
+def gate() -> tuple[int, int]:
+    """The two sides of a gate: one byte written to the second lets through who reads the first.
+
+    The first is open for writing too, so that its reader never sees the end of the pipe: when we die with the
+    gate shut, bubblewrap must not take that for leave to start the payload without its limits.
+    """
+    read, write = os.pipe()
+    try:
+        return os.open(f"/proc/self/fd/{read}", os.O_RDWR | os.O_CLOEXEC), write
+    finally:
+        os.close(read)
 
 
 def memory_file(data: bytes) -> int:

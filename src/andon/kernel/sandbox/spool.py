@@ -85,30 +85,29 @@ def end_orphans(state_dir: Path) -> list[str]:
 
 
 def _end(path: Path, entry: Entry) -> None:
-    outer, init = entry.outer, entry.init
-    if outer is None:
-        outer = _marked(path)
+    found = [entry.init, entry.outer] if entry.outer is not None else _marked(path)
     # the init first: with it the kernel kills everything in its namespace, and bubblewrap sees it and ends
-    for process in (init, outer):
+    for process in found:
         if process is not None:
             end(process)
     kill_groups(entry.cgroups)
     remove_groups(entry.cgroups)
 
 
-def _marked(path: Path) -> ProcessId | None:
-    """The bubblewrap launched for this entry, for a crash between its start and the second writing of the entry.
+def _marked(path: Path) -> list[ProcessId]:
+    """bubblewrap and its init, for a crash between their start and the second writing of the entry; youngest first.
 
-    Such a sandbox dies with the parent or still waits at its gate; its init goes with bubblewrap either way.
+    Both carry the mark: the init is a fork of bubblewrap. The payload does not.
     """
     wanted = f"{MARK}={path.resolve()}".encode()
+    found: list[ProcessId] = []
     for name in os.listdir("/proc"):  # noqa: PTH208 (names only)
         if not name.isdecimal():
             continue
         with suppress(OSError):
-            if wanted in Path(f"/proc/{name}/environ").read_bytes().split(b"\0"):
-                return identify(int(name))
-    return None
+            if wanted in Path(f"/proc/{name}/environ").read_bytes().split(b"\0") and (process := identify(int(name))):
+                found.append(process)
+    return sorted(found, key=lambda process: (process.started, process.pid), reverse=True)
 
 
 def _read(path: Path) -> Entry | None:
