@@ -21,9 +21,10 @@ from andon.web.terminal.client import Refusal
 from andon.web.terminal.output import report, set_json
 
 COMMANDS = (
+    "andon.app.commands",
     "andon.app.people.commands",
     "andon.app.record.commands",
-    # start and care of the server itself (up, down, doctor, demo) goes here, then each room's commands
+    # each room's commands go here
 )
 
 
