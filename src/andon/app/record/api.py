@@ -24,7 +24,7 @@ MOST = 500
 _SOURCE = "/andon"
 
 _Limit = Annotated[int, Parameter(ge=1, le=MOST, description="Events at most.")]
-_Position = Annotated[int | None, Parameter(ge=0, le=2**62)]
+_Position = Annotated[int | None, Parameter(ge=0, le=2**63 - 1)]
 _Wait = Annotated[float, Parameter(ge=0, le=30, description="Seconds to wait for news (with `after`).")]
 
 

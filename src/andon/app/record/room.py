@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from andon.app.record.api import record_routes
+from andon.app.record.pages import record_pages
 from andon.kernel.access.contract import People
 from andon.web.room import Room
 from andon.web.shell import NavItem
@@ -12,6 +13,6 @@ def record_room(people: People) -> Room:
     return Room(
         name="record",
         templates="andon.app.record",
-        handlers=tuple(record_routes()),
+        handlers=(*record_pages(people), *record_routes()),
         navigation=(NavItem(section="", label="Record", href="/record", icon="record", key="r"),),
     )

@@ -39,12 +39,12 @@ class Console:
         return min(said, key=lambda one: _GRAVITY.index(one.state), default=_QUIET)
 
     def entries(self, reading: Reading, principal: Principal) -> list[Entry]:
-        """What the palette offers: first the rooms themselves, then what they hold."""
-        found = [Entry(item.label, item.href, "page") for item in self._navigation.items]
-        for room in self._rooms:
-            if room.entries is not None:
-                found += room.entries(reading, principal)
-        return found
+        """What the rooms hold, for the palette; the rooms themselves it takes from the rail."""
+        return [entry for room in self._rooms if room.entries is not None for entry in room.entries(reading, principal)]
+
+    def rooms(self) -> list[Entry]:
+        """The rooms themselves, for the search without script."""
+        return [Entry(item.label, item.href, "room") for item in self._navigation.items]
 
     def frame(
         self, scope: Scope, caller: Caller | None, light: Light = _QUIET, switches: tuple[Switch, ...] = ()

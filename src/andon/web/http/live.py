@@ -254,7 +254,7 @@ def live_handler(feed: LiveFeed) -> ControllerRouterHandler:
             raise Invalid(f"A stream has at most {MOST_TOPICS} topics.", remedy="Ask for fewer.")
         last = next((v for k, v in context.scope["headers"] if k == b"last-event-id"), b"")
         return Stream(
-            feed.stream(context.caller, wanted, int(last) if last.isdigit() and len(last) < 19 else None),
+            feed.stream(context.caller, wanted, int(last) if last.isdigit() and len(last) < 20 else None),
             media_type="text/event-stream",
             headers={"cache-control": "no-store", "x-accel-buffering": "no"},
         )

@@ -1,0 +1,219 @@
+"""The record's pages: every event with facets, one event, the chain, and what could not be delivered."""
+
+from __future__ import annotations
+
+import msgspec
+
+from andon.app.record.reading import (
+    ADDRESS,
+    actor,
+    address,
+    asked,
+    facets,
+    lines,
+    names_in,
+    understood,
+)
+from andon.kernel.access import Permission, Principal
+from andon.kernel.access.contract import People
+from andon.kernel.access.people import all_people
+from andon.kernel.db import Reading
+from andon.kernel.errors import Invalid, NotFound
+from andon.kernel.events import Envelope, event_types
+from andon.kernel.events import page as page_of
+from andon.kernel.events.reactions import discard_delivery, failed_deliveries, retry_delivery
+from andon.kernel.events.record import find
+from andon.kernel.events.seal import Seal, newest_seal, verify
+from andon.web.http.pages import Handlers, Html, PageContext, deed, page
+from andon.web.model import Fact, State
+from andon.web.shell import Action, Crumb, Page
+
+SHOWN = 50
+_RECORD = Crumb("Record", ADDRESS)
+
+
+def record_pages(people: People) -> Handlers:
+    return [*_reading(people), *_dead_letters()]
+
+
+def _reading(people: People) -> Handlers:
+    def found_in(context: PageContext, reading: Reading) -> tuple[Envelope, ...]:
+        context.principal.require_reading()
+        wanted = asked(context.query, context.principal, reading.now)
+        return page_of(reading, wanted, before=_position(context.query.get("before")), limit=SHOWN + 1)
+
+    @page(ADDRESS)
+    def record(context: PageContext) -> Html:
+        if words := context.query.get("q", "").strip():
+            with context.database.reading() as reading:
+                names = {one.name.casefold(): str(one.id) for one in all_people(reading)}
+            return context.go(address({}, understood(words, names)))
+        with context.database.reading() as reading:
+            found = found_in(context, reading)
+            shown = found[:SHOWN]
+            drawn = lines(reading, shown, people)
+            groups = facets(context.query, shown, names_in(reading, shown, people))
+            seal = newest_seal(reading)
+            dead = sum(one.next_at is None for one in failed_deliveries(reading))
+        earlier = context.query.get("before")
+        return context.page(
+            "record/record.html",
+            Page(title="Record", sentence=_sentence(seal), wide=True),
+            older=_with(address(context.query), f"before={shown[-1].position}") if len(found) > SHOWN else "",
+            newer=address(context.query) if earlier else "",
+            region="" if earlier else address(context.query, path=f"{ADDRESS}/lines"),
+            export=address(context.query, {"when": None}, "/api/v1/events"),
+            filtered=any(context.query.get(name) for name in context.query if name != "before"),
+            administers=context.principal.may(Permission.ADMINISTER),
+            events=drawn,
+            facets=groups,
+            seal=seal,
+            dead=dead,
+        )
+
+    @page(f"{ADDRESS}/lines")
+    def record_lines(context: PageContext) -> Html:
+        with context.database.reading() as reading:
+            shown = found_in(context, reading)[:SHOWN]
+            drawn = lines(reading, shown, people)
+        return context.part(
+            "record/lines.html", events=drawn, region=address(context.query, path=f"{ADDRESS}/lines"), filtered=True
+        )
+
+    @page(f"{ADDRESS}/verify")
+    def record_verify(context: PageContext) -> Html:
+        context.principal.require_reading()
+        with context.database.reading() as reading:
+            state = verify(reading)
+        sound = state.fault is None
+        return context.page(
+            "record/verify.html",
+            Page(
+                title="Chain",
+                sentence=f"{state.events} events are whole" if sound else "The record was changed",
+                lede=state.fault or "Every event, every seal and every signature was checked just now.",
+                crumbs=(_RECORD,),
+                state=State.OK if sound else State.BAD,
+                word="sound" if sound else "broken",
+            ),
+            facts=(
+                Fact("Sealed up to position", state.sealed_to),
+                Fact("Seals", state.seals),
+                Fact("Events in them", state.events),
+                Fact("Not sealed yet", state.unsealed),
+            ),
+            sound=sound,
+        )
+
+    @page(f"{ADDRESS}/{{event:str}}")
+    def record_event(context: PageContext, event: str) -> Html:
+        context.principal.require_reading()
+        with context.database.reading() as reading:
+            one = find(reading, event)
+            if one is None or not _visible(one, context.principal):
+                raise NotFound("There is no such event that you may see.", remedy="Look in the record.")
+            names = names_in(reading, (one,), people)
+        kind = event_types().get(one.type)
+        words = " ".join((kind.__doc__ or "").split()) if kind else ""
+        return context.page(
+            "record/event.html",
+            Page(title=one.type, sentence=words or one.type, lede=actor(one, names), crumbs=(_RECORD,)),
+            facts=(
+                Fact("When", one.at),
+                Fact("By", actor(one, names), href=_by(one)),
+                Fact("About", one.subject, href=address({}, {"subject": one.subject}), mono=True, copy=True),
+                *(
+                    Fact(name.capitalize(), value, href=address({}, {name: value}), mono=name == "commit")
+                    for name, value in one.facets.items()
+                ),
+                Fact("Type", one.type, href=address({}, {"type": one.type}), mono=True),
+                *((Fact("CDEvents", kind.cdevents, mono=True),) if kind and kind.cdevents else ()),
+                Fact("Position", one.position),
+                Fact("Id", one.id, mono=True, copy=True),
+                Fact("Digest", one.digest, mono=True, copy=True),
+            ),
+            data=msgspec.json.format(one.data, indent=2).decode(),
+        )
+
+    return [record, record_lines, record_verify, record_event]
+
+
+def _dead_letters() -> Handlers:
+    @page("/dead-letters")
+    def dead_letters(context: PageContext) -> Html:
+        context.principal.require(Permission.ADMINISTER)
+        with context.database.reading() as reading:
+            found = failed_deliveries(reading)
+            events = {one.position: _at(reading, one.position) for one in found}
+        dead = sum(one.next_at is None for one in found)
+        return context.page(
+            "record/dead_letters.html",
+            Page(
+                title="Dead letters",
+                sentence="Everything was delivered" if not found else f"{dead} given up, {len(found) - dead} retried",
+                lede="What Andon should have done because something happened, and could not.",
+                crumbs=(_RECORD,),
+                state=State.BAD if dead else State.WARN if found else State.OK,
+                word="dead letters" if dead else "retried" if found else "delivered",
+            ),
+            deliveries=[
+                (
+                    one,
+                    events[one.position],
+                    Action("Try again", f"/dead-letters/{one.reaction}/{one.position}/retry", icon="retry"),
+                    Action(
+                        "Discard",
+                        f"/dead-letters/{one.reaction}/{one.position}/discard",
+                        kind="danger",
+                        confirm=one.reaction,
+                        warning="The reaction will never see this event.",
+                    ),
+                )
+                for one in found
+            ],
+        )
+
+    @deed("/dead-letters/{reaction:str}/{position:int}/retry")
+    def retry(context: PageContext, reaction: str, position: int) -> Html:
+        context.principal.require(Permission.ADMINISTER)
+        with context.database.transaction() as tx:
+            retry_delivery(tx, reaction, position)
+        return context.go("/dead-letters")
+
+    @deed("/dead-letters/{reaction:str}/{position:int}/discard")
+    def discard(context: PageContext, reaction: str, position: int) -> Html:
+        context.principal.require(Permission.ADMINISTER)
+        if context.required("confirm") != reaction:
+            raise Invalid("The name typed is not the reaction's.", safe="Nothing was discarded.", remedy="Go back.")
+        with context.database.transaction() as tx:
+            discard_delivery(tx, reaction, position)
+        return context.go("/dead-letters")
+
+    return [dead_letters, retry, discard]
+
+
+def _visible(one: Envelope, who: Principal) -> bool:
+    services, service = who.visible_services(), one.facets.get("service")
+    return services is None or service is None or service in services
+
+
+def _by(one: Envelope) -> str:
+    return address({}, {"person": one.actor.person}) if one.actor.person else ""
+
+
+def _at(reading: Reading, position: int) -> Envelope | None:
+    return next(iter(page_of(reading, after=position - 1, limit=1)), None)
+
+
+def _sentence(seal: Seal | None) -> str:
+    if seal is None:
+        return "Everything that happened, not sealed yet"
+    return f"Everything that happened, sealed up to {seal.last:,}"
+
+
+def _position(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 20 else None
+
+
+def _with(target: str, more: str) -> str:
+    return f"{target}{'&' if '?' in target else '?'}{more}"
