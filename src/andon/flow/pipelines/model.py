@@ -65,6 +65,7 @@ class Job:
     ended_at: datetime | None
     tests: int
     tests_failed: int
+    cancel_requested: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,11 +96,71 @@ class Run:
     definition: Definition
     generation: int
     person: str | None
+    """Who pushed the commit or started the run."""
+    acting_person: str | None
+    """By whose authority it goes on: the person above, or whoever last asked for a retry."""
     cancel_requested: bool
     pushed_at: datetime
     queued_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+
+
+class StageAnswer(StrEnum):
+    """How a stage of a run's workflow ended."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    WAITING = "waiting"
+
+
+STAGE_ANSWERS: Mapping[StageState, StageAnswer] = {
+    StageState.PASSED: StageAnswer.PASSED,
+    StageState.SKIPPED: StageAnswer.PASSED,
+    StageState.FAILED: StageAnswer.FAILED,
+    StageState.CANCELLED: StageAnswer.CANCELLED,
+}
+"""What a stage in one of these states answers without being worked on again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A stage as its step finds it: with an answer already, or to be worked on."""
+
+    run: Run
+    answer: StageAnswer | None
+    default_branch: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobComparison:
+    """A job beside the same job of the last run that passed."""
+
+    stage: str
+    job: str
+    state: JobState
+    seconds: float | None
+    before_state: JobState | None
+    before_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """A run beside the last run of its service and branch that passed."""
+
+    run: RunId
+    number: int
+    commit: CommitHash
+    jobs: tuple[JobComparison, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """How long a stage or job usually takes: the median of up to ten that passed."""
+
+    seconds: float
+    n: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from andon.flow.pipelines.contract import JobCancelRequested, RunCancelRequested, RunContinued, RunQueued
+from andon.flow.pipelines.contract import (
+    JobCancelRequested,
+    JobRetryRequested,
+    RunCancelRequested,
+    RunContinued,
+    RunQueued,
+)
 from andon.flow.pipelines.execution import Execution
-from andon.flow.pipelines.service import PipelineService
+from andon.flow.pipelines.service import PipelineService, Progress
 from andon.flow.pipelines.workflows import RUN
 from andon.flow.sources.contract import BranchPushed
 from andon.kernel.db import Transaction
@@ -12,7 +18,9 @@ from andon.kernel.events import Envelope, Reaction
 from andon.kernel.workflows import Workflows
 
 
-def reactions(service: PipelineService, execution: Execution, workflows: Workflows) -> tuple[Reaction, ...]:
+def reactions(
+    service: PipelineService, progress: Progress, execution: Execution, workflows: Workflows
+) -> tuple[Reaction, ...]:
     def queue(tx: Transaction, envelope: Envelope) -> None:
         happened = envelope.decode()
         assert isinstance(happened, BranchPushed)  # noqa: S101 - the reaction's only type
@@ -34,15 +42,21 @@ def reactions(service: PipelineService, execution: Execution, workflows: Workflo
         elif isinstance(happened, RunContinued):
             workflows.start(RUN, happened.run, key=f"{RUN}:{happened.run}:{happened.generation}")
 
-    def cancel(tx: Transaction, envelope: Envelope) -> None:
+    def asked(tx: Transaction, envelope: Envelope) -> None:
         happened = envelope.decode()
+        # Told late or twice, a request must not end what was begun since: what holds is in the database.
         if isinstance(happened, RunCancelRequested):
-            execution.cancel_run(happened.run)
+            if progress.is_cancelled(tx, happened.run):
+                execution.cancel_run(happened.run)
         elif isinstance(happened, JobCancelRequested):
-            execution.cancel_job(happened.job)
+            for job in progress.cancelled_jobs(tx, [happened.job]):
+                execution.cancel_job(job)
+            execution.look_again(happened.run)
+        elif isinstance(happened, JobRetryRequested):
+            execution.look_again(happened.run)
 
     return (
         Reaction("pipelines.queue", (BranchPushed,), queue),
         Reaction("pipelines.start", (RunQueued, RunContinued), start),
-        Reaction("pipelines.cancel", (RunCancelRequested, JobCancelRequested), cancel),
+        Reaction("pipelines.asked", (RunCancelRequested, JobCancelRequested, JobRetryRequested), asked),
     )

@@ -1,15 +1,14 @@
-"""Use cases of pipelines: making runs, continuing, cancelling, answering about builds."""
+"""Use cases of pipelines: making runs, letting them go on, cancelling, ending, clearing away."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from andon.flow.artifacts.contract import Artifacts
 from andon.flow.definition.contract import DEFINITION_FILE, Definition, DefinitionReader, OnNewerPush
 from andon.flow.pipelines import storage
 from andon.flow.pipelines.contract import (
-    Build,
     JobCancelRequested,
     JobId,
     JobRetryRequested,
@@ -21,9 +20,7 @@ from andon.flow.pipelines.contract import (
     RunQueued,
     RunRefused,
     RunState,
-    RunSummary,
     StageState,
-    Verdict,
 )
 from andon.flow.pipelines.model import (
     CannotCancel,
@@ -33,10 +30,10 @@ from andon.flow.pipelines.model import (
     NotWaiting,
     Run,
     Stage,
-    TestCase,
     dependents,
     jobs_of,
 )
+from andon.flow.pipelines.service.questions import Questions
 from andon.flow.sources.contract import CommitHash, Service, Sources
 from andon.kernel.access import Permission, Principal
 from andon.kernel.db import Reading, Transaction
@@ -45,13 +42,13 @@ from andon.kernel.events import ANDON, Actor, append
 from andon.kernel.ids import new_id
 
 
-class PipelineService:
+class PipelineService(Questions):
     """Implements :class:`andon.flow.pipelines.contract.Pipelines`."""
 
     def __init__(self, *, sources: Sources, definitions: DefinitionReader, artifacts: Artifacts) -> None:
+        super().__init__(artifacts=artifacts)
         self._sources = sources
         self._definitions = definitions
-        self._artifacts = artifacts
 
     # Making runs
 
@@ -71,6 +68,7 @@ class PipelineService:
 
         A repeated call with the same ``key`` answers the same run.
         """
+        storage.lock_service(tx.connection, service)
         if (known := storage.by_key(tx.connection, key)) is not None:
             return known
         try:
@@ -93,6 +91,7 @@ class PipelineService:
             definition=definition,
             generation=0,
             person=person,
+            acting_person=person,
             cancel_requested=False,
             pushed_at=pushed_at,
             queued_at=tx.now,
@@ -107,6 +106,7 @@ class PipelineService:
         self, tx: Transaction, principal: Principal, service: Service, revision: str, *, branch: str | None = None
     ) -> RunId:
         """A new run of a commit that is already there. Raises :class:`Invalid` with the faults of its definition."""
+        principal.require_sight(service)
         principal.require(Permission.RUN, service)
         commit = self._sources.resolve(service, revision)
         self._definition(service, commit)
@@ -114,7 +114,7 @@ class PipelineService:
             tx,
             service=service,
             commit=commit,
-            branch=branch or self._sources.default_branch(tx, service),
+            branch=self._branch_of(tx, service, revision, commit, branch),
             pushed_at=tx.now,
             person=principal.person,
             by=principal.actor,
@@ -123,11 +123,29 @@ class PipelineService:
         assert run is not None  # noqa: S101 - the definition was read above
         return run
 
+    def _branch_of(
+        self, tx: Transaction, service: Service, revision: str, commit: CommitHash, branch: str | None
+    ) -> str:
+        """The branch a run by hand counts for. What deploys from a branch, and its caches, are for its commits only."""
+        default = self._sources.default_branch(tx, service)
+        for candidate in (branch,) if branch is not None else (default, revision):
+            try:
+                if self._sources.contains(service, candidate, commit):
+                    return candidate
+            except NotFound:
+                continue
+        where = f"the branch {branch}" if branch is not None else f"{default}, and {revision!r} names no branch"
+        raise Invalid(
+            f"{commit[:7]} is not on {where}.",
+            safe="Nothing was started.",
+            remedy="Name the branch it is on: andon run COMMIT --branch NAME",
+        )
+
     # What people ask of a run
 
     def cancel(self, tx: Transaction, principal: Principal, run: RunId) -> None:
-        found = self._require(tx, run)
-        principal.require(Permission.RUN, found.service)
+        found = self._require(tx, run, lock=True)
+        self._may(principal, found)
         if found.state.ended:
             raise CannotCancel(f"Run {found.number} has already ended.", remedy="There is nothing to cancel.")
         append(tx, RunCancelRequested(run=run, service=found.service), by=principal.actor)
@@ -137,9 +155,9 @@ class PipelineService:
             self.end(tx, run, RunState.CANCELLED, "cancelled on request", by=principal.actor)
 
     def cancel_job(self, tx: Transaction, principal: Principal, job: JobId) -> None:
+        run = self._require(tx, self._require_job(tx, job).run, lock=True)
         found = self._require_job(tx, job)
-        run = self._require(tx, found.run)
-        principal.require(Permission.RUN, run.service)
+        self._may(principal, run)
         if found.state.ended:
             raise CannotCancel(f"Job {found.name} has already ended.", remedy="There is nothing to cancel.")
         append(
@@ -147,16 +165,25 @@ class PipelineService:
             JobCancelRequested(job=job, run=run.id, service=run.service, name=found.name),
             by=principal.actor,
         )
-        if found.state is not JobState.RUNNING:
-            storage.update_jobs(
-                tx.connection, [job], state=JobState.CANCELLED, ended_at=tx.now, reason="cancelled on request"
-            )
+        waiting = (JobState.PENDING, JobState.READY)
+        storage.update_jobs(
+            tx.connection,
+            [job],
+            given=waiting,
+            state=JobState.CANCELLED,
+            ended_at=tx.now,
+            reason="cancelled on request",
+        )
+        storage.update_jobs(tx.connection, [job], given=[JobState.RUNNING], cancel_requested=True)
 
     def retry_job(self, tx: Transaction, principal: Principal, job: JobId) -> None:
-        """Run a job again, and with it what needs it and every stage behind its own."""
+        """Run a job again, and with it what needs it and every stage behind its own.
+
+        What then deploys, deploys by the authority of whoever asked for this, or waits for somebody who may.
+        """
+        run = self._require(tx, self._require_job(tx, job).run, lock=True)
         found = self._require_job(tx, job)
-        run = self._require(tx, found.run)
-        principal.require(Permission.RUN, run.service)
+        self._may(principal, run)
         if not found.state.ended:
             raise CannotRetry(f"Job {found.name} has not ended yet.", remedy="Wait for it, or cancel it first.")
         if run.state is RunState.SUPERSEDED:
@@ -177,17 +204,21 @@ class PipelineService:
             for name in dependents(siblings, found.name)
             if not (name == _package_name(siblings) and self._artifacts.of_run(tx, run.id) is not None)
         }
-        storage.update_jobs(
-            tx.connection, [one.id for one in siblings if one.name in again], state=JobState.PENDING, reason=""
-        )
+        storage.renew_jobs(tx.connection, [one.id for one in siblings if one.name in again])
         stage = storage.stages_of(tx.connection, run.id)[found.stage]
         if run.state is RunState.RUNNING and stage.state is StageState.RUNNING:
             return  # the stage's scheduler takes it up
-        self._reopen(tx, run, found.stage, by=principal.actor)
+        if not run.state.ended and run.state is not RunState.WAITING:
+            raise CannotRetry(
+                "The run is still under way in another stage.",
+                remedy="Wait until it has ended, or cancel it, then retry the job.",
+            )
+        self._reopen(tx, run, found.stage, by=principal.actor, acting=principal.person)
 
     def proceed(self, tx: Transaction, principal: Principal, run: RunId) -> None:
         """Let a waiting run go on into the stage it waits for."""
-        found = self._require(tx, run)
+        found = self._require(tx, run, lock=True)
+        principal.require_sight(found.service)
         waiting = next((one for one in storage.stages_of(tx.connection, run) if one.state is StageState.WAITING), None)
         if found.state is not RunState.WAITING or waiting is None:
             raise NotWaiting(f"Run {found.number} does not wait for anybody.", remedy="See it: andon runs")
@@ -196,11 +227,15 @@ class PipelineService:
         else:
             principal.require(Permission.RUN, found.service)
         storage.update_stage(tx.connection, run, waiting.position, approved=True, approved_by=principal.person)
-        self._reopen(tx, found, waiting.position, by=principal.actor)
+        self._reopen(tx, found, waiting.position, by=principal.actor, acting=found.acting_person, approved=True)
 
-    def _reopen(self, tx: Transaction, run: Run, position: int, *, by: Actor) -> None:
+    def _reopen(
+        self, tx: Transaction, run: Run, position: int, *, by: Actor, acting: str | None, approved: bool = False
+    ) -> None:
         names = [stage.name for stage in run.definition.stages]
         for stage in storage.stages_of(tx.connection, run.id)[position:]:
+            # What somebody let begin is done with; whoever asks again needs a word of their own.
+            kept: dict[str, object] = {} if approved else {"approved": False, "approved_by": None}
             storage.update_stage(
                 tx.connection,
                 run.id,
@@ -210,10 +245,11 @@ class PipelineService:
                 ended_at=None,
                 # What was deployed for the stage before may not be what is there now.
                 deployment=None,
+                **kept,
             )
             if stage.position > position:
                 later = storage.jobs_of(tx.connection, run.id, stage.position)
-                storage.update_jobs(tx.connection, [one.id for one in later], state=JobState.PENDING, reason="")
+                storage.renew_jobs(tx.connection, [one.id for one in later])
         storage.update_run(
             tx.connection,
             run.id,
@@ -221,6 +257,7 @@ class PipelineService:
             reason="",
             ended_at=None,
             cancel_requested=False,
+            acting_person=acting,
             generation=run.generation + 1,
         )
         append(
@@ -231,7 +268,7 @@ class PipelineService:
 
     def end(self, tx: Transaction, run: RunId, outcome: RunState, reason: str, *, by: Actor = ANDON) -> None:
         """Record a run's end. Does nothing when it has ended."""
-        found = self._require(tx, run)
+        found = self._require(tx, run, lock=True)
         if found.state.ended:
             return
         dropped = StageState.CANCELLED if outcome is RunState.CANCELLED else StageState.SKIPPED
@@ -241,7 +278,7 @@ class PipelineService:
                 waiting = storage.jobs_of(tx.connection, run, stage.position)
                 storage.update_jobs(
                     tx.connection,
-                    [one.id for one in waiting if one.state is JobState.PENDING],
+                    [one.id for one in waiting if one.state in {JobState.PENDING, JobState.READY}],
                     state=JobState.SKIPPED,
                 )
         storage.update_run(tx.connection, run, state=outcome, reason=reason, ended_at=tx.now)
@@ -251,93 +288,28 @@ class PipelineService:
             by=by,
         )
 
-    # Questions
+    # Clearing away
 
-    def run(self, reading: Reading, run: RunId) -> RunSummary:
-        found = storage.summaries(reading.connection, run=run)
-        if not found:
-            raise NotFound("There is no such run.", remedy="List them: andon runs")
-        return found[0]
+    def old_runs(self, reading: Reading, *, days: float, limit: int = 50) -> tuple[RunId, ...]:
+        """Runs that ended so many days ago and whose files and test results are still there."""
+        return storage.ended_before(reading.connection, reading.now - timedelta(days=days), limit)
 
-    def recent(
-        self, reading: Reading, service: Service | None = None, *, before: int | None = None, limit: int = 20
-    ) -> tuple[RunSummary, ...]:
-        return storage.summaries(reading.connection, service=service, before=before, limit=limit)
-
-    def jobs(self, reading: Reading, run: RunId) -> tuple[Job, ...]:
-        return storage.jobs_of(reading.connection, run)
-
-    def job(self, reading: Reading, job: JobId) -> Job:
-        return self._require_job(reading, job)
-
-    def tests(self, reading: Reading, job: JobId, attempt: int) -> tuple[TestCase, ...]:
-        return storage.reported_tests(reading.connection, job, attempt)
-
-    def definition_of(self, reading: Reading, run: RunId) -> Definition:
-        return self._require(reading, run).definition
-
-    def build_of(self, reading: Reading, service: Service, commit: CommitHash, *, environment: str) -> Build | None:
-        builds = (
-            self._build(reading, run, environment)
-            for run in storage.runs_of_commit(reading.connection, service, commit)
-        )
-        found = [one for one in builds if one is not None]
-        passed = next((one for one in found if one.verdict is Verdict.PASSED), None)
-        return passed or (found[0] if found else None)
-
-    def builds(self, reading: Reading, service: Service, *, environment: str, limit: int = 20) -> tuple[Build, ...]:
-        recent = storage.summaries(reading.connection, service=service, limit=limit * 2)
-        found = (self._build(reading, one.run, environment) for one in recent)
-        return tuple(one for one in found if one is not None)[:limit]
-
-    def _build(self, reading: Reading, run: RunId, environment: str) -> Build | None:
-        artifact = self._artifacts.of_run(reading, run)
-        if artifact is None or artifact.removed_at is not None:
-            return None
-        found = self._require(reading, run)
-        own = storage.stages_of(reading.connection, run)
-        upto = next((one.position for one in own if one.environment == environment), 1)
-        before = own[:upto]
-        failed = next((one for one in before if one.state in {StageState.FAILED, StageState.CANCELLED}), None)
-        if failed is not None:
-            verdict = Verdict.FAILED
-        elif all(one.state is StageState.PASSED for one in before):
-            verdict = Verdict.PASSED
-        elif found.state.ended:
-            verdict = Verdict.UNKNOWN
-        else:
-            verdict = Verdict.UNDER_WAY
-        return Build(
-            run=run,
-            service=found.service,
-            commit=found.commit,
-            branch=found.branch,
-            digest=artifact.digest,
-            pushed_at=found.pushed_at,
-            verdict=verdict,
-            passed_stages=tuple(one.name for one in own if one.state is StageState.PASSED),
-            failed_stage=None if failed is None else failed.name,
-        )
+    def clear(self, tx: Transaction, run: RunId) -> None:
+        """Let go of a run's test results; its files are gone already. Its events and what it came to stay."""
+        storage.clear(tx.connection, run, tx.now)
 
     # Inside
+
+    @staticmethod
+    def _may(principal: Principal, run: Run) -> None:
+        principal.require_sight(run.service)
+        principal.require(Permission.RUN, run.service)
 
     def _definition(self, service: Service, commit: CommitHash) -> Definition:
         source = self._sources.read(service, commit, DEFINITION_FILE)
         if source is None:
             raise NotFound(f"{commit[:7]} has no {DEFINITION_FILE}, so nothing runs.", remedy="Write one: andon init")
         return self._definitions.read(source)
-
-    def _require(self, reading: Reading, run: RunId) -> Run:
-        found = storage.run_of(reading.connection, run)
-        if found is None:
-            raise NotFound("There is no such run.", remedy="List them: andon runs")
-        return found
-
-    def _require_job(self, reading: Reading, job: JobId) -> Job:
-        found = storage.job_of(reading.connection, job)
-        if found is None:
-            raise NotFound("There is no such job.", remedy="See a run's jobs: andon runs RUN")
-        return found
 
 
 def _stages(run: Run) -> list[Stage]:

@@ -1,4 +1,4 @@
-"""The tables of pipelines and the SQL that touches them."""
+"""The door to the tables of pipelines: runs, their stages and jobs."""
 
 from __future__ import annotations
 
@@ -8,96 +8,23 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from andon.flow.definition.contract import Definition
 from andon.flow.pipelines.contract import (
-    FailureKind,
     JobId,
     JobState,
     RunId,
     RunState,
     RunSummary,
-    StageState,
     StageSummary,
 )
-from andon.flow.pipelines.model import Job, JobKind, JobResult, Run, Stage, TestCase, TestState
+from andon.flow.pipelines.model import Job, JobResult, Run, Stage, TestState
+from andon.flow.pipelines.storage.tables import jobs, runs, stages, tests
 from andon.flow.sources.contract import CommitHash, Service
-from andon.kernel.db import Enumeration, Instant, Json, metadata
 
-runs = sa.Table(
-    "runs",
-    metadata,
-    sa.Column("id", sa.String(40), primary_key=True),
-    sa.Column("number", sa.Integer, nullable=False),
-    sa.Column("service", sa.String(80), nullable=False),
-    sa.Column("commit", sa.String(64), nullable=False),
-    sa.Column("branch", sa.String(250), nullable=False),
-    sa.Column("state", Enumeration(RunState), nullable=False),
-    sa.Column("reason", sa.Text, nullable=False, server_default=""),
-    sa.Column("definition", Json(Definition), nullable=False),
-    sa.Column("generation", sa.Integer, nullable=False, server_default="0"),
-    sa.Column("person", sa.String(40)),
-    sa.Column("cancel_requested", sa.Boolean, nullable=False, server_default=sa.false()),
-    sa.Column("request_key", sa.String(120), unique=True),
-    sa.Column("pushed_at", Instant, nullable=False),
-    sa.Column("queued_at", Instant, nullable=False),
-    sa.Column("started_at", Instant),
-    sa.Column("ended_at", Instant),
-    sa.UniqueConstraint("service", "number"),
-    sa.Index(None, "service", "commit"),
-    sa.Index(None, "service", "branch", "state"),
-    sa.Index(None, "queued_at"),
-)
 
-stages = sa.Table(
-    "run_stages",
-    metadata,
-    sa.Column("run", sa.String(40), sa.ForeignKey("runs.id"), primary_key=True),
-    sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("name", sa.String(80), nullable=False),
-    sa.Column("state", Enumeration(StageState), nullable=False),
-    sa.Column("environment", sa.String(80)),
-    sa.Column("deployment", sa.String(40)),
-    sa.Column("approved", sa.Boolean, nullable=False, server_default=sa.false()),
-    sa.Column("approved_by", sa.String(40)),
-    sa.Column("started_at", Instant),
-    sa.Column("ended_at", Instant),
-    sa.Column("reason", sa.Text, nullable=False, server_default=""),
-)
-
-jobs = sa.Table(
-    "jobs",
-    metadata,
-    sa.Column("id", sa.String(40), primary_key=True),
-    sa.Column("run", sa.String(40), sa.ForeignKey("runs.id"), nullable=False),
-    sa.Column("stage", sa.Integer, nullable=False),
-    sa.Column("position", sa.Integer, nullable=False),
-    sa.Column("name", sa.String(80), nullable=False),
-    sa.Column("kind", Enumeration(JobKind), nullable=False),
-    sa.Column("needs", Json[tuple[str, ...]](tuple[str, ...]), nullable=False),
-    sa.Column("state", Enumeration(JobState), nullable=False),
-    sa.Column("attempt", sa.Integer, nullable=False, server_default="0"),
-    sa.Column("failure", Enumeration(FailureKind)),
-    sa.Column("exit_code", sa.Integer),
-    sa.Column("reason", sa.Text, nullable=False, server_default=""),
-    sa.Column("started_at", Instant),
-    sa.Column("ended_at", Instant),
-    sa.Column("tests", sa.Integer, nullable=False, server_default="0"),
-    sa.Column("tests_failed", sa.Integer, nullable=False, server_default="0"),
-    sa.UniqueConstraint("run", "stage", "name"),
-)
-
-tests = sa.Table(
-    "job_tests",
-    metadata,
-    sa.Column("job", sa.String(40), sa.ForeignKey("jobs.id"), primary_key=True),
-    sa.Column("attempt", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("suite", sa.String(400), nullable=False),
-    sa.Column("name", sa.String(400), nullable=False),
-    sa.Column("state", Enumeration(TestState), nullable=False),
-    sa.Column("seconds", sa.Float, nullable=False),
-    sa.Column("message", sa.Text, nullable=False),
-)
+def lock_service(connection: Connection, service: Service) -> None:
+    """Make other transactions that number runs of the service wait; SQLite has one writer anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(f"runs of {service}"))))
 
 
 def next_number(connection: Connection, service: Service) -> int:
@@ -124,8 +51,10 @@ def by_key(connection: Connection, key: str) -> RunId | None:
     return None if found is None else RunId(found)
 
 
-def run_of(connection: Connection, run: RunId) -> Run | None:
-    row = connection.execute(sa.select(runs).where(runs.c.id == run)).first()
+def run_of(connection: Connection, run: RunId, *, lock: bool = False) -> Run | None:
+    """With ``lock`` other transactions that want to change the run wait until this one has ended."""
+    query = sa.select(runs).where(runs.c.id == run)
+    row = connection.execute(query.with_for_update() if lock else query).first()
     return None if row is None else Run(**{name: getattr(row, name) for name in Run.__slots__})
 
 
@@ -155,12 +84,40 @@ def job_of(connection: Connection, job: JobId) -> Job | None:
     return None if row is None else Job(**row._mapping)
 
 
-def job_state(connection: Connection, job: JobId) -> JobState | None:
-    return connection.execute(sa.select(jobs.c.state).where(jobs.c.id == job)).scalar()
+def update_jobs(
+    connection: Connection, identities: Iterable[JobId], *, given: Iterable[JobState] | None = None, **values: object
+) -> None:
+    """Change jobs; with ``given`` only those that are still in one of these states."""
+    query = jobs.update().where(jobs.c.id.in_(list(identities)))
+    if given is not None:
+        query = query.where(jobs.c.state.in_(list(given)))
+    connection.execute(query.values(**values))
 
 
-def update_jobs(connection: Connection, identities: Iterable[JobId], **values: object) -> None:
-    connection.execute(jobs.update().where(jobs.c.id.in_(list(identities))).values(**values))
+def renew_jobs(connection: Connection, identities: Iterable[JobId]) -> None:
+    """Jobs that are to run again. They keep their attempt number."""
+    update_jobs(
+        connection,
+        identities,
+        state=JobState.PENDING,
+        failure=None,
+        exit_code=None,
+        reason="",
+        started_at=None,
+        ended_at=None,
+        tests=0,
+        tests_failed=0,
+        cancel_requested=False,
+    )
+
+
+def open_jobs(connection: Connection, run: RunId, stage: int) -> dict[JobId, JobState]:
+    """The jobs of a stage that have not come to their end."""
+    ended = [one for one in JobState if one.ended]
+    rows = connection.execute(
+        sa.select(jobs.c.id, jobs.c.state).where(jobs.c.run == run, jobs.c.stage == stage, jobs.c.state.not_in(ended))
+    )
+    return {JobId(row.id): row.state for row in rows}
 
 
 def begin_attempt(connection: Connection, job: JobId, now: datetime) -> int | None:
@@ -226,25 +183,6 @@ def end_attempt(connection: Connection, job: JobId, attempt: int, result: JobRes
     return True
 
 
-def reported_tests(connection: Connection, job: JobId, attempt: int, limit: int = 5000) -> tuple[TestCase, ...]:
-    """Failed first, then in the report's order."""
-    worst = sa.case(
-        (tests.c.state.in_([TestState.FAILED, TestState.ERROR]), 0),
-        (tests.c.state == TestState.SKIPPED, 1),
-        else_=2,
-    )
-    rows = connection.execute(
-        sa.select(tests)
-        .where(tests.c.job == job, tests.c.attempt == attempt)
-        .order_by(worst, tests.c.position)
-        .limit(limit)
-    ).all()
-    return tuple(
-        TestCase(suite=row.suite, name=row.name, state=row.state, seconds=row.seconds, message=row.message)
-        for row in rows
-    )
-
-
 def queued_on_branch(connection: Connection, service: Service, branch: str) -> tuple[RunId, ...]:
     found = connection.execute(
         sa.select(runs.c.id).where(runs.c.service == service, runs.c.branch == branch, runs.c.state == RunState.QUEUED)
@@ -252,18 +190,27 @@ def queued_on_branch(connection: Connection, service: Service, branch: str) -> t
     return tuple(RunId(one) for one in found)
 
 
-def unfinished(connection: Connection) -> tuple[RunId, ...]:
-    found = connection.execute(
-        sa.select(runs.c.id).where(runs.c.state.in_([RunState.QUEUED, RunState.RUNNING]))
-    ).scalars()
-    return tuple(RunId(one) for one in found)
-
-
 def ended_before(connection: Connection, moment: datetime, limit: int = 100) -> tuple[RunId, ...]:
+    """Runs whose bulk has not been cleared yet, oldest first."""
     found = connection.execute(
-        sa.select(runs.c.id).where(runs.c.ended_at < moment).order_by(runs.c.ended_at).limit(limit)
+        sa.select(runs.c.id)
+        .where(runs.c.ended_at < moment, runs.c.cleared_at.is_(None))
+        .order_by(runs.c.ended_at)
+        .limit(limit)
     ).scalars()
     return tuple(RunId(one) for one in found)
+
+
+def clear(connection: Connection, run: RunId, now: datetime) -> None:
+    """Remove a run's test results; the run, its stages and its jobs stay."""
+    own = sa.select(jobs.c.id).where(jobs.c.run == run)
+    connection.execute(tests.delete().where(tests.c.job.in_(own)))
+    connection.execute(runs.update().where(runs.c.id == run).values(cleared_at=now))
+
+
+def by_number(connection: Connection, service: Service, number: int) -> RunId | None:
+    found = connection.execute(sa.select(runs.c.id).where(runs.c.service == service, runs.c.number == number)).scalar()
+    return None if found is None else RunId(found)
 
 
 def runs_of_commit(connection: Connection, service: Service, commit: CommitHash) -> tuple[RunId, ...]:
@@ -279,18 +226,34 @@ def summaries(
     *,
     run: RunId | None = None,
     service: Service | None = None,
+    services: Iterable[str] | None = None,
+    branch: str | None = None,
+    states: Iterable[RunState] | None = None,
+    commit: str | None = None,
     before: int | None = None,
+    older_than: RunId | None = None,
     limit: int = 20,
 ) -> tuple[RunSummary, ...]:
-    """Newest first."""
+    """Newest first. ``before`` is a number of one service's runs; ``commit`` may be a hash's beginning."""
     query = sa.select(runs)
     if run is not None:
         query = query.where(runs.c.id == run)
     if service is not None:
         query = query.where(runs.c.service == service)
+    if services is not None:
+        query = query.where(runs.c.service.in_(list(services)))
+    if branch is not None:
+        query = query.where(runs.c.branch == branch)
+    if states is not None:
+        query = query.where(runs.c.state.in_(list(states)))
+    if commit is not None:
+        query = query.where(runs.c.commit.between(commit, commit + "g"))
     if before is not None:
         query = query.where(runs.c.number < before)
-    rows = connection.execute(query.order_by(runs.c.queued_at.desc(), runs.c.number.desc()).limit(limit)).all()
+    if older_than is not None:
+        query = query.where(runs.c.id < older_than)
+    # Ids sort by the moment they were made.
+    rows = connection.execute(query.order_by(runs.c.id.desc()).limit(limit)).all()
     found: dict[str, list[StageSummary]] = {}
     for row in connection.execute(
         sa.select(stages).where(stages.c.run.in_([one.id for one in rows])).order_by(stages.c.position)
