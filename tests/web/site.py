@@ -18,6 +18,7 @@ from andon.web.http.security import POLICY
 from andon.web.logs import log_answer
 
 REGION = '<div id="region" data-live="run:128" hx-get="/region" hx-trigger="andon:refresh" hx-swap="outerMorph">'
+DETAILS = "<details><summary>more</summary>hidden at first</details>"
 ENTRIES = [
     {"label": "store", "href": "/service-store", "kind": "service", "note": "Orders"},
     {"label": "Run 128 of store", "href": "/run.html", "kind": "run", "note": "running"},
@@ -97,7 +98,7 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
             self._answer(json.dumps({"entries": ENTRIES}).encode(), "application/json")
         elif asked.path == "/region":
             self.site.drawn += 1
-            body = f"{REGION}drawn {self.site.drawn} times</div>"
+            body = f"{REGION}drawn {self.site.drawn} times{DETAILS}</div>"
             self._answer(body.encode(), "text/html")
         elif asked.path.startswith("/logs/"):
             reader = LogReader(self.site.logs[asked.path.removeprefix("/logs/")])

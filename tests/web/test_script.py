@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from andon.kernel.logs.writer import LogWriter
 from tests.browser import troubles, violations
-from tests.web.site import REGION, Site
+from tests.web.site import DETAILS, REGION, Site
 
 pytestmark = pytest.mark.browser
 LINES = 1_000_000
@@ -127,7 +127,7 @@ def live_address(site: Site) -> str:
         **{
             '<body class="bare">': '<body class="bare" data-live-source="/live">'
             '<span data-live-dot data-state="off"><span data-live-word></span></span>',
-            '<form class="form"': f'{REGION}as it came</div><form class="form"',
+            '<form class="form"': f'{REGION}as it came{DETAILS}</div><form class="form"',
         },
     )
 
@@ -148,9 +148,11 @@ def test_a_region_draws_itself_anew_when_told(page: Page, site: Site, live_addre
     site.tell("run:999")
     site.tell("run:128")
     region = page.locator("#region")
-    expect(region).to_have_text(f"drawn {before + 1} times", timeout=30_000)
+    expect(region).to_contain_text(f"drawn {before + 1} times", timeout=30_000)
+    page.get_by_text("more", exact=True).click()
     site.tell("run:128", "light")
-    expect(region).to_have_text(f"drawn {before + 2} times", timeout=30_000)
+    expect(region).to_contain_text(f"drawn {before + 2} times", timeout=30_000)
+    assert page.get_by_text("hidden at first").is_visible(), "what the reader opened stays open"
 
 
 def test_a_lost_stream_comes_back_and_catches_up(page: Page, site: Site, live_address: str) -> None:
