@@ -24,6 +24,8 @@ COMMANDS = (
     "andon.app.commands",
     "andon.app.people.commands",
     "andon.app.record.commands",
+    "andon.app.beginning",
+    "andon.flow.sources.commands",
     # each room's commands go here
 )
 

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -25,6 +26,8 @@ HOOKS = ("pre-receive", "post-receive")
 HOOK_DESCRIPTOR = 9
 LARGEST_PUSH = 2 * 1024**3
 """Bytes of a push's pack."""
+PACKS = 40
+"""With so many packs a repository is tidied: each slows git a little."""
 LARGEST_OUTPUT = 64 * 1024**2
 """Bytes taken of one question's answer."""
 
@@ -126,10 +129,12 @@ class Git:
 
     def prepare(self) -> None:
         """Write the configuration and the hooks; to be called at each start, before anything else."""
-        for folder in (self.folder, self.own, self.own / "hooks"):
+        for folder in (self.folder.parent, self.folder, self.own, self.own / "hooks"):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        shutil.rmtree(self.scratch, ignore_errors=True)
-        self.scratch.mkdir(mode=0o700)
+        self.scratch.mkdir(mode=0o700, exist_ok=True)
+        for left in self.scratch.iterdir():  # another process may be at work here: only what a crash has left
+            if time.time() - left.lstat().st_mtime > 86_400:
+                shutil.rmtree(left, ignore_errors=True)
         hook = files(__package__).joinpath("receive-hook").read_bytes()
         for name in HOOKS:
             write_whole(self.own / "hooks" / name, hook, mode=0o700, durable=False)
@@ -256,6 +261,16 @@ class Git:
             self.run(service, "symbolic-ref", "HEAD", BRANCHES + default_branch)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
+
+    def tidy(self, service: Service) -> bool:
+        """Join the many small packs that pushes leave; whether there was need to. Nothing is thrown away, also not
+        what no branch leads to any more: it may be what runs in production."""
+        packs = self.path(service) / "objects" / "pack"
+        if sum(1 for _ in packs.glob("*.pack")) < PACKS:
+            return False
+        answer = self.run(service, "repack", "--geometric=2", "-d", "--quiet", within=3600.0)
+        self.expect(answer, "tidy", service)
+        return True
 
     def refs(self, service: Service) -> dict[str, str]:
         """Branches and tags as they really are: full name → object."""

@@ -181,6 +181,8 @@ class Gate:
             _end(outgoing, 0)
             return
         session.recorded = True
+        outgoing.write(b"+\n")
+        outgoing.flush()
         if pushed:
             told = lines_of(self._told(pushed))
             _say(outgoing, ["", *told, ""] if told else [])

@@ -65,3 +65,14 @@ def settle(database: Database, git: Git, push: PushId, reason: str) -> bool:
     except AndonError as error:
         _log.warning("push %s to %s is left open: %s", push, name, error)
         return False
+
+
+def tidy(database: Database, git: Git) -> None:
+    """Join the small packs that pushes have left, repository by repository."""
+    with database.reading() as reading:
+        names = [one.service for one in service.all_repositories(reading)]
+    for name in names:
+        try:
+            git.tidy(name)
+        except AndonError as error:
+            _log.warning("repository %s was not tidied: %s", name, error)
