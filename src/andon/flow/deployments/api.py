@@ -56,13 +56,15 @@ def deployment_routes(deployments: DeploymentService, pipelines: Pipelines, sour
         if service is not None:
             call.principal.require_sight(service)
         with call.database.reading() as reading:
-            found = deployments.recent(
-                reading, None if service is None else Service(service), environment, before=before, limit=limit
+            found = (
+                deployments.history(
+                    reading, services=call.principal.visible_services(), environment=environment, limit=limit
+                )
+                if service is None
+                else deployments.recent(reading, Service(service), environment, before=before, limit=limit)
             )
-        visible = call.principal.visible_services()
-        shown = [one for one in found if visible is None or one.service in visible]
         more = found[-1].number if service is not None and len(found) == limit else None
-        return DeploymentList(deployments=[shape(one) for one in shown], next=more)
+        return DeploymentList(deployments=[shape(one) for one in found], next=more)
 
     @api.get("/deployments/{deployment:str}")
     def show_deployment(call: Call, deployment: str) -> DeploymentDetails:

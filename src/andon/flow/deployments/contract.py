@@ -217,6 +217,35 @@ class RollbackTarget:
     """Why it cannot be rolled back to, such as a contract migration that ran since."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a deployment that ended came out, as far as figures over many need it."""
+
+    service: Service
+    environment: str
+    kind: Kind
+    state: DeploymentState
+    ended_at: datetime
+    lead_time: float | None
+    """Seconds."""
+
+
+class DeploymentSurvey(Protocol):
+    """Questions over all services at once, each answered with a few queries however many services there are."""
+
+    def serving(self, reading: Reading, service: Service | None = None) -> tuple[DeploymentView, ...]:
+        """The deployment behind the traffic of every environment that has any."""
+        ...
+
+    def under_way(self, reading: Reading, service: Service | None = None) -> tuple[DeploymentView, ...]:
+        """Those that wait or run, oldest first."""
+        ...
+
+    def outcomes(self, reading: Reading, *, since: datetime, service: Service | None = None) -> tuple[Outcome, ...]:
+        """Those that have ended since, oldest first; contract migrations are left out."""
+        ...
+
+
 class Deployments(Protocol):
     def request(
         self,

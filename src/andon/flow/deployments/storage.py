@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import cast
 
@@ -14,6 +15,7 @@ from andon.flow.deployments.contract import (
     DeploymentView,
     Kind,
     LockView,
+    Outcome,
     StepName,
     StepState,
     StepView,
@@ -54,6 +56,9 @@ deployments = sa.Table(
     sa.Column("given_up", sa.Text),
     sa.UniqueConstraint("service", "number"),
     sa.Index(None, "service", "environment", "state", "number"),
+    sa.Index(None, "state"),
+    sa.Index(None, "set"),
+    sa.Index(None, "ended_at"),
 )
 
 steps = sa.Table(
@@ -312,30 +317,58 @@ def views(
     deployment: DeploymentId | None = None,
     service: Service | None = None,
     environment: str | None = None,
+    services: Iterable[str] | None = None,
+    states: Iterable[DeploymentState] | None = None,
     before: int | None = None,
-    set_id: SetId | None = None,
-    limit: int = 20,
+    older_than: DeploymentId | None = None,
+    carried_by: Iterable[SetId] | None = None,
+    limit: int | None = 20,
 ) -> tuple[DeploymentView, ...]:
+    """Newest first. ``before`` is a number of one service's deployments, ``carried_by`` are sets: those deployments
+    that gave them the traffic."""
     query = sa.select(deployments)
     for column, wanted in (
         (deployments.c.id, deployment),
         (deployments.c.service, service),
         (deployments.c.environment, environment),
-        (deployments.c.set, set_id),
     ):
         if wanted is not None:
             query = query.where(column == wanted)
+    if services is not None:
+        query = query.where(deployments.c.service.in_(list(services)))
+    if states is not None:
+        query = query.where(deployments.c.state.in_(list(states)))
     if before is not None:
         query = query.where(deployments.c.number < before)
-    rows = connection.execute(
-        query.order_by(deployments.c.requested_at.desc(), deployments.c.number.desc()).limit(limit)
-    ).all()
+    if older_than is not None:
+        query = query.where(deployments.c.id < older_than)
+    if carried_by is not None:
+        query = query.where(
+            deployments.c.set.in_(list(carried_by)),
+            deployments.c.switched_at.is_not(None),
+            deployments.c.kind != Kind.CONTRACT,
+        )
+    # Ids sort by the moment they were made; a service's numbers tell apart what was made within a millisecond, too.
+    order = deployments.c.id if service is None else deployments.c.number
+    rows = connection.execute(query.order_by(order.desc()).limit(limit)).all()
     taken = _steps_of(connection, [row.id for row in rows])
     plain = set(DeploymentView.__slots__) - {"steps"}
     return tuple(
         DeploymentView(**{name: getattr(row, name) for name in plain}, steps=tuple(taken.get(row.id, ())))
         for row in rows
     )
+
+
+def outcomes(connection: Connection, since: datetime, service: Service | None) -> tuple[Outcome, ...]:
+    """What has ended since, oldest first."""
+    names = tuple(Outcome.__slots__)
+    query = sa.select(*(deployments.c[name] for name in names)).where(
+        deployments.c.ended_at >= since, deployments.c.kind != Kind.CONTRACT
+    )
+    if service is not None:
+        query = query.where(deployments.c.service == service)
+    rows = connection.execute(query.order_by(deployments.c.ended_at)).all()
+    return tuple(Outcome(**row._mapping) for row in rows)
 
 
 def _steps_of(connection: Connection, identities: list[str]) -> dict[str, list[StepView]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -9,7 +10,8 @@ from typing import NewType, Protocol
 
 from andon.flow.artifacts.contract import Digest
 from andon.flow.sources.contract import CommitHash, Service
-from andon.kernel.db import Reading
+from andon.kernel.access import Principal
+from andon.kernel.db import Reading, Transaction
 from andon.kernel.events import Event, event
 
 RunId = NewType("RunId", str)
@@ -277,4 +279,25 @@ class Pipelines(Protocol):
 
     def builds(self, reading: Reading, service: Service, *, environment: str, limit: int = 20) -> tuple[Build, ...]:
         """What could go to an environment, newest first, the failed ones too."""
+        ...
+
+
+class RunSurvey(Protocol):
+    """What an overview asks of runs, and the one word that it passes on."""
+
+    def list_runs(
+        self,
+        reading: Reading,
+        *,
+        services: Iterable[str] | None = None,
+        service: Service | None = None,
+        branch: str | None = None,
+        states: Iterable[RunState] | None = None,
+        limit: int = 20,
+    ) -> tuple[RunSummary, ...]:
+        """Newest first; ``services`` is what the asker may see."""
+        ...
+
+    def proceed(self, tx: Transaction, principal: Principal, run: RunId) -> None:
+        """Let a waiting run go on. Raises ``Forbidden``, ``NotFound``, and ``Conflict`` when it does not wait."""
         ...

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from datetime import datetime
 
 from andon.flow.artifacts.contract import Digest
 from andon.flow.configuration.contract import Configuration
@@ -14,8 +15,8 @@ from andon.flow.deployments.contract import (
     DeploymentId,
     DeploymentState,
     DeploymentView,
-    Kind,
     LockView,
+    Outcome,
     RollbackTarget,
 )
 from andon.flow.deployments.model import Deployment
@@ -72,6 +73,47 @@ class DeploymentQuestions:
     ) -> tuple[DeploymentView, ...]:
         return storage.views(reading.connection, service=service, environment=environment, before=before, limit=limit)
 
+    def history(
+        self,
+        reading: Reading,
+        *,
+        services: Iterable[str] | None = None,
+        service: Service | None = None,
+        environment: str | None = None,
+        states: Iterable[DeploymentState] | None = None,
+        older_than: DeploymentId | None = None,
+        limit: int = 20,
+    ) -> tuple[DeploymentView, ...]:
+        """Newest first; ``services`` is what the asker may see, ``older_than`` the last one of the page before."""
+        return storage.views(
+            reading.connection,
+            services=services,
+            service=service,
+            environment=environment,
+            states=states,
+            older_than=older_than,
+            limit=limit,
+        )
+
+    # Over all services at once: implements :class:`andon.flow.deployments.contract.DeploymentSurvey`
+
+    def serving(self, reading: Reading, service: Service | None = None) -> tuple[DeploymentView, ...]:
+        live = [place.live.id for place in self._environments.all(reading, service) if place.live is not None]
+        found: dict[SetId, DeploymentView] = {}
+        for view in storage.views(reading.connection, carried_by=live, limit=None) if live else ():
+            # A roll-back to a warm set leaves the set with the deployment that made it; the newest one counts.
+            if view.set is not None:
+                found.setdefault(view.set, view)
+        return tuple(found.values())
+
+    def under_way(self, reading: Reading, service: Service | None = None) -> tuple[DeploymentView, ...]:
+        open_states = [state for state in DeploymentState if not state.ended]
+        found = storage.views(reading.connection, service=service, states=open_states, limit=None)
+        return tuple(reversed(found))
+
+    def outcomes(self, reading: Reading, *, since: datetime, service: Service | None = None) -> tuple[Outcome, ...]:
+        return storage.outcomes(reading.connection, since, service)
+
     def places_with_work(self, reading: Reading) -> tuple[tuple[Service, str], ...]:
         """Services and environments with deployments that have not ended."""
         return storage.places_with_work(reading.connection)
@@ -83,10 +125,8 @@ class DeploymentQuestions:
         place = self._environments.find(reading, service, environment)
         if place is None or place.live is None:
             return None
-        # A roll-back to a warm set leaves the set with the deployment that made it; the newest one counts.
-        found = storage.views(reading.connection, set_id=place.live.id, limit=5)
-        carried = [one for one in found if one.kind is not Kind.CONTRACT and one.switched_at is not None]
-        return carried[0] if carried else None
+        found = storage.views(reading.connection, carried_by=[place.live.id], limit=1)
+        return found[0] if found else None
 
     def rollback_targets(self, reading: Reading, service: Service, environment: str) -> tuple[RollbackTarget, ...]:
         place = self._environments.find(reading, service, environment)
