@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from andon.kernel.db import open_engine
 from andon.kernel.errors import Invalid
 from andon.kernel.settings import Settings, SettingsInvalid, load, settings_reference
 from andon.kernel.settings.lines import lines_of
@@ -39,6 +40,16 @@ def test_the_data_directory_is_found_where_it_is_said_to_be(tmp_path: Path) -> N
     assert load(None, home | {"XDG_DATA_HOME": "/x", "ANDON_DATA": str(tmp_path / "y")}).data == tmp_path / "y"
     assert load(tmp_path, home | {"ANDON_DATA": "/y"}).data == tmp_path
     assert load(Path("relative"), {}).data == Path.cwd() / "relative"
+
+
+def test_a_data_directory_may_have_any_printable_name(tmp_path: Path) -> None:
+    folder = tmp_path / "a ?b#c%20d@e:f"
+    engine = open_engine(load(folder, {}).database_url)
+    with engine.connect():
+        assert (folder / "andon.db").exists()
+    engine.dispose()
+    with pytest.raises(SettingsInvalid, match="control characters"):
+        load(tmp_path / "a\nb", {})
 
 
 def test_file_and_variables_are_read_and_variables_go_first(tmp_path: Path) -> None:

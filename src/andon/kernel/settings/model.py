@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import ClassVar, TypeVar
+from urllib.parse import quote
 
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
 _T = TypeVar("_T")
@@ -124,7 +125,7 @@ class Settings:
 
     @property
     def database_url(self) -> str:
-        return self.database.url or f"sqlite:///{self.data / 'andon.db'}"
+        return self.database.url or f"sqlite:///{quote(str(self.data / 'andon.db'))}"
 
     @property
     def address(self) -> str:

@@ -55,8 +55,8 @@ def load(data: Path | None, environment: Mapping[str, str]) -> Settings:
     """
     folder = _folder(data, environment)
     faults: list[Fault] = []
-    if set("?#\0") & set(str(folder)) or not str(folder).isprintable():
-        faults.append(Fault(ascii(str(folder)), "the data directory's path may not contain ?, # or control characters"))
+    if not str(folder).isprintable():
+        faults.append(Fault(ascii(str(folder)), "the data directory's path may not contain control characters"))
         raise SettingsInvalid(tuple(faults))
     known = {setting.key: setting for setting in all_settings()}
     values: dict[str, object] = {}
