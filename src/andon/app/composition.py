@@ -12,6 +12,8 @@ from andon.app.people.room import people_room
 from andon.app.record.room import record_room
 from andon.app.starter import WorkflowStarter
 from andon.app.tables import load_all_tables
+from andon.flow.definition.reader import YamlDefinitionReader
+from andon.flow.sources.room import open_git, sources_room
 from andon.kernel.access import people, tokens
 from andon.kernel.access.contract import People
 from andon.kernel.access.passwords import Passwords
@@ -47,11 +49,14 @@ def compose(settings: Settings, *, clock: Clock | None = None) -> Installation:
     directory = PeopleDirectory()
     passwords = Passwords()
     starter = WorkflowStarter()
+    definitions = YamlDefinitionReader()
+    git = open_git(settings)
 
     # Each room is made here, in the order of the rail; what one asks of another goes in as an argument.
     rooms: tuple[Room, ...] = (
         record_room(directory),
         people_room(settings, passwords),
+        sources_room(settings, database, bell, git, definitions=definitions),
     )
     return Installation(
         settings=settings,
