@@ -68,8 +68,11 @@ def up(
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return once everything is up.")] = False,
 ) -> None:
     """Start Andon: console, API, git remote, worker and router. Ctrl-C stops everything again."""
+    from andon.app.role import DIES_WITH, die_with_parent  # noqa: PLC0415 - see the module
     from andon.app.supervisor import Supervisor  # noqa: PLC0415 - see the module
 
+    if DIES_WITH in os.environ:
+        die_with_parent(int(os.environ[DIES_WITH]))
     settings = _settings(data, port)
     if detach:
         _detach(settings)

@@ -25,6 +25,8 @@ from andon.kernel.settings import Settings, load
 
 READY = "ANDON_READY_FD"
 PARENT = "ANDON_PARENT"
+DIES_WITH = "ANDON_DIES_WITH"
+"""A process with which all of Andon is to end, as the demo's does."""
 _PR_SET_PDEATHSIG = 1
 _LOG_BYTES = 10 * 1024 * 1024
 

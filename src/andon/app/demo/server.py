@@ -1,0 +1,165 @@
+"""An Andon of the demo's own: in a folder of its own, on ports of its own, ended with the demo."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack, closing
+from pathlib import Path
+from types import TracebackType
+
+import msgspec
+
+from andon.app.role import DIES_WITH
+from andon.app.supervisor import end_all_kept
+from andon.kernel.errors import Unavailable
+from andon.web.terminal.client import Client, connect
+from andon.web.terminal.contexts import Context
+
+START_SECONDS = 120.0
+STOP_SECONDS = 90.0
+_ROOM = 600 * 1024**2
+_PORTS = 40
+
+
+class _Started(msgspec.Struct):
+    address: str
+    first_administrator: str | None = None
+
+
+class DemoServer:
+    """A context manager: starts Andon, offers a client, and leaves nothing behind."""
+
+    address: str
+    first_administrator: str | None
+    token: str
+    client: Client
+
+    def __init__(self, keep: Path | None) -> None:
+        self._keep = keep
+        self._things = ExitStack()
+
+    def __enter__(self) -> DemoServer:
+        with ExitStack() as things:
+            self.folder = self._folder(things)
+            self.data = self.folder / "data"
+            self._start(things)
+            self.token = (self.data / "operator.token").read_text("ascii").strip()
+            context = Context(url=self.address, token=self.token, source="the demo")
+            self.client = things.enter_context(connect(context))
+            self._things = things.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._things.close()
+
+    def _folder(self, things: ExitStack) -> Path:
+        if self._keep is not None:
+            self._keep.mkdir(parents=True, exist_ok=True)
+            folder = self._keep
+        else:
+            folder = Path(tempfile.mkdtemp(prefix="andon-demo-"))
+            things.callback(shutil.rmtree, folder, ignore_errors=True)
+        free = shutil.disk_usage(folder).free
+        if free < _ROOM:
+            raise Unavailable(
+                f"There are only {free // 1024**2} MiB free for {folder}.",
+                safe="Nothing was started.",
+                remedy=f"Make {_ROOM // 1024**2} MiB free, or name another folder: andon demo --keep FOLDER",
+            )
+        return folder
+
+    def _start(self, things: ExitStack) -> None:
+        console, first = free_ports()
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("ANDON_")}
+        environment |= {
+            "ANDON_WEB_PORT": str(console),
+            "ANDON_ENVIRONMENTS_FIRST_PORT": str(first),
+            "ANDON_ENVIRONMENTS_LAST_PORT": str(first + _PORTS - 1),
+            DIES_WITH: str(os.getpid()),
+        }
+        process = subprocess.Popen(
+            [sys.executable, "-m", "andon", "up", "--json", "--data", str(self.data)],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            # Ctrl-C is for the demo, which ends Andon in order.
+            start_new_session=True,
+        )
+        things.callback(end_all_kept, self.data)
+        things.callback(_stop, process)
+        self.process = process
+        line = _first_line(process)
+        if line is None:
+            assert process.stderr is not None  # noqa: S101 - asked for above
+            process.terminate()
+            told = process.stderr.read().decode("utf-8", "replace").strip()
+            raise Unavailable(
+                "Andon did not come up for the demo.", safe="Nothing is left running.", remedy=told or "andon doctor"
+            )
+        started = msgspec.json.decode(line, type=_Started)
+        self.address = started.address
+        self.first_administrator = started.first_administrator
+
+
+def free_ports() -> tuple[int, int]:
+    """A port for the console, and the first of a stretch of :data:`_PORTS` for environments, all free now."""
+    for first in range(7800, 60000, 100):
+        if all(_free(port) for port in range(first, first + 6)):
+            with closing(socket.socket()) as probe:
+                preferred = 7766
+                if not _free(preferred):
+                    probe.bind(("127.0.0.1", 0))
+                    preferred = probe.getsockname()[1]
+            return preferred, first
+    raise Unavailable(
+        "No stretch of free ports was found on 127.0.0.1.", safe="Nothing was started.", remedy="Stop other programs."
+    )
+
+
+def _free(port: int) -> bool:
+    with closing(socket.socket()) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _first_line(process: subprocess.Popen[bytes]) -> bytes | None:
+    """What it says once it is up; ``None`` when it ended or took too long."""
+    assert process.stdout is not None  # noqa: S101 - asked for by the caller
+    os.set_blocking(process.stdout.fileno(), False)
+    deadline = time.monotonic() + START_SECONDS
+    told = b""
+    while time.monotonic() < deadline:
+        told += process.stdout.read() or b""
+        if told.endswith(b"\n"):
+            return told.splitlines()[0]
+        if process.poll() is not None:
+            return None
+        time.sleep(0.02)
+    return None
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    for stream in (process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()

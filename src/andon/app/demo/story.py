@@ -1,0 +1,294 @@
+"""The story: three versions of a shop, one of them bad, and the way back."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+
+import httpx
+import msgspec
+
+from andon.app.demo.server import DemoServer
+from andon.app.demo.shop import SERVICE, Checkout
+from andon.app.demo.telling import Row, Teller
+from andon.app.demo.traffic import Counted, Traffic
+from andon.kernel.errors import AndonError, Unavailable
+from andon.web.terminal.output import report
+
+RUN_SECONDS = 240.0
+PRODUCTION = "production"
+_ENDED = {"passed", "failed", "cancelled", "superseded"}
+
+
+class Stage(msgspec.Struct):
+    name: str
+    state: str
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+class Run(msgspec.Struct):
+    id: str
+    number: int
+    commit: str
+    state: str
+    reason: str
+    stages: list[Stage]
+
+
+class Runs(msgspec.Struct):
+    runs: list[Run]
+
+
+class Step(msgspec.Struct):
+    name: str
+    state: str
+    started_at: datetime
+    ended_at: datetime | None
+    reason: str
+
+
+class Deployment(msgspec.Struct):
+    id: str
+    number: int
+    kind: str
+    state: str
+    reason: str
+    commit: str
+    requested_at: datetime
+    switched_at: datetime | None
+    lead_time: float | None
+    steps: list[Step]
+
+
+class Details(msgspec.Struct):
+    deployment: Deployment
+
+
+class Deployments(msgspec.Struct):
+    deployments: list[Deployment]
+
+
+class Environment(msgspec.Struct):
+    name: str
+    address: str
+
+
+class Environments(msgspec.Struct):
+    environments: list[Environment]
+
+
+class Revision(msgspec.Struct):
+    to: str
+
+
+class NewRepository(msgspec.Struct):
+    name: str
+
+
+class Version(msgspec.Struct):
+    commit: str
+
+
+def tell(*, once: bool, keep: Path | None) -> int:
+    """Tell the story; 0 when everything went as it should, else an exit code. Leaves nothing running."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    teller = Teller()
+    try:
+        with DemoServer(keep) as server:
+            good = _Story(server, teller).tell()
+            if once:
+                return 0 if good else 1
+            teller.detail("Everything goes on until you press Ctrl-C; then nothing is left behind.")
+            while server.process.poll() is None:
+                time.sleep(0.5)
+            raise Unavailable("Andon has ended by itself.", remedy=f"Read {server.data / 'log'}.")
+    except KeyboardInterrupt:
+        sys.stdout.write("\nEnded; nothing is left running.\n")
+        return 0 if not once else 130
+    except AndonError as error:
+        report(error.message, error.safe, error.remedy, code=error.code)
+        return error.exit_code
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+class _Story:
+    def __init__(self, server: DemoServer, teller: Teller) -> None:
+        self._server = server
+        self._client = server.client
+        self._tell = teller
+        self._good = True
+        self._commits: dict[str, str] = {}
+
+    def tell(self) -> bool:
+        self._tell.chapter("Andon is up")
+        self._tell.fact(self._server.address)
+        self._client.post("/repositories", msgspec.Raw, NewRepository(SERVICE))
+        shop = Checkout(
+            self._server.folder / "checkout", f"{self._server.address}/git/{SERVICE}.git", self._server.token
+        )
+        with ExitStack() as things:
+            self._first_version(shop)
+            traffic = Traffic(self._address())
+            things.callback(traffic.end)
+            traffic.start()
+            self._second_version(shop, traffic)
+            self._third_version(shop, traffic)
+            self._back(traffic)
+            traffic.end()
+            self._sum_up(traffic)
+        return self._good
+
+    # Chapters
+
+    def _first_version(self, shop: Checkout) -> None:
+        self._tell.chapter("1  The first version: push, and it goes to production")
+        self._push(shop, "Open the shop: parts, orders, stock", "first")
+        self._expect("passed", "first")
+        self._tell.fact(f"The shop is open at {self._address()}", good=self._serves("first"))
+
+    def _second_version(self, shop: Checkout, traffic: Traffic) -> None:
+        self._tell.chapter("2  The second version changes the schema, while customers are shopping")
+        before = traffic.count()
+        self._push(shop, shop.apply("02-reviews"), "second")
+        self._expect("passed", "second")
+        time.sleep(0.5)
+        self._told_traffic(traffic.count().since(before), "while it was built, tested and switched blue-green")
+        self._check("Production shows reviews now", self._serves("second"))
+
+    def _third_version(self, shop: Checkout, traffic: Traffic) -> None:
+        self._tell.chapter("3  The third version has a fault that only production can show")
+        before = traffic.count()
+        self._push(shop, shop.apply("03-broken"), "third")
+        self._expect("failed", "third")
+        self._told_traffic(traffic.count().since(before), "and production never noticed")
+        self._check("Production still runs the second version", self._serves("second"))
+
+    def _back(self, traffic: Traffic) -> None:
+        self._tell.chapter("4  Back to the first version, with one command")
+        before = traffic.count()
+        wanted = self._commits["first"]
+        self._tell.detail(f"andon rollback {SERVICE} {PRODUCTION} {wanted[:7]}")
+        made = self._client.post(
+            f"/services/{SERVICE}/environments/{PRODUCTION}/rollback", Deployment, Revision(wanted)
+        )
+        self._follow_deployment(made.id)
+        ended = self._deployment(made.id)
+        self._check("The roll-back succeeded", ended.state == "succeeded")
+        if ended.switched_at is not None:
+            seconds = (ended.switched_at - ended.requested_at).total_seconds()
+            self._tell.fact(f"Traffic was back after {seconds:.1f} s")
+        time.sleep(0.5)
+        self._told_traffic(traffic.count().since(before), "meanwhile")
+        self._check("Production runs the first version", self._serves("first"))
+
+    def _sum_up(self, traffic: Traffic) -> None:
+        self._tell.chapter("What the record says")
+        listed = self._client.get("/deployments", Deployments, service=SERVICE, environment=PRODUCTION, limit=20)
+        names = {commit: name for name, commit in self._commits.items()}
+        rows = [
+            (
+                names.get(one.commit, "?"),
+                one.commit[:7],
+                one.kind,
+                one.state,
+                "—" if one.lead_time is None else f"{one.lead_time:.1f} s",
+            )
+            for one in reversed(listed.deployments)
+        ]
+        self._tell.table(("version", "commit", "what", "outcome", ">lead time"), rows)
+        total = traffic.count()
+        self._check(f"{total.served:,} requests served, {total.failed} failed", total.failed == 0)
+        for problem, count in traffic.failures.most_common(5):
+            self._tell.detail(f"{count} × {problem}")
+        self._tell.fact(f"The console: {self._server.address}")
+        if self._server.first_administrator is not None:
+            self._tell.detail(f"Create your account (works once): {self._server.first_administrator}")
+
+    # Steps of the chapters
+
+    def _push(self, shop: Checkout, message: str, name: str) -> None:
+        commit = shop.commit(message)
+        self._commits[name] = commit
+        self._tell.detail(f"git push andon main    # {commit[:7]} {message.splitlines()[0]}")
+        for line in shop.push().splitlines():
+            if line.startswith("remote:") and line.removeprefix("remote:").strip():
+                self._tell.detail(line)
+
+    def _expect(self, outcome: str, name: str) -> None:
+        """Follow the version's run to its end."""
+        commit = self._commits[name]
+        deadline = time.monotonic() + RUN_SECONDS
+        run = self._run(commit)
+        while run is None:
+            if time.monotonic() > deadline:
+                raise Unavailable("No run began for the push.", remedy=f"Read {self._server.data / 'log'}.")
+            time.sleep(0.05)
+            run = self._run(commit)
+
+        def look() -> tuple[Sequence[Row], bool]:
+            found = self._run(commit)
+            assert found is not None  # noqa: S101 - it was there before, and runs are not removed
+            if time.monotonic() > deadline:
+                raise Unavailable(
+                    f"Run {found.number} has not ended within {RUN_SECONDS:g} s.",
+                    remedy=f"Read {self._server.data / 'log'}.",
+                )
+            return [_row(stage) for stage in found.stages], found.state in _ENDED
+
+        self._tell.follow(look)
+        ended = self._run(commit)
+        assert ended is not None  # noqa: S101 - as above
+        if ended.state == "passed":
+            self._check(f"Run {ended.number} passed", outcome == "passed")
+        else:
+            self._check(f"Run {ended.number} {ended.state}: {ended.reason}", outcome == ended.state)
+
+    def _run(self, commit: str) -> Run | None:
+        runs = self._client.get("/runs", Runs, service=SERVICE, limit=10).runs
+        return next((one for one in runs if one.commit == commit), None)
+
+    def _deployment(self, identity: str) -> Deployment:
+        return self._client.get(f"/deployments/{identity}", Details).deployment
+
+    def _follow_deployment(self, identity: str) -> None:
+        def look() -> tuple[Sequence[Row], bool]:
+            found = self._deployment(identity)
+            return [_row(step) for step in found.steps], found.state not in {"queued", "running"}
+
+        self._tell.follow(look)
+
+    def _address(self) -> str:
+        found = self._client.get(f"/services/{SERVICE}/environments", Environments).environments
+        place = next((one for one in found if one.name == PRODUCTION), None)
+        if place is None:
+            raise Unavailable("There is no production environment.", remedy=f"Read {self._server.data / 'log'}.")
+        return place.address
+
+    def _serves(self, name: str) -> bool:
+        """Whether production answers with this version."""
+        answer = httpx.get(f"{self._address()}/version", timeout=10, trust_env=False)
+        return msgspec.json.decode(answer.content, type=Version).commit.startswith(self._commits[name][:7])
+
+    def _told_traffic(self, counted: Counted, when: str) -> None:
+        self._check(f"{counted.served:,} requests served, {counted.failed} failed, {when}", counted.failed == 0)
+
+    def _check(self, text: str, good: bool) -> None:
+        self._good = self._good and good
+        self._tell.fact(text, good=good)
+
+
+def _row(thing: Stage | Step) -> Row:
+    seconds: float | None = None
+    if thing.started_at is not None:
+        seconds = max(0.0, ((thing.ended_at or datetime.now(UTC)) - thing.started_at).total_seconds())
+    return Row(thing.name, thing.state, seconds)

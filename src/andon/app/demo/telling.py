@@ -1,0 +1,105 @@
+"""How the story is shown: drawn and redrawn in a terminal, told in plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from andon.web.terminal.output import is_colourful, printable
+
+_LOOKS = {
+    "passed": ("✔", "green"),
+    "succeeded": ("✔", "green"),
+    "failed": ("✘", "red"),
+    "rolled-back": ("✘", "red"),
+    "running": ("●", "blue"),
+    "deploying": ("●", "blue"),
+    "queued": ("○", "bright_black"),
+    "pending": ("○", "bright_black"),
+    "skipped": ("–", "bright_black"),
+    "cancelled": ("–", "yellow"),
+    "waiting": ("◆", "magenta"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of something under way. ``seconds`` is how long it has taken so far."""
+
+    label: str
+    state: str
+    seconds: float | None = None
+    note: str = ""
+
+
+class Teller:
+    """Prints chapters, facts and rows that change."""
+
+    def __init__(self) -> None:
+        self._drawn = is_colourful()
+        self._console = Console(highlight=False, no_color=not self._drawn, soft_wrap=True)
+
+    def chapter(self, title: str) -> None:
+        self._console.print()
+        self._console.print(Text(title, style="bold"))
+
+    def fact(self, text: str, *, good: bool | None = None) -> None:
+        sign, style = {None: ("  ", ""), True: ("✔ ", "green"), False: ("✘ ", "red")}[good]
+        self._console.print(Text("  ").append(sign, style=style).append(printable(text)))
+
+    def detail(self, text: str) -> None:
+        self._console.print(Text("    " + printable(text), style="bright_black"))
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        drawn = Table(box=None, padding=(0, 2), pad_edge=False, header_style="bright_black")
+        for column in columns:
+            drawn.add_column(column.removeprefix(">"), justify="right" if column.startswith(">") else "left")
+        for row in rows:
+            drawn.add_row(*(printable(cell) for cell in row))
+        self._console.print(Padding(drawn, (0, 0, 0, 4)))
+
+    def follow(self, look: Callable[[], tuple[Sequence[Row], bool]], *, every: float = 0.1) -> None:
+        """Show what ``look`` answers until it says that it is over."""
+        if not self._drawn:
+            self._follow_plainly(look, every)
+            return
+        with Live(console=self._console, refresh_per_second=12, transient=False) as live:
+            while True:
+                rows, over = look()
+                live.update(Group(*(_line(row) for row in rows)))
+                if over:
+                    return
+                time.sleep(every)
+
+    def _follow_plainly(self, look: Callable[[], tuple[Sequence[Row], bool]], every: float) -> None:
+        told: dict[str, str] = {}
+        while True:
+            rows, over = look()
+            for row in rows:
+                if told.get(row.label) != row.state and row.state not in {"pending", "queued"}:
+                    told[row.label] = row.state
+                    took = f" after {row.seconds:.1f} s" if row.seconds and row.state in {"passed", "failed"} else ""
+                    note = f": {row.note}" if row.note else ""
+                    self._console.print(printable(f"    {row.label} {row.state}{took}{note}"))
+            sys.stdout.flush()
+            if over:
+                return
+            time.sleep(every)
+
+
+def _line(row: Row) -> Text:
+    sign, style = _LOOKS.get(row.state, ("○", "bright_black"))
+    text = Text("    ").append(sign + " ", style=style).append(f"{row.label:<14}")
+    text.append(f"{row.state:<11}", style=style)
+    text.append(f"{row.seconds:6.1f} s" if row.seconds is not None else " " * 8, style="bright_black")
+    if row.note:
+        text.append("  " + printable(row.note), style="bright_black")
+    return text
