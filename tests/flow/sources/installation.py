@@ -105,9 +105,11 @@ def open_installation(
     announcers: Sequence[Announcer] = (),
     definitions: DefinitionReader | None = None,
     largest_push: int = LARGEST_PUSH,
+    database: Database | None = None,
 ) -> Installation:
-    database = Database(open_engine(f"sqlite:///{data / 'andon.db'}"))
-    metadata.create_all(database.engine)
+    if database is None:
+        database = Database(open_engine(f"sqlite:///{data / 'andon.db'}"))
+        metadata.create_all(database.engine)
     git = Git(data / "repositories", largest_push=largest_push)
     git.prepare()
     return Installation(data, database, git, Gate(database, git, announcers=announcers, definitions=definitions))

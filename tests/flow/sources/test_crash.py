@@ -26,6 +26,7 @@ from andon.flow.sources.contract import (
     Service,
 )
 from andon.flow.sources.model import Move, Update
+from andon.kernel.db import Database
 from andon.kernel.events import ANDON
 from tests.flow.sources.installation import Checkout, Installation, open_installation, serving, wait_until
 
@@ -51,6 +52,13 @@ def doomed(data: Path, where: str) -> Iterator[int]:
         process.wait()
         if process.stdout is not None:
             process.stdout.close()
+
+
+@pytest.fixture
+def on_each_database(tmp_path: Path, database: Database) -> Installation:
+    installation = open_installation(tmp_path / "data", database=database)
+    installation.create("shop")
+    return installation
 
 
 @pytest.fixture
@@ -123,56 +131,58 @@ def move(installation: Installation, ref: str, to: str) -> None:
 
 
 def test_pushes_told_in_the_wrong_order_are_recorded_in_the_right_one(
-    resting: Installation, checkout: Checkout
+    on_each_database: Installation, checkout: Checkout
 ) -> None:
     one, two = checkout.commit(), checkout.commit()
-    bring(resting, checkout)
-    first = announce(resting, NO_COMMIT, one)
-    second = announce(resting, one, two)
-    move(resting, "refs/heads/main", two)
+    bring(on_each_database, checkout)
+    first = announce(on_each_database, NO_COMMIT, one)
+    second = announce(on_each_database, one, two)
+    move(on_each_database, "refs/heads/main", two)
     moves = {
         first: Move(ref="refs/heads/main", before=NO_COMMIT, after=one),
         second: Move(ref="refs/heads/main", before=one, after=two),
     }
     for push in (second, first, second):
-        with resting.database.transaction() as tx:
+        with on_each_database.database.transaction() as tx:
             (pushed,) = service.record_moves(tx, push, SHOP, [moves[push]])
         assert pushed.push == push
-    assert [e.push for e in resting.events() if isinstance(e, BranchPushed)] == [first, second]
-    assert resting.recorded() == {"refs/heads/main": two}
-    assert reconcile(resting.database, resting.git, grace=timedelta(0)) == 0
+    assert [e.push for e in on_each_database.events() if isinstance(e, BranchPushed)] == [first, second]
+    assert on_each_database.recorded() == {"refs/heads/main": two}
+    assert reconcile(on_each_database.database, on_each_database.git, grace=timedelta(0)) == 0
 
 
 def test_an_announced_push_that_moved_nothing_is_closed_and_may_still_come_late(
-    resting: Installation, checkout: Checkout
+    on_each_database: Installation, checkout: Checkout
 ) -> None:
     commit = checkout.commit()
-    bring(resting, checkout)
-    push = announce(resting, NO_COMMIT, commit)
-    assert reconcile(resting.database, resting.git) == 0, "git may be at it"
-    assert reconcile(resting.database, resting.git, active=lambda: [push], grace=timedelta(0)) == 0
-    assert reconcile(resting.database, resting.git, grace=timedelta(0)) == 1
-    assert reconcile(resting.database, resting.git, grace=timedelta(0)) == 0
-    (abandoned,) = [one for one in resting.events() if isinstance(one, PushAbandoned)]
+    bring(on_each_database, checkout)
+    push = announce(on_each_database, NO_COMMIT, commit)
+    assert reconcile(on_each_database.database, on_each_database.git) == 0, "git may be at it"
+    assert reconcile(on_each_database.database, on_each_database.git, active=lambda: [push], grace=timedelta(0)) == 0
+    assert reconcile(on_each_database.database, on_each_database.git, grace=timedelta(0)) == 1
+    assert reconcile(on_each_database.database, on_each_database.git, grace=timedelta(0)) == 0
+    (abandoned,) = [one for one in on_each_database.events() if isinstance(one, PushAbandoned)]
     assert abandoned.push == push
-    move(resting, "refs/heads/main", commit)
-    assert reconcile(resting.database, resting.git, grace=timedelta(0)) == 1
-    (pushed,) = [one for one in resting.events() if isinstance(one, BranchPushed)]
+    move(on_each_database, "refs/heads/main", commit)
+    assert reconcile(on_each_database.database, on_each_database.git, grace=timedelta(0)) == 1
+    (pushed,) = [one for one in on_each_database.events() if isinstance(one, BranchPushed)]
     assert pushed.push == push
 
 
-def test_what_was_moved_on_the_disk_is_recorded_as_andons_finding(resting: Installation, checkout: Checkout) -> None:
+def test_what_was_moved_on_the_disk_is_recorded_as_andons_finding(
+    on_each_database: Installation, checkout: Checkout
+) -> None:
     commit = checkout.commit()
-    bring(resting, checkout)
-    move(resting, "refs/heads/found", commit)
-    assert reconcile(resting.database, resting.git) == 1
-    resting.git.run(SHOP, "update-ref", "-d", "refs/heads/found")
-    assert reconcile(resting.database, resting.git) == 1
-    pushed, deleted = resting.events()[-2:]
+    bring(on_each_database, checkout)
+    move(on_each_database, "refs/heads/found", commit)
+    assert reconcile(on_each_database.database, on_each_database.git) == 1
+    on_each_database.git.run(SHOP, "update-ref", "-d", "refs/heads/found")
+    assert reconcile(on_each_database.database, on_each_database.git) == 1
+    pushed, deleted = on_each_database.events()[-2:]
     assert isinstance(pushed, BranchPushed)
     assert isinstance(deleted, BranchDeleted)
     assert (pushed.commit, deleted.before) == (commit, commit)
-    assert resting.actors("dev.andon.branch.pushed.v1") == ["andon"]
+    assert on_each_database.actors("dev.andon.branch.pushed.v1") == ["andon"]
 
 
 def test_a_repository_that_cannot_be_read_does_not_hold_up_the_others(
@@ -184,6 +194,27 @@ def test_a_repository_that_cannot_be_read_does_not_hold_up_the_others(
     bring(resting, checkout)
     move(resting, "refs/heads/main", commit)
     assert reconcile(resting.database, resting.git) == 1
+
+
+def test_what_a_killed_git_has_left_does_not_refuse_later_pushes(tmp_path: Path, checkout: Checkout) -> None:
+    with serving(open_installation(tmp_path / "data")) as andon:
+        andon.create("shop")
+        checkout.commit()
+        repository = andon.git.path(SHOP)
+        lock = repository / "refs" / "heads" / "main.lock"
+        lock.touch()
+        part = repository / "objects" / "tmp_objdir-incoming-x"
+        part.mkdir()
+        reconcile(andon.database, andon.git)
+        assert checkout.git("push", andon.address("shop"), "main", check=False).status != 0, "it may be held"
+        wait_until(lambda: not andon.gate.active())
+        for left in (lock, part):
+            os.utime(left, (0, 0))
+        reconcile(andon.database, andon.git)
+        assert not part.exists()
+        checkout.git("push", andon.address("shop"), "main")
+        assert andon.recorded() == {"refs/heads/main": checkout.head}
+        assert len([one for one in andon.events() if isinstance(one, PushAbandoned)]) == 1
 
 
 def quarantines(installation: Installation) -> list[Path]:

@@ -272,6 +272,29 @@ class Git:
         self.expect(answer, "tidy", service)
         return True
 
+    def sweep(self, service: Service) -> int:
+        """Remove what a git that was killed has left: locks on refs, and parts of pushes; how many.
+
+        Git holds such a lock for milliseconds; one left behind would refuse every later push to its branch.
+        """
+        path = self.path(service)
+        now = time.time()
+        locks = [*(path / "refs").rglob("*.lock"), *path.glob("*.lock")]
+        parts = [*(path / "objects").glob("tmp_objdir-*"), *(path / "objects" / "pack").glob("tmp_*")]
+        removed = 0
+        for left, age in [*((one, 600) for one in locks), *((one, 86_400) for one in parts)]:
+            try:
+                if now - left.lstat().st_mtime < age:
+                    continue
+                if left.is_dir():
+                    shutil.rmtree(left)
+                else:
+                    left.unlink()
+            except FileNotFoundError:
+                continue  # its owner lives and has just ended
+            removed += 1
+        return removed
+
     def refs(self, service: Service) -> dict[str, str]:
         """Branches and tags as they really are: full name → object."""
         answer = self.run(service, "for-each-ref", "--format=%(objectname) %(refname)", BRANCHES, TAGS, limit=1024**3)

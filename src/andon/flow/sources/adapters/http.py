@@ -34,8 +34,10 @@ Authenticate = Callable[[Scope], Awaitable[Principal]]
 
 IDLE = 120.0
 """Seconds a client may keep silent in the middle of its request."""
-AT_ONCE = 48
-"""Git processes served at the same time; further requests wait."""
+FETCHES_AT_ONCE = 32
+"""Fetches served at the same time, each costs a processor; further ones wait."""
+PUSHES_AT_ONCE = 256
+"""Pushes served at the same time: more, because who follows a push stays for long and costs little."""
 
 _ADDRESS = re.compile(rb"/([a-z0-9-]{1,40})\.git/(info/refs|git-upload-pack|git-receive-pack)")
 _PROTOCOL = re.compile(r"[a-z0-9=:-]{1,60}")
@@ -96,7 +98,10 @@ class GitRemote:
         self._gate = gate
         self._authenticate = authenticate
         self._prefix = prefix.encode()
-        self._places = asyncio.Semaphore(AT_ONCE)
+        self._places = {
+            Exchange.FETCH: asyncio.Semaphore(FETCHES_AT_ONCE),
+            Exchange.PUSH: asyncio.Semaphore(PUSHES_AT_ONCE),
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -105,9 +110,10 @@ class GitRemote:
             wanted = recognise(scope, self._prefix)
             principal = await self._authenticate(scope)
             repository = await asyncio.to_thread(self._open, wanted, principal)
+            places = self._places[wanted.exchange]
             try:
                 async with asyncio.timeout(30):
-                    await self._places.acquire()
+                    await places.acquire()
             except TimeoutError as error:
                 raise TooMany(
                     "Too many pushes and fetches are under way.",
@@ -118,7 +124,7 @@ class GitRemote:
             try:
                 await self._serve(wanted, repository, principal, receive, send)
             finally:
-                self._places.release()
+                places.release()
         except AndonError as error:
             await _refuse(error, send)
 
@@ -146,7 +152,8 @@ class GitRemote:
             await asyncio.shield(asyncio.to_thread(self._close, session, talk))
 
     def _close(self, session: Session, talk: threading.Thread) -> None:
-        talk.join(10)
+        if not session.recorded:
+            talk.join(10)  # it may be about to write something down
         self._gate.close(session)
 
     def _variables(self, wanted: Wanted) -> dict[str, str]:

@@ -36,12 +36,13 @@ def reconcile(
     mended = 0
     for name in names:
         try:
+            git.sweep(name)
             with database.reading() as reading:
                 behind = service.is_behind(reading, git, name)
             if behind:
                 with database.transaction() as tx:
                     mended += service.catch_up(tx, git, name)
-        except AndonError as error:
+        except (AndonError, OSError) as error:
             _log.warning("repository %s cannot be compared with the record: %s", name, error)
     busy = active()
     with database.reading() as reading:
