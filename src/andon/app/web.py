@@ -97,8 +97,8 @@ def listen(settings: Settings) -> socket.socket:
 
 def serve(installation: Installation, *, ready: Callable[[], None] = lambda: None) -> None:
     """Serve until a signal ends it. Starts and stops the bell. Raises :class:`Unavailable` for a taken port."""
-    listening = listen(installation.settings)
     server = make_server(installation, ready=ready)
+    listening = listen(installation.settings)
     installation.bell.start()
     try:
         asyncio.run(server.serve(sockets=[listening]))

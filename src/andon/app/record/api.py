@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated
 
 from anyio import to_thread
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from andon.app.record.views import ChainState, CloudEvent, Deliveries, DeliveryView, EventPage
 from andon.kernel.access import Permission
@@ -23,9 +23,9 @@ from andon.web.http.live import LiveFeed
 MOST = 500
 _SOURCE = "/andon"
 
-_Limit = Annotated[int, Parameter(ge=1, le=MOST, description="Events at most.")]
-_Position = Annotated[int | None, Parameter(ge=0, le=2**63 - 1)]
-_Wait = Annotated[float, Parameter(ge=0, le=30, description="Seconds to wait for news (with `after`).")]
+_Limit = Annotated[int, QueryParameter(ge=1, le=MOST, description="Events at most.")]
+_Position = Annotated[int | None, QueryParameter(ge=0, le=2**63 - 1)]
+_Wait = Annotated[float, QueryParameter(ge=0, le=30, description="Seconds to wait for news (with `after`).")]
 
 
 def record_routes() -> Handlers:

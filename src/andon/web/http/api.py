@@ -33,7 +33,7 @@ from andon.kernel.access.signing_in import Caller
 from andon.kernel.db import Database
 from andon.kernel.errors import NotAuthenticated
 from andon.web.http.errors import Problem
-from andon.web.http.threads import in_thread
+from andon.web.http.plain import in_thread
 from andon.web.http.visit import address_of, header, visit_of
 
 PREFIX = "/api/v1"
@@ -120,7 +120,7 @@ def _route(
             "description": function.__doc__,
             "summary": (function.__doc__ or function.__name__).strip().split("\n", 1)[0],
         }
-        handler: ControllerRouterHandler = kind(PREFIX + path, **(settings | options))(in_thread(function))
+        handler: ControllerRouterHandler = kind(PREFIX + path, **(settings | options))(in_thread(function, (path,)))
         return handler
 
     return declare

@@ -7,7 +7,7 @@ from litestar import Response, get
 from litestar.types import ControllerRouterHandler
 
 from andon.web.http.pages import Handlers, Html, PageContext, page
-from andon.web.http.threads import in_thread
+from andon.web.http.plain import in_thread
 from andon.web.room import Entry
 from andon.web.shell import Page
 
@@ -39,7 +39,7 @@ def _palette() -> ControllerRouterHandler:
         body = msgspec.json.encode({"entries": _entries(context)[:MOST]})
         return Response(body, media_type="application/json")
 
-    return get("/palette.json", include_in_schema=False)(in_thread(palette))
+    return get("/palette.json", include_in_schema=False)(in_thread(palette, ()))
 
 
 def _entries(context: PageContext) -> list[Entry]:

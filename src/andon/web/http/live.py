@@ -41,6 +41,7 @@ from andon.kernel.db import Database
 from andon.kernel.errors import Invalid, TooMany, Unavailable
 from andon.kernel.events import Bell, Envelope, page
 from andon.web.http.pages import PageContext
+from andon.web.http.plain import in_thread
 
 HEARTBEAT = 15.0
 """Seconds between signs of life, by which both ends notice that the other has gone."""
@@ -247,7 +248,6 @@ class LiveFeed:
 
 
 def live_handler(feed: LiveFeed) -> ControllerRouterHandler:
-    @get("/live", include_in_schema=False)
     async def live(context: PageContext) -> Stream:
         wanted = frozenset(one for one in context.query.get("topics", "").split(",") if one)
         if len(wanted) > MOST_TOPICS:
@@ -259,4 +259,4 @@ def live_handler(feed: LiveFeed) -> ControllerRouterHandler:
             headers={"cache-control": "no-store", "x-accel-buffering": "no"},
         )
 
-    return live
+    return get("/live", include_in_schema=False)(in_thread(live, ()))

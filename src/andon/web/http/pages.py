@@ -36,7 +36,7 @@ from andon.kernel.access.signing_in import Caller
 from andon.kernel.db import Database
 from andon.kernel.errors import Invalid, NotAuthenticated
 from andon.web.http.console import Console
-from andon.web.http.threads import in_thread
+from andon.web.http.plain import in_thread
 from andon.web.http.visit import address_of, header, visit_of
 from andon.web.shell import Page
 from andon.web.shell import Scope as Switch
@@ -144,7 +144,7 @@ def page(*paths: str) -> Callable[[_F], ControllerRouterHandler]:
     """A page at these addresses. The function takes ``context: PageContext`` and the path's parameters."""
 
     def declare(function: _F) -> ControllerRouterHandler:
-        return get(list(paths), include_in_schema=False, media_type=MediaType.HTML)(in_thread(function))
+        return get(list(paths), include_in_schema=False, media_type=MediaType.HTML)(in_thread(function, paths))
 
     return declare
 
@@ -158,7 +158,7 @@ def deed(*paths: str) -> Callable[[_F], ControllerRouterHandler]:
             include_in_schema=False,
             media_type=MediaType.HTML,
             status_code=200,
-        )(in_thread(function))
+        )(in_thread(function, paths))
 
     return declare
 

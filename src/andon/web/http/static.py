@@ -9,6 +9,7 @@ from pathlib import Path
 
 from litestar import Request, Response, get
 from litestar.datastructures import State
+from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
 from andon.kernel.errors import NotFound
@@ -34,7 +35,7 @@ def static_files(static: Static, folder: Path = STATIC) -> ControllerRouterHandl
     }
 
     @get("/static/{name:path}", include_in_schema=False)
-    async def serve(request: WebRequest, name: str) -> Response[bytes]:
+    async def serve(request: WebRequest, name: FromPath[str]) -> Response[bytes]:
         file = files.get(name.lstrip("/"))
         if file is None:
             raise NotFound("There is no such file.", remedy="Load the page again; Andon may have been upgraded.")
