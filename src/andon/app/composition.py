@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from andon.app.flow import flow_rooms
 from andon.app.people.room import people_room
 from andon.app.record.room import record_room
 from andon.app.starter import WorkflowStarter
 from andon.app.tables import load_all_tables
-from andon.flow.definition.reader import YamlDefinitionReader
-from andon.flow.sources.room import open_git, sources_room
 from andon.kernel.access import people, tokens
 from andon.kernel.access.contract import People
 from andon.kernel.access.passwords import Passwords
@@ -42,21 +41,19 @@ class Installation:
         self.database.close()
 
 
-def compose(settings: Settings, *, clock: Clock | None = None) -> Installation:
+def compose(settings: Settings, *, clock: Clock | None = None, passwords: Passwords | None = None) -> Installation:
     """Build the installation that the settings describe. The database must be at this release's version."""
     database = Database(open_engine(settings.database_url), clock)
     bell = Bell(database)
     directory = PeopleDirectory()
-    passwords = Passwords()
+    passwords = passwords or Passwords()
     starter = WorkflowStarter()
-    definitions = YamlDefinitionReader()
-    git = open_git(settings)
 
     # Each room is made here, in the order of the rail; what one asks of another goes in as an argument.
     rooms: tuple[Room, ...] = (
         record_room(directory),
         people_room(settings, passwords),
-        sources_room(settings, database, bell, git, definitions=definitions),
+        *flow_rooms(settings, database, bell, starter, directory),
     )
     return Installation(
         settings=settings,

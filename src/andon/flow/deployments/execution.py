@@ -104,6 +104,10 @@ class Execution:
             # Of a version or of Andon: either way the step did not happen as it should, and the reader is told.
             self._end(found, step, StepState.FAILED, str(error))
             return StepOutcome.FAILED
+        except Exception as error:  # noqa: BLE001 - a fault of our own must not hold the environment's lock for ever
+            _log.exception("step %s of deployment %s broke", step.value, deployment)
+            self._end(found, step, StepState.FAILED, f"Andon itself failed ({type(error).__name__}); its log says how")
+            return StepOutcome.FAILED
         self._end(found, step, StepState.PASSED, note)
         return StepOutcome.PASSED
 

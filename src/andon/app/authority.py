@@ -1,0 +1,20 @@
+"""What a person may do at this moment, for work that goes on after they have gone."""
+
+from __future__ import annotations
+
+from andon.kernel.access import PersonId, Principal
+from andon.kernel.access.signing_in import grants_of, person_actor
+from andon.kernel.db import Reading
+
+
+class GrantedAuthority:
+    """Implements :class:`andon.flow.pipelines.ports.Authority` with the roles people have now, not those they had."""
+
+    def principal_of(self, reading: Reading, person: str | None) -> Principal | None:
+        if person is None:
+            return None
+        known = PersonId(person)
+        grants = grants_of(reading, known)
+        if not grants:
+            return None  # erased, or without any role: nobody stands for the work any more
+        return Principal(actor=person_actor(known), person=known, grants=grants)
