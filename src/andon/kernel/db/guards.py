@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import sqlalchemy as sa
+from alembic.operations import Operations
 from sqlalchemy import event
 
 _FUNCTION = """
@@ -50,3 +51,9 @@ def guards(table: str, dialect: str) -> Iterable[str]:
 def _guard(table: sa.Table, connection: sa.Connection, **_options: object) -> None:
     for statement in guards(table.name, connection.dialect.name):
         connection.exec_driver_sql(statement)
+
+
+def keep(op: Operations, table: str) -> None:
+    """Guard ``table`` within a migration."""
+    for statement in guards(table, op.get_context().dialect.name):
+        op.execute(statement)
