@@ -38,6 +38,8 @@ class ArtifactCorrupt(Conflict):
 @event("dev.andon.artifact.published.v1", subject="digest", cdevents="dev.cdevents.artifact.published.0.3.0")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArtifactPublished(Event):
+    """A package became an artifact: built once, stored under its digest, the same bytes for every environment."""
+
     digest: Digest
     service: Service
     commit: CommitHash
@@ -50,6 +52,8 @@ class ArtifactPublished(Event):
 @event("dev.andon.artifact.removed.v1", subject="digest", cdevents="dev.cdevents.artifact.deleted.0.1.0")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArtifactRemoved(Event):
+    """The bytes of an artifact that nothing needs any more were removed; what is known of it stays."""
+
     digest: Digest
     service: Service
     reason: str

@@ -30,6 +30,8 @@ class ConfigSet(Event):
 @event("dev.andon.secret.set.v1", subject="name")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretSet(Event):
+    """A secret was set or removed. The record has its name and the version, never its value."""
+
     name: str
     service: Service
     environment: str

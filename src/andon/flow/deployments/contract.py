@@ -68,6 +68,8 @@ class StepState(StrEnum):
 @event("dev.andon.deployment.requested.v1", subject="deployment")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentRequested(Event):
+    """Somebody, or a stage of a pipeline, asked for a deployment; it waits in the queue of its environment."""
+
     deployment: DeploymentId
     service: Service
     environment: str
@@ -93,6 +95,8 @@ class DeploymentStarted(Event):
 @event("dev.andon.deployment.step-started.v1", subject="deployment")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepStarted(Event):
+    """A step of a deployment began; ``attempt`` is more than 1 when Andon died over an earlier one."""
+
     deployment: DeploymentId
     service: Service
     environment: str
@@ -103,6 +107,8 @@ class StepStarted(Event):
 @event("dev.andon.deployment.step-finished.v1", subject="deployment")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepFinished(Event):
+    """A step of a deployment came to its end."""
+
     deployment: DeploymentId
     service: Service
     environment: str
@@ -132,6 +138,8 @@ class CommandRan(Event):
 @event("dev.andon.deployment.cancel-requested.v1", subject="deployment")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentCancelRequested(Event):
+    """Somebody asked for the end of a deployment; it is heeded until the traffic is switched."""
+
     deployment: DeploymentId
     service: Service
     environment: str
@@ -140,6 +148,8 @@ class DeploymentCancelRequested(Event):
 @event("dev.andon.deployment.finished.v1", subject="deployment", cdevents="dev.cdevents.service.deployed.0.3.0")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentFinished(Event):
+    """A deployment came to its end, and the lock of its environment is free again."""
+
     deployment: DeploymentId
     service: Service
     environment: str

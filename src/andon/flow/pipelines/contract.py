@@ -80,6 +80,8 @@ class FailureKind(StrEnum):
 @event("dev.andon.run.queued.v1", subject="run", cdevents="dev.cdevents.pipelinerun.queued.0.3.0")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunQueued(Event):
+    """A pushed commit with a sound ``andon.yaml`` is to go through its stages."""
+
     run: RunId
     service: Service
     commit: CommitHash
@@ -100,6 +102,8 @@ class RunRefused(Event):
 @event("dev.andon.run.started.v1", subject="run", cdevents="dev.cdevents.pipelinerun.started.0.3.0")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted(Event):
+    """A run began to work on its first stage."""
+
     run: RunId
     service: Service
     commit: CommitHash
@@ -108,6 +112,8 @@ class RunStarted(Event):
 @event("dev.andon.run.finished.v1", subject="run", cdevents="dev.cdevents.pipelinerun.finished.0.3.0")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished(Event):
+    """A run came to its end."""
+
     run: RunId
     service: Service
     commit: CommitHash
@@ -118,6 +124,8 @@ class RunFinished(Event):
 @event("dev.andon.run.cancel-requested.v1", subject="run")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunCancelRequested(Event):
+    """Somebody asked for the end of a run."""
+
     run: RunId
     service: Service
 
@@ -137,6 +145,8 @@ class RunContinued(Event):
 @event("dev.andon.stage.started.v1", subject="run")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageStarted(Event):
+    """A stage of a run began."""
+
     run: RunId
     service: Service
     stage: str
@@ -145,6 +155,8 @@ class StageStarted(Event):
 @event("dev.andon.stage.finished.v1", subject="run")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageFinished(Event):
+    """A stage of a run came to its end."""
+
     run: RunId
     service: Service
     stage: str
@@ -155,6 +167,8 @@ class StageFinished(Event):
 @event("dev.andon.job.started.v1", subject="job", cdevents="dev.cdevents.taskrun.started.0.3.0")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobStarted(Event):
+    """An attempt of a job began; ``attempt`` is more than 1 when it runs again."""
+
     job: JobId
     run: RunId
     service: Service
@@ -166,6 +180,8 @@ class JobStarted(Event):
 @event("dev.andon.job.finished.v1", subject="job", cdevents="dev.cdevents.taskrun.finished.0.3.0")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFinished(Event):
+    """A job came to its end, with what its test reports count."""
+
     job: JobId
     run: RunId
     service: Service
@@ -183,6 +199,8 @@ class JobFinished(Event):
 @event("dev.andon.job.cancel-requested.v1", subject="job")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobCancelRequested(Event):
+    """Somebody asked for the end of one job."""
+
     job: JobId
     run: RunId
     service: Service
@@ -192,6 +210,8 @@ class JobCancelRequested(Event):
 @event("dev.andon.job.retry-requested.v1", subject="job")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRetryRequested(Event):
+    """Somebody asked for a job to run again, and with it what needs it."""
+
     job: JobId
     run: RunId
     service: Service

@@ -14,6 +14,8 @@ from andon.kernel.events import Event, event
 @event("dev.andon.traffic.switched.v1", subject="environment", cdevents="dev.cdevents.service.published.0.3.0")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficSwitched(Event):
+    """The traffic of an environment goes to another set from now on; the router is told at once."""
+
     environment: str
     service: Service
     deployment: str

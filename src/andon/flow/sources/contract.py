@@ -24,6 +24,8 @@ NO_COMMIT = CommitHash("0" * 40)
 @event("dev.andon.repository.created.v1", subject="service", cdevents="dev.cdevents.repository.created.0.3.0")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepositoryCreated(Event):
+    """A service exists from now on, with a repository to push to."""
+
     service: Service
     default_branch: str
 
@@ -65,6 +67,8 @@ class BranchPushed(Event):
 @event("dev.andon.branch.deleted.v1", subject="service", cdevents="dev.cdevents.branch.deleted.0.3.0")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BranchDeleted(Event):
+    """A branch is gone; its commits stay in the repository."""
+
     push: PushId
     service: Service
     branch: str
@@ -87,6 +91,8 @@ class TagPushed(Event):
 @event("dev.andon.tag.deleted.v1", subject="service")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TagDeleted(Event):
+    """A tag is gone; the commit it named stays."""
+
     push: PushId
     service: Service
     tag: str
