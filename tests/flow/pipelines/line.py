@@ -122,23 +122,7 @@ class Line:
 
     def commit(self, files: Mapping[str, str], branch: str = "main") -> CommitHash:
         """A commit with these files (and nothing else) on top of the branch."""
-        work = self.data / "checkout"
-        bare = self.git.path(SHOP)
-        if not work.is_dir():
-            _git(self.data, "init", "-q", "-b", "main", "checkout")
-        _git(work, "checkout", "-q", "-B", branch)
-        _git(work, "rm", "-rqf", "--ignore-unmatch", ".")
-        for name, content in files.items():
-            path = work / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if content.startswith("-> "):
-                path.symlink_to(content[3:])
-            else:
-                path.write_text(content)
-        _git(work, "add", "-A")
-        _git(work, "commit", "-q", "--allow-empty", "-m", "a change")
-        _git(bare, "fetch", "-q", "--force", str(work), f"{branch}:refs/heads/{branch}")
-        return CommitHash(_git(work, "rev-parse", "HEAD"))
+        return commit_files(self.data, self.git, files, branch)
 
     def push(self, files: Mapping[str, str], *, branch: str = "main", by: str = "dev") -> CommitHash:
         commit = self.commit(files, branch)
@@ -209,6 +193,27 @@ class Line:
         wait_for(lambda: text in self.log(run, name) or None)
 
 
+def commit_files(data: Path, git: Git, files: Mapping[str, str], branch: str = "main") -> CommitHash:
+    """A commit with these files (and nothing else) on top of the branch; "-> there" is a link."""
+    work = data / "checkout"
+    bare = git.path(SHOP)
+    if not work.is_dir():
+        _git(data, "init", "-q", "-b", "main", "checkout")
+    _git(work, "checkout", "-q", "-B", branch)
+    _git(work, "rm", "-rqf", "--ignore-unmatch", ".")
+    for name, content in files.items():
+        path = work / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if content.startswith("-> "):
+            path.symlink_to(content[3:])
+        else:
+            path.write_text(content)
+    _git(work, "add", "-A")
+    _git(work, "commit", "-q", "--allow-empty", "-m", "a change")
+    _git(bare, "fetch", "-q", "--force", str(work), f"{branch}:refs/heads/{branch}")
+    return CommitHash(_git(work, "rev-parse", "HEAD"))
+
+
 def wait_for(look: Callable[[], T | None], seconds: float = 60.0) -> T:
     end = time.monotonic() + seconds
     while (found := look()) is None:
@@ -218,8 +223,8 @@ def wait_for(look: Callable[[], T | None], seconds: float = 60.0) -> T:
 
 
 @contextmanager
-def running(data: Path, **options: int) -> Iterator[Line]:
-    line = Line(data, **options)
+def running(data: Path, *, parallel: int = 2) -> Iterator[Line]:
+    line = Line(data, parallel=parallel)
     line.create()
     line.start()
     try:

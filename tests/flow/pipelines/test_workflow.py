@@ -272,8 +272,7 @@ def test_a_worker_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     files = definition(
         "      done: {run: 'echo $ANDON_ATTEMPT'}\n"
         "      slow: {run: 'echo at $ANDON_ATTEMPT; [ $ANDON_ATTEMPT = 2 ] || sleep 600', needs: [done]}\n",
-        "package: {files: [app/**], run: 'mkdir -p app; echo built >app/serve'}\n"
-        "run:\n  web: {command: ./app/serve}\n",
+        "package: {files: [app/**], run: 'mkdir -p app; echo built >app/serve'}\nrun:\n  web: {command: ./app/serve}\n",
     )
     line = Line(tmp_path)
     line.create()

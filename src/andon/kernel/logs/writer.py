@@ -106,6 +106,8 @@ class LogWriter:
                 end = position + MAX_LINE - self._partial
                 self._put(view[position:end], -1)
                 self._put(memoryview(b"\n"), 0)
+                if self._size >= self._limit:  # a line without an end must not make a segment without one
+                    self._roll()
                 self._mark(self._lines, self._size, self._now(), CONTINUES)
             elif self._size + end - position >= self._limit and first >= 0:
                 end = data.rindex(b"\n", position, end) + 1

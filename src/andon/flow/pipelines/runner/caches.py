@@ -84,7 +84,7 @@ class Caches:
         Nothing may run in the job's sandbox any more.
         """
         overlaid = isinstance(use.mount, Overlay)
-        if overlaid and not any(os.scandir(use.changes)):
+        if overlaid and not any(use.changes.iterdir()):
             _touch(use.home / "current")
             return None
         generation = use.home / f"{time.time_ns()}"

@@ -50,7 +50,7 @@ class Supervision:
         timeout: float,
         stopping: Callable[[], bool],
         disk_full: Callable[[], bool],
-        grace: float = GRACE,
+        grace: float,
     ) -> None:
         self._deadline = time.monotonic() + timeout
         self._stopping = stopping

@@ -20,7 +20,7 @@ from andon.flow.pipelines.folders import RunFolders, remove_tree
 from andon.flow.pipelines.model import JobKind, JobResult, JobTask, Package, TestCase
 from andon.flow.pipelines.runner.caches import Caches, CacheUse
 from andon.flow.pipelines.runner.disk import DiskGuard
-from andon.flow.pipelines.runner.process import Cause, Ended, Supervision, run_sandbox
+from andon.flow.pipelines.runner.process import GRACE, Cause, Ended, Supervision, run_sandbox
 from andon.flow.pipelines.runner.reports import read_reports
 from andon.flow.pipelines.runner.script import SERVICE_LOGS, command_line
 from andon.flow.pipelines.runner.workspaces import INSIDE, Trees, Workspace, can_overlay, clear_stale, workspace
@@ -53,8 +53,12 @@ class SandboxRunner:
         artifacts: Artifacts,
         disk: DiskGuard | None = None,
         overlay: bool | None = None,
+        grace: float = GRACE,
     ) -> None:
-        """``overlay`` forces one kind of workspace; else what the machine can do is found out at the first job."""
+        """``overlay`` forces one kind of workspace; else what the machine can do is found out at the first job.
+
+        ``grace`` is the seconds between SIGTERM and SIGKILL.
+        """
         self.folders = RunFolders(data / "runs")
         self.folders.root.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._settings = settings
@@ -63,6 +67,7 @@ class SandboxRunner:
         self._caches = Caches(data / "caches")
         self._disk = disk or DiskGuard(data)
         self._overlay = overlay
+        self._grace = grace
         weaken = frozenset[Promise]() if settings.require_limits else frozenset(Promise)
         self._limiter = best_limiter(may_weaken=weaken)
         self._toolchains = tuple(Path(one) for one in settings.toolchains)
@@ -184,7 +189,7 @@ class SandboxRunner:
         )
         log.section("services" if services else "command")
         with self._disk.watch(folder) as disk_full:
-            supervision = Supervision(timeout=wanted.timeout, stopping=stopping, disk_full=disk_full)
+            supervision = Supervision(timeout=wanted.timeout, stopping=stopping, disk_full=disk_full, grace=self._grace)
             try:
                 return run_sandbox(
                     spec,
@@ -262,7 +267,7 @@ def _introduction(task: JobTask, caches: tuple[CacheUse, ...]) -> str:
     said = f"{task.name} of {task.service} at {task.commit[:12]}, attempt {task.attempt}"
     if caches:
         said += "; caches: " + ", ".join(
-            f"{one.path}{'' if any(os.scandir(one.base)) else ' (empty)'}" for one in caches
+            one.path if any(one.base.iterdir()) else f"{one.path} (empty)" for one in caches
         )
     return said
 
@@ -289,6 +294,8 @@ def _result(task: JobTask, ended: Ended, services: tuple[HelperService, ...]) ->
         return _failed(
             FailureKind.MEMORY, f"it took more than {task.definition.memory // 1024**2} MiB of memory", left.code
         )
+    if left.signal == signal.SIGXFSZ:
+        return _failed(FailureKind.DISK, "it wrote a file larger than the room that is left on the disk")
     if left.signal is not None:
         return _failed(FailureKind.SIGNAL, f"it was ended by {_signal(left.signal)}")
     return _failed(FailureKind.EXIT, f"it ended with exit code {left.code}", left.code)

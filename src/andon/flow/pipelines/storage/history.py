@@ -99,3 +99,11 @@ def outcomes(
         )
     ).all()
     return {(JobId(row.job), row.suite, row.name): row.state for row in rows}
+
+
+def recent_branches(connection: Connection, services: Iterable[str] | None, limit: int) -> tuple[str, ...]:
+    """The branches of these services (``None``: of all) that ran last, newest first."""
+    query = sa.select(runs.c.branch).group_by(runs.c.branch).order_by(sa.func.max(runs.c.id).desc()).limit(limit)
+    if services is not None:
+        query = query.where(runs.c.service.in_(list(services)))
+    return tuple(connection.execute(query).scalars())
