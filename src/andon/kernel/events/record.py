@@ -16,7 +16,11 @@ from andon.kernel.ids import new_id
 
 
 def append(tx: Transaction, happened: Event, *, by: Actor) -> str:
-    """Write ``happened`` into the record, in the same transaction as the change it tells of; returns its id."""
+    """Write ``happened`` into the record, in the same transaction as the change it tells of; returns its id.
+
+    Raises ``ValueError`` when its subject or a facet does not fit its column: what comes from outside has to be
+    checked before it becomes an id.
+    """
     data = msgspec.json.encode(happened)
     subject = f"{happened.subject_field}:{getattr(happened, happened.subject_field)}"
     identity = new_id("ev")
@@ -34,6 +38,11 @@ def append(tx: Transaction, happened: Event, *, by: Actor) -> str:
         value = getattr(happened, facet, None)
         if value is not None:
             values[facet] = str(value)
+    for name in ("subject", "actor", *FACETS):
+        text, kind = str(values.get(name, "")), events.c[name].type
+        # The databases would disagree: one cuts nothing and takes NUL, the other refuses both.
+        if "\0" in text or (isinstance(kind, sa.String) and kind.length is not None and len(text) > kind.length):
+            raise ValueError(f"the {name} of {happened.type} is too long or holds NUL: {ascii(text)[:300]}")
     if tx.connection.dialect.name == "postgresql":
         count = tx.count()
         if count >= 1 << _SHIFT:

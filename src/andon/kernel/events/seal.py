@@ -215,7 +215,8 @@ def _fault(
     if seal.number != expected or seal.previous != previous:
         return f"Seal {seal.number} does not follow the one before it: a seal was removed or replaced."
     try:
-        rows = page(reading, after=sealed_to, limit=max(0, seal.count) + 1)
+        # Before the first seal nothing may stand, at whatever position.
+        rows = page(reading, after=sealed_to or -(1 << 62), limit=max(0, seal.count) + 1)
     except ValueError:
         return f"An event from {seal.first} to {seal.last} cannot be read: it was changed after it was written."
     batch = tuple(envelope for envelope in rows if envelope.position <= seal.last)

@@ -1,0 +1,26 @@
+"""What the tests of the record share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from andon.kernel.db import Database
+from tests.kernel.events.declared import declared, effects, metadata
+
+
+@pytest.fixture(autouse=True)
+def events_of_the_tests() -> Iterator[None]:
+    with declared():
+        yield
+
+
+@pytest.fixture
+def database(database: Database) -> Iterator[Database]:
+    """With a table for the effects of reactions, empty."""
+    metadata.create_all(database.engine)
+    with database.transaction() as tx:
+        tx.connection.execute(effects.delete())
+    yield database
+    metadata.drop_all(database.engine)
