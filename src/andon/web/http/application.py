@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from litestar import Litestar, MediaType, Request
+from litestar import Litestar, MediaType, Request, Response, get
 from litestar.di import Provide
 from litestar.enums import ScopeType
 from litestar.openapi import OpenAPIConfig
@@ -25,7 +25,7 @@ from andon.web.http.csrf import SAFE, checked
 from andon.web.http.door import Door, door_handlers
 from andon.web.http.finding import finding_handlers
 from andon.web.http.live import LiveFeed, live_handler
-from andon.web.http.pages import Contexts
+from andon.web.http.pages import Contexts, WebRequest
 from andon.web.http.security import Hosts, protecting
 from andon.web.http.static import static_files
 from andon.web.http.visit import visit_of
@@ -71,6 +71,7 @@ class WebApplication:
                 live_handler(self.feed),
                 *door_handlers(self.door),
                 *finding_handlers(),
+                _own_description(),
                 *handlers,
                 *(handler for room in rooms for handler in room.handlers),
             ],
@@ -134,14 +135,24 @@ class WebApplication:
             await response.to_asgi_response(app=None, request=Request(scope))(scope, receive, send)
 
 
+def _own_description() -> ControllerRouterHandler:
+    @get(f"{PREFIX}/openapi.json", include_in_schema=False)
+    async def describe(request: WebRequest) -> Response[bytes]:
+        schema = request.app.openapi_schema.to_schema()
+        return Response(JsonRenderPlugin.render_json(request, schema), media_type=MediaType.JSON)
+
+    return describe
+
+
 def _openapi(settings: Settings, version: str) -> OpenAPIConfig:
     return OpenAPIConfig(
         title="Andon",
         version=version,
         description="Everything the console and the command line do. Errors are problem documents.",
         servers=[Server(url=settings.address)],
-        path=PREFIX,
-        render_plugins=[JsonRenderPlugin(path="/openapi.json", media_type=MediaType.JSON)],
+        # Litestar answers everything below this path itself, with pages of its own: not where our API lives.
+        path="/api/openapi",
+        render_plugins=[JsonRenderPlugin()],
         components=Components(
             security_schemes={
                 "token": SecurityScheme(type="http", scheme="bearer", description="`andon token create`"),

@@ -19,7 +19,7 @@ import json
 import logging
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
@@ -51,6 +51,7 @@ MOST_TOPICS = 50
 MOST_WAITING = 200
 """Topics kept for a slow listener; beyond them it is told to look at everything."""
 _PAUSE = 0.05
+_AT_ONCE = 500
 _ANYTHING = "*"
 _ABOUT_ACCESS = {
     kind.type for kind in (SignedOut, TokenRevoked, PersonErased, RoleGranted, RoleRevoked, PasswordChanged)
@@ -109,17 +110,23 @@ class LiveFeed:
         self._open: Counter[str] = Counter()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._position = 0
+        self._unlisten: Callable[[], None] = lambda: None
         self._stopping = threading.Event()
+        self._rung = threading.Event()
 
     def start(self) -> None:
         """Call it from the event loop that serves requests."""
         self._loop = asyncio.get_running_loop()
+        self._position = self._bell.position
+        self._unlisten = self._bell.listen(lambda _position: self._rung.set())
         self._thread = threading.Thread(target=self._run, name="live", daemon=True)
         self._thread.start()
 
     def end_streams(self) -> None:
         """Let every open stream end now; call it before the server waits for its connections."""
         self._stopping.set()
+        self._rung.set()
         if self._loop is not None:
             with suppress(RuntimeError):  # the loop is closed already: nobody listens
                 self._loop.call_soon_threadsafe(self._ring_all)
@@ -127,36 +134,41 @@ class LiveFeed:
     def stop(self) -> None:
         self.end_streams()
         if self._thread is not None:
+            self._unlisten()
             self._thread.join()
 
     @property
     def listening(self) -> int:
         return len(self._listeners)
 
+    def check_room(self, caller: Caller) -> None:
+        """Raises :class:`TooMany` when the caller, or everybody together, has too many streams open."""
+        if self._open[_door(caller)] < PER_CALLER and len(self._listeners) < IN_ALL:
+            return
+        raise TooMany(
+            "Too many live streams are open.",
+            safe="The page works without one.",
+            remedy="Close some of its windows.",
+            retry_after=HEARTBEAT,
+        )
+
     @contextmanager
     def listen(self, caller: Caller, wanted: frozenset[str]) -> Iterator[Listener]:
-        """Raises :class:`TooMany`. Call it from the event loop."""
-        who = caller.session or caller.token or ""
-        if self._open[who] >= PER_CALLER or len(self._listeners) >= IN_ALL:
-            raise TooMany(
-                "Too many live streams are open.",
-                safe="The page works without one.",
-                remedy="Close some of its windows.",
-                retry_after=HEARTBEAT,
-            )
+        """Call it from the event loop, right after :meth:`check_room`."""
         listener = Listener(caller, wanted, caller.principal.visible_services(), self._bell.position)
-        self._open[who] += 1
+        self._open[_door(caller)] += 1
         self._listeners.add(listener)
         try:
             yield listener
         finally:
             self._listeners.discard(listener)
-            self._open[who] -= 1
-            if not self._open[who]:
-                del self._open[who]
+            self._open[_door(caller)] -= 1
+            if not self._open[_door(caller)]:
+                del self._open[_door(caller)]
 
     async def grown(self, caller: Caller, beyond: int, seconds: float) -> None:
         """Wait until the record has grown beyond a position, or for ``seconds``, or until the end."""
+        self.check_room(caller)
         with self.listen(caller, frozenset({"record"})) as listener:
             if self._bell.position > beyond or self._stopping.is_set():
                 return
@@ -217,24 +229,25 @@ class LiveFeed:
             self._loop.call_soon_threadsafe(listener.hear, listener.position, topics, False)
 
     def _run(self) -> None:
-        position = self._bell.position
-        while not self._stopping.is_set():
-            if self._bell.wait(position, 0.5) <= position:
-                continue
+        while self._rung.wait() and not self._stopping.is_set():
+            self._rung.clear()
             try:
                 with self._database.reading() as reading:
-                    found = page(reading, after=position, limit=500)
+                    found = page(reading, after=self._position, limit=_AT_ONCE)
             except Unavailable as error:
                 _log.warning("live updates wait: %s", error)
                 self._stopping.wait(0.5)
+                self._rung.set()
                 continue
+            if len(found) == _AT_ONCE:
+                self._rung.set()
             if not found:
                 continue
-            position = found[-1].position
+            self._position = found[-1].position
             news = [(one, topics_of(one)) for one in found]
             with suppress(RuntimeError):  # the loop was closed: nobody listens
                 if self._loop is not None:
-                    self._loop.call_soon_threadsafe(self._tell, position, news)
+                    self._loop.call_soon_threadsafe(self._tell, self._position, news)
 
     def _tell(self, position: int, news: list[tuple[Envelope, list[str]]]) -> None:
         doubtful = any(one.type in _ABOUT_ACCESS for one, _ in news)
@@ -247,11 +260,16 @@ class LiveFeed:
             listener.rung.set()
 
 
+def _door(caller: Caller) -> str:
+    return caller.session or caller.token or ""
+
+
 def live_handler(feed: LiveFeed) -> ControllerRouterHandler:
     async def live(context: PageContext) -> Stream:
         wanted = frozenset(one for one in context.query.get("topics", "").split(",") if one)
         if len(wanted) > MOST_TOPICS:
             raise Invalid(f"A stream has at most {MOST_TOPICS} topics.", remedy="Ask for fewer.")
+        feed.check_room(context.caller)  # before the answer begins: afterwards it could only be cut off
         last = next((v for k, v in context.scope["headers"] if k == b"last-event-id"), b"")
         return Stream(
             feed.stream(context.caller, wanted, int(last) if last.isdigit() and len(last) < 20 else None),

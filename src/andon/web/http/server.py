@@ -1,0 +1,81 @@
+"""Serving the application with uvicorn."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+import uvicorn
+
+from andon.kernel.errors import Unavailable
+from andon.kernel.settings import Settings
+from andon.web.http.application import WebApplication
+
+SHUTDOWN = 10
+"""Seconds that requests under way may take to end."""
+
+
+class WebServer(uvicorn.Server):
+    """Ends live streams before it waits for connections: they would never end by themselves.
+
+    ``ready`` is called once it listens. ``should_exit = True`` ends it from another thread.
+    """
+
+    def __init__(self, settings: Settings, application: WebApplication, ready: Callable[[], None]) -> None:
+        super().__init__(_config(settings, application))
+        self._application = application
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._application.feed.end_streams()
+        await super().shutdown(sockets)
+
+
+def listen(settings: Settings) -> socket.socket:
+    """The listening socket. Raises :class:`Unavailable` when the port is taken."""
+    family = socket.AF_INET6 if ":" in settings.web.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((settings.web.host, settings.web.port))
+        listening.listen(1024)
+    except OSError as error:
+        listening.close()
+        raise Unavailable(
+            f"Andon cannot listen on {settings.web.host}:{settings.web.port}: {error.strerror}.",
+            safe="Nothing was started.",
+            remedy="Is Andon running already? Else set web.port in settings.toml to a free one.",
+        ) from error
+    return listening
+
+
+def _config(settings: Settings, application: WebApplication) -> uvicorn.Config:
+    return uvicorn.Config(
+        application,
+        host=settings.web.host,
+        port=settings.web.port,
+        loop="uvloop" if _has_uvloop() else "asyncio",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,  # the record says who did what; addresses of pages would leak into a log
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=SHUTDOWN,
+        backlog=1024,
+    )
+
+
+def _has_uvloop() -> bool:
+    try:
+        import uvloop  # noqa: F401, PLC0415 - absent on other Pythons, see pyproject.toml
+    except ImportError:
+        return False
+    return True
