@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 
 import andon
 from andon.app.authority import GrantedAuthority
@@ -17,25 +16,22 @@ from andon.flow.definition.reader import YamlDefinitionReader
 from andon.flow.deployments.execution import Execution as DeploymentExecution
 from andon.flow.deployments.room import deployments_room
 from andon.flow.deployments.service.deployments import DeploymentService
-from andon.flow.environments.instances import Instances, port_is_free
-from andon.flow.environments.layout import Layout
-from andon.flow.environments.running import RunningEnvironments
-from andon.flow.environments.service import EnvironmentService
+from andon.flow.environments.room import build_environments, environments_room
 from andon.flow.pipelines.execution import Execution as PipelineExecution
 from andon.flow.pipelines.reactions import reactions as pipeline_reactions
 from andon.flow.pipelines.runner.sandboxed import SandboxRunner
 from andon.flow.pipelines.service import PipelineService, Progress
 from andon.flow.pipelines.workflows import run_workflow
 from andon.flow.routing.adapters import EnvoyDataPlane, envoy_binary
+from andon.flow.routing.room import routing_room
 from andon.flow.routing.service import RouterService
 from andon.flow.sources.adapters.sources import GitSources
 from andon.flow.sources.room import open_git, sources_room
 from andon.kernel.access.contract import People
 from andon.kernel.db import Database
 from andon.kernel.events import Bell
-from andon.kernel.sandbox.limits import Promise, best_limiter
 from andon.kernel.settings import Settings
-from andon.web.room import Reconciler, Room
+from andon.web.room import Room
 
 
 def flow_rooms(
@@ -48,31 +44,20 @@ def flow_rooms(
     artifacts = ArtifactService(FileStore(data / "artifacts"), keep_days=settings.retention.artifact_days)
     configuration = ConfigurationService(FileSecretBox(data / "keys" / "secrets.key"))
 
-    weaken = frozenset[Promise]() if settings.jobs.require_limits else frozenset(Promise)
-    limiter = best_limiter(may_weaken=weaken)
-    layout = Layout(data)
-    instances = Instances(layout, limiter, tuple(Path(one) for one in settings.jobs.toolchains))
-    recorded_environments = EnvironmentService(
+    built = build_environments(
+        settings,
+        database,
         sources=sources,
         definitions=definitions,
-        first_port=settings.environments.first_port,
-        last_port=settings.environments.last_port,
-        host=settings.environments.host,
-        endpoint=instances.endpoint,
-        log=lambda owner, one: layout.instance_log(owner.service, owner.environment, owner.id, one.id),
-        port_is_free=port_is_free,
-    )
-    environments = RunningEnvironments(
-        database=database,
-        service=recorded_environments,
         artifacts=artifacts,
         configuration=configuration,
-        layout=layout,
-        instances=instances,
-        limiter=limiter,
     )
-    plane = EnvoyDataPlane(binary=envoy_binary(), folder=data / "router", keepers=layout.keepers)
+    environments = built.environments
+    plane = EnvoyDataPlane(
+        binary=envoy_binary(), folder=data / "router", sockets=built.layout.sockets, keepers=built.layout.keepers
+    )
     router = RouterService(database=database, environments=environments, plane=plane, host=settings.environments.host)
+    built.routed_by(router.apply)
 
     pipelines = PipelineService(sources=sources, definitions=definitions, artifacts=artifacts)
     deployments = DeploymentService(
@@ -107,19 +92,8 @@ def flow_rooms(
     )
     return (
         sources_room(settings, database, bell, git, definitions=definitions),
-        Room(
-            name="routing",
-            begin=_in_order(plane.start),
-            reconcilers=(Reconciler("router", 10.0, _in_order(plane.start, router.apply)),),
-        ),
-        Room(
-            name="environments",
-            reconcilers=(
-                Reconciler("environments", 10.0, environments.reconcile),
-                Reconciler("health", 1.0, environments.check_health),
-                Reconciler("drift", 30.0, environments.check_drift),
-            ),
-        ),
+        routing_room(router, plane),
+        environments_room(built),
         deployments_room(
             database=database,
             service=deployments,

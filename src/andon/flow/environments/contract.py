@@ -59,6 +59,8 @@ class ReplacementReason(StrEnum):
 @event("dev.andon.environment.created.v1", subject="environment", cdevents="dev.cdevents.environment.created.0.3.0")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentCreated(Event):
+    """An environment has a port and a folder for its data from now on."""
+
     environment: str
     service: Service
     port: int
@@ -68,6 +70,8 @@ class EnvironmentCreated(Event):
 @event("dev.andon.environment.destroyed.v1", subject="environment", cdevents="dev.cdevents.environment.deleted.0.3.0")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentDestroyed(Event):
+    """An environment is gone with its instances and its data; what happened in it stays in the record."""
+
     environment: str
     service: Service
     reason: str
@@ -76,6 +80,8 @@ class EnvironmentDestroyed(Event):
 @event("dev.andon.set.prepared.v1", subject="set")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetPrepared(Event):
+    """A set of instances is to be made of an artifact and a version of the configuration."""
+
     set: SetId
     service: Service
     environment: str
@@ -88,6 +94,8 @@ class SetPrepared(Event):
 @event("dev.andon.set.standing-changed.v1", subject="set")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetStandingChanged(Event):
+    """A set changed its part: candidate, live, warm or retired."""
+
     set: SetId
     service: Service
     environment: str
@@ -98,6 +106,8 @@ class SetStandingChanged(Event):
 @event("dev.andon.instance.health-changed.v1", subject="instance")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceHealthChanged(Event):
+    """An instance became healthy or ceased to be."""
+
     instance: InstanceId
     set: SetId
     service: Service
@@ -109,12 +119,39 @@ class InstanceHealthChanged(Event):
 @event("dev.andon.instance.replaced.v1", subject="instance")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceReplaced(Event):
+    """An instance was ended and another one made from the same definition took its place."""
+
     instance: InstanceId
     set: SetId
     service: Service
     environment: str
     reason: ReplacementReason
     details: str
+
+
+@event("dev.andon.instance.replacement-requested.v1", subject="instance")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceReplacementRequested(Event):
+    """Somebody asked for an instance to be replaced."""
+
+    instance: InstanceId
+    set: SetId
+    service: Service
+    environment: str
+
+
+@event("dev.andon.instance.restarted.v1", subject="instance")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceRestarted(Event):
+    """Its program ended by itself and was started again by its keeper, which waits longer each time."""
+
+    instance: InstanceId
+    set: SetId
+    service: Service
+    environment: str
+    times: int
+    """How often since the last such event."""
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,9 +174,12 @@ class InstanceView:
     health: Health
     reason: str
     restarts: int
+    """How often it was started again, by its keeper or by being replaced."""
     since: datetime | None
     endpoint: str
-    """``unix:/…`` or ``127.0.0.1:port``."""
+    """``unix:/…`` or ``127.0.0.1:port``; empty for a process that is not routed. Changes when it is replaced."""
+    log: Path
+    """Folder of its output since it was last replaced, for :mod:`andon.kernel.logs`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +195,8 @@ class SetView:
     state: SetState
     created_at: datetime
     instances: tuple[InstanceView, ...]
+    drift: str = ""
+    """How its package on the disk differs from the one that was deployed, until that is mended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,11 +253,19 @@ class Environments(Protocol):
         *,
         like: str | None = None,
     ) -> EnvironmentView:
-        """The environment, made if it is not there: its port, and its end if it has a time to live."""
+        """The environment, made if it is not there: its port, and its end if it has a time to live.
+
+        ``definition`` bears the environment's own name; ``like`` is the one in ``andon.yaml`` it is made from, for
+        an environment somebody makes by hand. Raises ``Forbidden``, ``Invalid`` for a name that is none, and
+        ``Conflict`` or ``Unavailable`` when its port cannot be had.
+        """
         ...
 
     def remove(self, tx: Transaction, service: Service, name: str, *, reason: str, by: Actor) -> None:
-        """Record that the environment is gone; its sets must be retired and stopped, its route withdrawn."""
+        """Record that the environment is gone; its sets must be retired and stopped, its route withdrawn.
+
+        Raises ``Conflict`` while a set of it is not retired.
+        """
         ...
 
     def remove_data(self, service: Service, name: str) -> None:
@@ -251,7 +301,7 @@ class Environments(Protocol):
         ...
 
     def probe(self, set_id: SetId) -> HealthReport:
-        """Ask every instance now."""
+        """Ask every instance now; one that does not answer is asked again, as often as its health allows."""
         ...
 
     def run_command(

@@ -4,38 +4,43 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import sys
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-
+from andon.flow.configuration.contract import Values
 from andon.flow.definition.contract import Network, ProcessDefinition
 from andon.flow.environments.contract import Health
-from andon.flow.environments.layout import Layout
+from andon.flow.environments.layout import Layout, remove_tree
 from andon.flow.environments.model import Instance, InstanceSet, base_variables
+from andon.flow.environments.probing import ask
 from andon.kernel.keeper import control
-from andon.kernel.keeper.model import ENDED, KeeperSpec, KeptState, Restart
+from andon.kernel.keeper.errors import AlreadyKept
+from andon.kernel.keeper.model import ENDED, KeeperSpec, KeptState, Restart, Status
 from andon.kernel.logs.reader import LogReader
 from andon.kernel.logs.text import plain
 from andon.kernel.sandbox.command import build
-from andon.kernel.sandbox.limits import Limiter
+from andon.kernel.sandbox.limits import Limiter, remove_groups
 from andon.kernel.sandbox.model import Limits, Mount, SandboxSpec
 
 INSIDE = "/run/andon"
+KIND = "instance"
 _FORWARDER = Path(control.__file__).with_name("forwarder.py")
 _FORWARDER_INSIDE = "/run/forwarder.py"
 _LAST_LINES = 3
+_KEEPERS_OWN = "[keeper]"
 
 
 @dataclass(frozen=True, slots=True)
 class Probed:
     health: Health
+    """``STOPPED`` when nothing keeps it: it has to be started again."""
     reason: str
     restarts: int
+    """By its present keeper."""
+    resting: bool
+    """Its program ended, and its keeper waits before it starts it again."""
 
 
 class Instances:
@@ -46,99 +51,133 @@ class Instances:
         self._limiter = limiter
         self._toolchains = toolchains
 
-    def process_of(self, owner: InstanceSet, instance: Instance) -> ProcessDefinition:
+    @staticmethod
+    def process_of(owner: InstanceSet, instance: Instance) -> ProcessDefinition:
         return next(one for one in owner.definition.processes if one.name == instance.process)
 
     def endpoint(self, owner: InstanceSet, instance: Instance) -> str:
-        """Where the router and the probes reach it: ``unix:/…`` or ``127.0.0.1:port``; empty if nowhere yet."""
+        """Where the router and the probes reach it: ``unix:/…`` or ``127.0.0.1:port``; empty if nowhere."""
         process = self.process_of(owner, instance)
         if process.socket is not None:
             name = process.socket.removeprefix(INSIDE + "/")
-            return f"unix:{self._layout.socket_folder(instance.id) / name}"
+            return f"unix:{self._layout.socket_folder(instance) / name}"
         if process.port is None:
             return ""
         if process.network is Network.HOST:
             return f"127.0.0.1:{instance.port}" if instance.port else ""
-        return f"unix:{self._layout.socket_folder(instance.id) / 'http.sock'}"
+        return f"unix:{self._layout.socket_folder(instance) / 'http.sock'}"
 
-    def needs_port(self, owner: InstanceSet, instance: Instance) -> bool:
+    def shares_ports(self, owner: InstanceSet, instance: Instance) -> bool:
+        """Whether it listens on the machine's own loopback, where its port must be nobody else's."""
         process = self.process_of(owner, instance)
-        return process.network is Network.HOST and process.port is not None and instance.port is None
+        return process.network is Network.HOST and process.port is not None
 
     def kept(self, instance: Instance) -> bool:
-        return control.is_kept(self._layout.keepers, instance.id)
+        return control.is_kept(self._layout.keepers, instance.keeper)
 
-    def start(self, owner: InstanceSet, instance: Instance, values: Mapping[str, str], masks: tuple[str, ...]) -> None:
-        """Start its keeper, unless that lives already."""
+    def start(self, owner: InstanceSet, instance: Instance, values: Values, *, unpacked: int | None = None) -> None:
+        """Start its keeper, unless that lives already. Raises what the sandbox and the keeper raise."""
         if self.kept(instance):
             return
         process = self.process_of(owner, instance)
-        sockets = self._layout.socket_folder(instance.id)
+        sockets = self._layout.socket_folder(instance)
         shutil.rmtree(sockets, ignore_errors=True)
         sockets.mkdir(parents=True, mode=0o700)
         command = build(
             SandboxSpec(
                 argv=self._argv(process),
                 directory="/app",
-                environment={**values, **base_variables(owner), **self._listening(process, instance)},
-                mounts=self._mounts(owner, process, sockets),
+                environment={
+                    **values.config,
+                    **values.secrets,
+                    **base_variables(owner),
+                    **self._listening(process, instance),
+                },
+                mounts=self._mounts(owner, process, sockets, unpacked or owner.unpacked),
                 network=process.network is Network.HOST,
-                hostname=f"{owner.service}-{process.name}-{instance.number}",
+                hostname=f"{owner.service}-{process.name}-{instance.number}"[:64],
             ),
             dies_with_parent=True,
             extra_toolchains=self._toolchains,
         )
         limits = Limits(memory=process.memory, cpus=process.cpus or None, processes=process.processes)
-        handle = self._limiter.prepare(instance.id, limits)
-        control.spawn_private(
-            KeeperSpec(
-                id=instance.id,
-                kind="instance",
-                argv=command.argv,
-                directory="/",
-                log=self._layout.instance_log(owner.service, owner.environment, owner.id, instance.id),
-                restart=Restart.ALWAYS,
-                stop_timeout=process.stop_timeout,
-                limits=handle.attachment,
-                masks=masks,
-            ),
-            command.private,
-            self._layout.keepers,
-        )
+        handle = self._limiter.prepare(instance.keeper, limits)
+        try:
+            control.spawn_private(
+                KeeperSpec(
+                    id=instance.keeper,
+                    kind=KIND,
+                    argv=command.argv,
+                    directory="/",
+                    log=self._layout.instance_log(owner, instance),
+                    restart=Restart.ALWAYS,
+                    stop_timeout=process.stop_timeout,
+                    limits=handle.attachment,
+                    masks=tuple(one for one in values.secrets.values() if one),
+                ),
+                command.private,
+                self._layout.keepers,
+            )
+        except AlreadyKept:
+            return  # somebody was faster, with the same
+        except BaseException:
+            handle.close()
+            raise
 
     def stop(self, owner: InstanceSet, instance: Instance) -> None:
-        process = self.process_of(owner, instance)
-        control.stop(self._layout.keepers, instance.id, timeout=process.stop_timeout)
-        shutil.rmtree(self._layout.socket_folder(instance.id), ignore_errors=True)
+        """End one life of it for certain, giving it its time to finish what it is doing."""
+        self.stop_keeper(instance.keeper, self.process_of(owner, instance).stop_timeout)
+        shutil.rmtree(self._layout.socket_folder(instance), ignore_errors=True)
 
-    def restart(self, owner: InstanceSet, instance: Instance) -> None:
-        process = self.process_of(owner, instance)
-        control.restart(self._layout.keepers, instance.id, timeout=process.stop_timeout)
+    def stop_all_lives(self, owner: InstanceSet, instance: Instance) -> None:
+        """As :meth:`stop`, with whatever an exchange that was broken off may have left beside it."""
+        timeout = self.process_of(owner, instance).stop_timeout
+        for path in self._layout.keepers.glob(f"{instance.id}.*"):
+            self.stop_keeper(path.name, timeout)
+        for folder in self._layout.sockets.glob(f"{instance.id[-16:]}-*"):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def stop_keeper(self, keeper: str, timeout: float) -> None:
+        kept = control.state(self._layout.keepers, keeper)
+        control.stop(self._layout.keepers, keeper, timeout=timeout)
+        if kept is not None:
+            remove_groups(kept.cgroups)
+
+    def all_keepers(self) -> tuple[str, ...]:
+        """Keepers of instances on this machine, whether anybody still knows the instance or not."""
+        return tuple(one.id for one in control.kept(self._layout.keepers) if one.kind == KIND)
 
     def probe(self, owner: InstanceSet, instance: Instance) -> Probed:
-        """Ask it now. Unhealthy is said with the reason and its last words."""
-        kept = control.state(self._layout.keepers, instance.id)
-        if kept is None:
-            return Probed(Health.STOPPED, "it is not running", instance.restarts)
-        if kept.status in ENDED:
-            return Probed(Health.UNHEALTHY, self._ended(owner, instance, kept), kept.restarts)
-        if kept.status.value == "backing-off":
-            return Probed(Health.UNHEALTHY, self._ended(owner, instance, kept), kept.restarts)
+        """Ask it now. Unhealthy is said with the reason, and with its last words if its program ended."""
+        kept = control.state(self._layout.keepers, instance.keeper)
+        if kept is None or kept.status in ENDED:
+            return Probed(Health.STOPPED, "its process is gone", 0, resting=False)
+        if kept.status is Status.BACKING_OFF:
+            return Probed(Health.UNHEALTHY, self._ended(owner, instance, kept), kept.restarts, resting=True)
         process = self.process_of(owner, instance)
         endpoint = self.endpoint(owner, instance)
-        if not process.routed or not endpoint:
-            return Probed(Health.HEALTHY, "", kept.restarts)
-        problem = ask(endpoint, process.health.path, process.health.timeout)
-        return Probed(Health.HEALTHY if problem is None else Health.UNHEALTHY, problem or "", kept.restarts)
+        if not process.routed and not endpoint:
+            return Probed(Health.HEALTHY, "", kept.restarts, resting=False)
+        problem = ask(endpoint, process.health.path, process.health.timeout) if endpoint else "it listens nowhere"
+        if problem is None:
+            return Probed(Health.HEALTHY, "", kept.restarts, resting=False)
+        if kept.restarts:
+            problem = f"{problem}; before that {self._ended(owner, instance, kept)}"
+        return Probed(Health.UNHEALTHY, problem, kept.restarts, resting=False)
+
+    def how_it_ended(self, owner: InstanceSet, instance: Instance) -> str:
+        """How its program ended the last time, with its last words."""
+        kept = control.state(self._layout.keepers, instance.keeper)
+        return "its process is gone" if kept is None else self._ended(owner, instance, kept)
 
     def last_words(self, owner: InstanceSet, instance: Instance) -> str:
         """The last lines it printed, safe to show, or nothing."""
-        folder = self._layout.instance_log(owner.service, owner.environment, owner.id, instance.id)
+        folder = self._layout.instance_log(owner, instance)
         if not folder.is_dir():
             return ""
         lines = [plain(line.text).strip() for line in LogReader(folder).tail(20).lines]
-        told = [line for line in lines if line and not line.startswith("andon:")]
-        return " | ".join(told[-_LAST_LINES:])
+        told = [line for line in lines if line and not line.startswith(_KEEPERS_OWN)]
+        return " | ".join(told[-_LAST_LINES:])[-600:]
 
     # Inside
 
@@ -177,45 +216,20 @@ class Instances:
             return {"PORT": str(instance.port)}
         return {} if process.port is None else {"PORT": str(process.port)}
 
-    def _mounts(self, owner: InstanceSet, process: ProcessDefinition, sockets: Path) -> tuple[Mount, ...]:
+    def _mounts(
+        self, owner: InstanceSet, process: ProcessDefinition, sockets: Path, unpacked: int
+    ) -> tuple[Mount, ...]:
         data = self._layout.data(owner.service, owner.environment)
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        app = self._layout.app(owner.service, owner.environment, owner.id, owner.unpacked)
+        app = self._layout.app(owner, unpacked)
         mounts = (Mount(app, "/app"), Mount(data, "/data", writable=True), Mount(sockets, INSIDE, writable=True))
         if process.port is not None and process.network is Network.NONE:
             return (*mounts, Mount(_FORWARDER, _FORWARDER_INSIDE))
         return mounts
 
 
-def ask(endpoint: str, path: str, timeout: float) -> str | None:
-    """Probe a health path; what is wrong, or ``None``. Redirects count as an answer."""
-    unix = endpoint.removeprefix("unix:") if endpoint.startswith("unix:") else None
-    base = "http://instance" if unix else f"http://{endpoint}"
-    try:
-        with httpx.Client(transport=httpx.HTTPTransport(uds=unix), timeout=timeout, trust_env=False) as client:
-            answer = client.get(base + path, headers={"User-Agent": "andon-health", "Connection": "close"})
-    except httpx.TimeoutException:
-        return f"no answer to GET {path} within {timeout:g} s"
-    except (httpx.HTTPError, httpx.InvalidURL):
-        return f"nothing answers GET {path}"
-    return None if answer.status_code < httpx.codes.BAD_REQUEST else f"GET {path} answered {answer.status_code}"
-
-
-def free_port() -> int:
-    """A port of the loopback nobody listens on at this moment."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def port_is_free(host: str, port: int) -> bool:
-    """Whether nobody listens there now."""
-    with closing(socket.socket()) as probe:
-        # As Envoy binds: connections of a listener that has just gone do not hold the port.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
+def remove_app(layout: Layout, owner: InstanceSet, unpacked: int) -> None:
+    """Remove one unpacked package with its manifest."""
+    app = layout.app(owner, unpacked)
+    remove_tree(app)
+    layout.manifest(app).unlink(missing_ok=True)

@@ -4,69 +4,102 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
-from andon.flow.environments.contract import InstanceId, SetId
+from andon.flow.environments.contract import SetId
+from andon.flow.environments.model import Instance, InstanceSet
 from andon.flow.sources.contract import Service
 from andon.kernel.errors import Unavailable
+from andon.kernel.ids import new_id
+from andon.kernel.sockets import LONGEST_PATH
 
-_LONGEST_SOCKET = 107
-"""Bytes of a Unix socket's path, by the kernel's ``sockaddr_un``."""
 _TAIL = 40
-"""Room for what comes behind the folder of sockets."""
+"""Room for what comes behind the folder of sockets: an instance's folder and a name of usual length."""
+_LINK = "sockets"
 
 
 class Layout:
     """Paths below the data directory. Sockets lie elsewhere when that is too deep for the kernel."""
 
     def __init__(self, data: Path) -> None:
-        self._root = data / "environments"
-        self.keepers = data / "keepers"
-        self.commands = data / "sandboxes" / "commands"
-        self.sockets = _socket_folder(data)
+        root = data.resolve()
+        self._root = root / "environments"
+        self.keepers = root / "keepers"
+        self.commands = root / "sandboxes" / "commands"
+        self.sockets = _socket_folder(root)
 
     def data(self, service: Service, environment: str) -> Path:
         """What outlives versions: shown to instances as ``/data``."""
-        return self._root / service / environment / "data"
+        return self.environment(service, environment) / "data"
 
     def environment(self, service: Service, environment: str) -> Path:
         return self._root / service / environment
 
     def set(self, service: Service, environment: str, set_id: SetId) -> Path:
-        return self._root / service / environment / "sets" / set_id
+        return self.environment(service, environment) / "sets" / set_id
 
-    def app(self, service: Service, environment: str, set_id: SetId, unpacked: int) -> Path:
+    def app(self, owner: InstanceSet, unpacked: int) -> Path:
         """The unpacked package; a new folder each time it is unpacked again."""
-        return self.set(service, environment, set_id) / f"app-{unpacked}"
+        return self.set(owner.service, owner.environment, owner.id) / f"app-{unpacked}"
 
     def manifest(self, app: Path) -> Path:
         return app.with_name(app.name + ".manifest")
 
-    def instance_log(self, service: Service, environment: str, set_id: SetId, instance: InstanceId) -> Path:
-        return self.set(service, environment, set_id) / "logs" / instance
+    def instance_log(self, owner: InstanceSet, instance: Instance) -> Path:
+        """A log for each life: two of them may be written at the same time."""
+        return self.set(owner.service, owner.environment, owner.id) / "logs" / f"{instance.id}-{instance.life}"
 
-    def command_log(self, service: Service, environment: str, set_id: SetId, key: str, attempt: int) -> Path:
-        return self.set(service, environment, set_id) / "commands" / f"{key}-{attempt}"
+    def command_log(self, owner: InstanceSet, key: str, attempt: int) -> Path:
+        return self.set(owner.service, owner.environment, owner.id) / "commands" / f"{key}-{attempt}"
 
-    def socket_folder(self, instance: InstanceId) -> Path:
+    def socket_folder(self, instance: Instance) -> Path:
         """Shown to the instance alone as ``/run/andon``."""
-        return self.sockets / instance[-16:]
+        return self.sockets / f"{instance.id[-16:]}-{instance.life}"
+
+    def remove_environment(self, service: Service, environment: str) -> None:
+        remove_tree(self.environment(service, environment))
 
 
-def _socket_folder(data: Path) -> Path:
-    near = data.resolve() / "sockets"
-    if len(os.fsencode(near)) + _TAIL <= _LONGEST_SOCKET:
-        near.mkdir(parents=True, exist_ok=True, mode=0o700)
+def remove_tree(folder: Path) -> None:
+    """Remove a folder and everything in it, also what a service left without permissions."""
+    gone = folder.with_name(f".{folder.name}-{new_id('gone')}")
+    try:
+        # At once under another name: nobody meets it half removed.
+        folder.rename(gone)
+    except FileNotFoundError:
+        return
+    for inside, folders, _files in os.walk(gone):
+        for name in folders:
+            path = Path(inside) / name
+            if not path.is_symlink():
+                path.chmod(0o700)
+    shutil.rmtree(gone, ignore_errors=True)
+
+
+def _socket_folder(root: Path) -> Path:
+    """The folder of sockets: in the data directory, or where a link there leads.
+
+    The link keeps the choice: a later start, with another environment, has to find what is running.
+    """
+    near = root / _LINK
+    root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if near.is_symlink():
+        far = near.readlink()
+    elif len(os.fsencode(near)) + _TAIL <= LONGEST_PATH:
+        near.mkdir(exist_ok=True, mode=0o700)
         return near
-    name = "andon-" + hashlib.sha256(os.fsencode(data.resolve())).hexdigest()[:12]
-    far = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()) / name
-    far.mkdir(exist_ok=True, mode=0o700)
+    else:
+        name = "andon-" + hashlib.sha256(os.fsencode(root)).hexdigest()[:12]
+        far = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()) / name
+        near.symlink_to(far)
+    far.mkdir(parents=True, exist_ok=True, mode=0o700)
     found = far.lstat()
-    if found.st_uid != os.geteuid() or found.st_mode & 0o077 or far.is_symlink():
+    if far.is_symlink() or found.st_uid != os.geteuid() or found.st_mode & 0o077:
         raise Unavailable(
             f"{far} belongs to somebody else or is open to others.",
             safe="Nothing was started.",
-            remedy="Remove it, or choose a shorter data directory (below 60 characters) with --data.",
+            remedy=f"Remove it and {near}, or choose a shorter data directory (below 60 characters).",
         )
     return far

@@ -82,6 +82,7 @@ class InMemoryEnvironments(RecordedEnvironments, Environments):
                 last_port=last_port,
                 host="127.0.0.1",
                 endpoint=lambda _owner, _instance: endpoint,
+                log=lambda _owner, instance: folder / "instances" / instance.id,
                 port_is_free=lambda _host, _port: True,
             )
         )
@@ -197,4 +198,4 @@ class InMemoryEnvironments(RecordedEnvironments, Environments):
     def _note(self, members: tuple[Instance, ...], health: Health, reason: str) -> None:
         with self._database.transaction() as tx:
             for one in members:
-                self._service.note_health(tx, one.id, health, reason, restarts=0)
+                self._service.note_health(tx, one.id, health, reason)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from andon.flow.artifacts.contract import Digest
 from andon.flow.configuration.contract import ConfigVersion
-from andon.flow.definition.contract import EnvironmentDefinition, ProcessDefinition
+from andon.flow.definition.contract import EnvironmentDefinition, HealthDefinition, ProcessDefinition
 from andon.flow.environments.contract import Health, InstanceId, SetId, SetState, Standing
 from andon.flow.sources.contract import CommitHash, Service
-from andon.kernel.errors import Conflict, Unavailable
+from andon.kernel.errors import Conflict, Invalid, Unavailable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,8 @@ class InstanceSet:
     definition: SetDefinition
     unpacked: int
     """Counts how often the package was unpacked for it; drift makes it grow."""
+    drift: str
+    """What :mod:`andon.flow.environments.package` found and nobody has mended yet; empty is nothing."""
     created_at: datetime
     stopped_at: datetime | None
 
@@ -50,8 +53,20 @@ class Instance:
     reason: str
     since: datetime
     restarts: int
+    """All of them, those by earlier keepers included."""
+    earlier: int
+    """Of these, the restarts before its present keeper began to count."""
+    life: int
+    """Grows when it is replaced beside itself: the next life has its own keeper, sockets and log."""
     port: int | None
     """On the machine's loopback, for a process that shares the machine's network."""
+    rebuild: bool
+    """Somebody asked for it to be replaced, and that has not been done yet."""
+
+    @property
+    def keeper(self) -> str:
+        """Its keeper's id."""
+        return f"{self.id}.{self.life}"
 
 
 class NoPortFree(Unavailable):
@@ -62,8 +77,25 @@ class PortTaken(Conflict):
     code = "environments.port_taken"
 
 
-class NoSuchInstance(Conflict):
-    code = "environments.no_such_instance"
+class StillInUse(Conflict):
+    code = "environments.still_in_use"
+
+
+class NameInvalid(Invalid):
+    code = "environments.name_invalid"
+
+
+_NAME = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
+
+
+def check_name(name: str) -> None:
+    """Raises :class:`NameInvalid`. A name becomes part of paths, of Envoy's files and of addresses."""
+    if not _NAME.fullmatch(name):
+        raise NameInvalid(
+            f"{name[:80]!r} is no name for an environment.",
+            safe="Nothing was made.",
+            remedy="Use small letters, digits and dashes, at most 40, beginning with a letter.",
+        )
 
 
 def wanted(definition: SetDefinition) -> tuple[tuple[ProcessDefinition, int], ...]:
@@ -81,6 +113,54 @@ def state_of(instances: Sequence[Instance]) -> SetState:
     if Health.UNHEALTHY in found or Health.STOPPED in found:
         return SetState.DEGRADED if Health.HEALTHY in found else SetState.FAILED
     return SetState.STARTING
+
+
+LONGEST_PAUSE = 300.0
+_STEADY = 600.0
+
+
+@dataclass(slots=True)
+class Watched:
+    """What the watch remembers of one instance between two looks. Moments are of the monotonic clock, in s."""
+
+    since: float
+    """When its present health began."""
+    failures: int = 0
+    answers: int = 0
+    pause: float = 0.0
+    """How long to leave it alone after the next attempt to mend it: nothing at first, then longer each time."""
+    mend_at: float = 0.0
+
+    def judge(self, before: Health, *, answered: bool, health: HealthDefinition, now: float) -> Health | None:
+        """Its new health, or ``None`` while there is no reason to think otherwise than before.
+
+        One that is starting has its time; one that was healthy may miss some probes; one that was not has to
+        answer as many in a row before it is believed.
+        """
+        self.failures = 0 if answered else self.failures + 1
+        self.answers = self.answers + 1 if answered else 0
+        match before:
+            case Health.HEALTHY:
+                found = Health.UNHEALTHY if self.failures >= health.failures else None
+                if now - self.since > _STEADY:
+                    self.pause = 0.0
+            case Health.UNHEALTHY:
+                found = Health.HEALTHY if self.answers >= health.failures else None
+            case _:
+                found = Health.HEALTHY if answered else Health.UNHEALTHY if now - self.since > health.within else None
+        if found is not None:
+            self.since = now
+        return found
+
+    def may_mend(self, now: float) -> bool:
+        return now >= self.mend_at
+
+    def mended(self, now: float) -> None:
+        """It is being started anew; the next attempt waits longer."""
+        self.mend_at = now + self.pause
+        self.pause = min(LONGEST_PAUSE, max(5.0, self.pause * 2))
+        self.since = now
+        self.failures = self.answers = 0
 
 
 def base_variables(found: InstanceSet) -> Mapping[str, str]:

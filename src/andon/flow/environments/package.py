@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import stat
 from pathlib import Path
 
 import msgspec
 
 from andon.flow.artifacts.contract import Artifacts, Digest
+from andon.flow.environments.layout import remove_tree
 from andon.kernel.files import write_private
+from andon.kernel.logs.text import plain
 
 _SHOWN = 3
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True):
-    """One file: permission bits, size, time of its last change in ns (nobody can set that back), digest."""
+    """One file: type and permission bits, size, time of its last change in ns (nobody can set that back), digest."""
 
     mode: int
     size: int
@@ -32,7 +33,7 @@ def unpack(artifacts: Artifacts, digest: Digest, app: Path, manifest: Path) -> N
     """
     if manifest.exists() and app.is_dir():
         return
-    shutil.rmtree(app, ignore_errors=True)  # of an unpacking that a crash broke off before its manifest
+    remove_tree(app)  # of an unpacking that a crash broke off before its manifest
     artifacts.unpack(digest, app)
     write_private(manifest, msgspec.json.encode(_look(app)))
 
@@ -64,23 +65,36 @@ def drift(app: Path, manifest: Path) -> str | None:
 def _look(app: Path, noted: dict[str, Entry] | None = None) -> dict[str, Entry]:
     """Every file below ``app``; contents are read only where size or time differ from what was noted."""
     found: dict[str, Entry] = {}
-    for folder, _folders, files in os.walk(app):
-        for file in files:
-            path = Path(folder) / file
-            name = str(path.relative_to(app))
-            status = path.lstat()
-            known = (noted or {}).get(name)
-            if (
-                known is not None
-                and (known.size, known.changed) == (status.st_size, status.st_ctime_ns)
-                and known.mode == status.st_mode
-            ):
-                found[name] = known
-                continue
-            if stat.S_ISLNK(status.st_mode):
-                digest = "link:" + str(path.readlink())
-            else:
-                with path.open("rb") as content:
-                    digest = hashlib.file_digest(content, "sha256").hexdigest()
-            found[name] = Entry(status.st_mode, status.st_size, status.st_ctime_ns, digest)
+    for folder, folders, files in os.walk(app):
+        # A link to a folder is an entry like a file: os.walk names it among the folders and does not enter it.
+        for name in [*files, *(one for one in folders if os.path.islink(os.path.join(folder, one)))]:  # noqa: PTH114, PTH118 - one call a file, in trees of many thousands
+            path = Path(folder) / name
+            # Names are bytes of the repository's; here they become text that can be stored and shown.
+            shown = plain(os.fsencode(path.relative_to(app)).decode("utf-8", "backslashreplace"))
+            try:
+                status = path.lstat()
+                known = (noted or {}).get(shown)
+                if (
+                    known is not None
+                    and (known.size, known.changed) == (status.st_size, status.st_ctime_ns)
+                    and known.mode == status.st_mode
+                ):
+                    entry = known
+                else:
+                    entry = Entry(status.st_mode, status.st_size, status.st_ctime_ns, _digest(path, status.st_mode))
+            except FileNotFoundError:
+                continue  # removed while we look: the next look says so
+            found[shown] = entry
     return found
+
+
+def _digest(path: Path, mode: int) -> str:
+    if stat.S_ISLNK(mode):
+        return f"link:{path.readlink()}"
+    if not stat.S_ISREG(mode):
+        return "special"  # a pipe would keep its reader waiting for ever
+    try:
+        with path.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+    except PermissionError:
+        return "unreadable"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 from andon.flow.definition.contract import DEFINITION_FILE, DefinitionReader, EnvironmentDefinition
 from andon.flow.environments import storage
@@ -16,6 +17,8 @@ from andon.flow.environments.contract import (
     InstanceHealthChanged,
     InstanceId,
     InstanceReplaced,
+    InstanceReplacementRequested,
+    InstanceRestarted,
     InstanceView,
     ReplacementReason,
     SetId,
@@ -26,13 +29,14 @@ from andon.flow.environments.contract import (
     SetView,
     Standing,
 )
-from andon.flow.environments.instances import free_port
 from andon.flow.environments.model import (
     Instance,
     InstanceSet,
     NoPortFree,
     PortTaken,
     SetDefinition,
+    StillInUse,
+    check_name,
     state_of,
     wanted,
 )
@@ -58,6 +62,7 @@ class EnvironmentService:
         last_port: int,
         host: str,
         endpoint: Callable[[InstanceSet, Instance], str],
+        log: Callable[[InstanceSet, Instance], Path],
         port_is_free: Callable[[str, int], bool],
     ) -> None:
         self._sources = sources
@@ -65,6 +70,7 @@ class EnvironmentService:
         self._ports = range(first_port, last_port + 1)
         self._host = host
         self._endpoint = endpoint
+        self._log = log
         self._is_free = port_is_free
 
     # Environments
@@ -78,28 +84,12 @@ class EnvironmentService:
         *,
         like: str | None = None,
     ) -> EnvironmentView:
+        check_name(definition.name)
         known = storage.environment(tx.connection, service, definition.name)
         if known is None:
             permission = Permission.DEPLOY if like is None else Permission.CREATE_ENVIRONMENT
             principal.require(permission, service, definition.name)
-            lives = definition.time_to_live
-            expires_at = None if lives is None else tx.now + timedelta(seconds=lives)
-            port = self._choose_port(tx, service, definition)
-            storage.insert_environment(
-                tx.connection,
-                service=service,
-                name=definition.name,
-                like=like or definition.name,
-                port=port,
-                created_at=tx.now,
-                created_by=str(principal.actor),
-                expires_at=expires_at,
-            )
-            append(
-                tx,
-                EnvironmentCreated(environment=definition.name, service=service, port=port, expires_at=expires_at),
-                by=principal.actor,
-            )
+            self._create(tx, principal, service, definition, like or definition.name)
         elif definition.port is not None and known._mapping["port"] != definition.port:
             port = self._choose_port(tx, service, definition)
             storage.update_environment(tx.connection, service, definition.name, port=port)
@@ -107,7 +97,37 @@ class EnvironmentService:
         assert found is not None  # noqa: S101 - it was there or has just been made
         return found
 
+    def _create(
+        self, tx: Transaction, principal: Principal, service: Service, definition: EnvironmentDefinition, like: str
+    ) -> None:
+        lives = definition.time_to_live
+        expires_at = None if lives is None else tx.now + timedelta(seconds=lives)
+        while storage.environment(tx.connection, service, definition.name) is None:
+            # Again when another transaction has taken the port in the meantime.
+            port = self._choose_port(tx, service, definition)
+            if storage.insert_environment(
+                tx.connection,
+                service=service,
+                name=definition.name,
+                like=like,
+                port=port,
+                created_at=tx.now,
+                created_by=str(principal.actor),
+                expires_at=expires_at,
+            ):
+                append(
+                    tx,
+                    EnvironmentCreated(environment=definition.name, service=service, port=port, expires_at=expires_at),
+                    by=principal.actor,
+                )
+
     def remove(self, tx: Transaction, service: Service, name: str, *, reason: str, by: Actor) -> None:
+        if storage.has_standing(tx.connection, service, name):
+            raise StillInUse(
+                f"{service}/{name} still has versions that run.",
+                safe="Nothing was changed.",
+                remedy="Retire them first; andon env destroy does both.",
+            )
         if storage.delete_environment(tx.connection, service, name):
             append(tx, EnvironmentDestroyed(environment=name, service=service, reason=reason), by=by)
 
@@ -170,6 +190,7 @@ class EnvironmentService:
             state=SetState.STARTING,
             definition=definition,
             unpacked=0,
+            drift="",
             created_at=tx.now,
             stopped_at=None,
         )
@@ -186,7 +207,10 @@ class EnvironmentService:
                     reason="",
                     since=tx.now,
                     restarts=0,
+                    earlier=0,
+                    life=1,
                     port=None,
+                    rebuild=False,
                 )
                 for process, count in wanted(definition)
                 for number in range(1, count + 1)
@@ -234,12 +258,20 @@ class EnvironmentService:
         return storage.standing_sets(reading.connection)
 
     def note_unpacked(self, tx: Transaction, set_id: SetId, count: int) -> None:
-        storage.update_set(tx.connection, set_id, unpacked=count)
+        """Its package was unpacked again, which mends whatever had drifted."""
+        storage.update_set(tx.connection, set_id, unpacked=count, drift="")
+
+    def note_drift(self, tx: Transaction, set_id: SetId, told: str) -> None:
+        storage.update_set(tx.connection, set_id, drift=told)
 
     def note_stopped(self, tx: Transaction, set_id: SetId) -> None:
+        if self.require_set(tx, set_id).stopped_at is not None:
+            return
         storage.update_set(tx.connection, set_id, state=SetState.STOPPED, stopped_at=tx.now)
         for instance in storage.instances_of(tx.connection, set_id):
-            storage.update_instance(tx.connection, instance.id, health=Health.STOPPED, reason="", since=tx.now)
+            storage.update_instance(
+                tx.connection, instance.id, health=Health.STOPPED, reason="", since=tx.now, rebuild=False
+            )
 
     def require_set(self, reading: Reading, set_id: SetId) -> InstanceSet:
         """Raises ``NotFound``."""
@@ -260,41 +292,56 @@ class EnvironmentService:
             raise NotFound("There is no such instance.", remedy="See what runs: andon env")
         return found, self.require_set(reading, found.set)
 
-    def give_port(self, tx: Transaction, instance: InstanceId) -> Instance:
-        """Choose a port of the machine's loopback for an instance that shares its network."""
-        storage.update_instance(tx.connection, instance, port=free_port())
-        return self.instance(tx, instance)[0]
-
     def definition_here(self, owner: InstanceSet) -> EnvironmentDefinition:
         """The definition a set was made from, under the name of the environment it runs in."""
         return replace(owner.definition.environment, name=owner.environment)
 
-    def note_health(self, tx: Transaction, instance: InstanceId, health: Health, reason: str, *, restarts: int) -> bool:
+    def note_health(self, tx: Transaction, instance: InstanceId, health: Health, reason: str) -> bool:
         """Record an instance's health; an event only when it changed. Whether it did."""
         before, owner = self.instance(tx, instance)
-        if before.health is health and before.restarts == restarts:
+        if before.health is health:
             return False
-        storage.update_instance(tx.connection, instance, health=health, reason=reason, restarts=restarts, since=tx.now)
-        if before.health is not health:
-            append(
-                tx,
-                InstanceHealthChanged(
-                    instance=instance,
-                    set=before.set,
-                    service=owner.service,
-                    environment=owner.environment,
-                    health=health,
-                    reason=reason,
-                ),
-                by=ANDON,
-            )
-        storage.update_set(tx.connection, before.set, state=state_of(storage.instances_of(tx.connection, before.set)))
+        storage.update_instance(tx.connection, instance, health=health, reason=reason, since=tx.now)
+        append(
+            tx,
+            InstanceHealthChanged(
+                instance=instance,
+                set=before.set,
+                service=owner.service,
+                environment=owner.environment,
+                health=health,
+                reason=reason,
+            ),
+            by=ANDON,
+        )
+        self._note_state(tx, before.set)
         return True
 
+    def note_restarts(self, tx: Transaction, instance: InstanceId, by_keeper: int, reason: str) -> None:
+        """Record how often its present keeper has started it again."""
+        before, owner = self.instance(tx, instance)
+        times = before.earlier + by_keeper - before.restarts
+        if times <= 0:
+            return
+        storage.update_instance(tx.connection, instance, restarts=before.restarts + times)
+        append(
+            tx,
+            InstanceRestarted(
+                instance=instance,
+                set=before.set,
+                service=owner.service,
+                environment=owner.environment,
+                times=times,
+                reason=reason,
+            ),
+            by=ANDON,
+        )
+
     def note_replaced(
-        self, tx: Transaction, instance: InstanceId, reason: ReplacementReason, details: str, *, by: Actor = ANDON
+        self, tx: Transaction, instance: InstanceId, reason: ReplacementReason, details: str, *, starting: bool = True
     ) -> None:
-        _before, owner = self.instance(tx, instance)
+        """Record that an instance has a new keeper; ``starting`` unless it is known to be healthy already."""
+        before, owner = self.instance(tx, instance)
         append(
             tx,
             InstanceReplaced(
@@ -305,11 +352,49 @@ class EnvironmentService:
                 reason=reason,
                 details=details,
             ),
-            by=by,
+            by=ANDON,
         )
-        storage.update_instance(tx.connection, instance, health=Health.STARTING, reason=details, since=tx.now)
+        count = before.restarts + 1
+        storage.update_instance(tx.connection, instance, restarts=count, earlier=count, rebuild=False)
+        if starting:
+            storage.update_instance(tx.connection, instance, health=Health.STARTING, reason=details, since=tx.now)
+            self._note_state(tx, owner.id)
+
+    def begin_life(self, tx: Transaction, instance: InstanceId, life: int, port: int | None) -> None:
+        """From now on the instance is its life number ``life``."""
+        storage.update_instance(tx.connection, instance, life=life, port=port)
+
+    def give_up_rebuild(self, tx: Transaction, instance: InstanceId, reason: str) -> None:
+        """Leave an instance whose replacement somebody asked for as it is, and say why."""
+        storage.update_instance(tx.connection, instance, rebuild=False, reason=reason)
+
+    def request_replacement(self, tx: Transaction, principal: Principal, instance: InstanceId) -> InstanceView:
+        """Have an instance replaced; the worker does it. Raises ``NotFound``, ``Forbidden``, ``Conflict``."""
+        found, owner = self.instance(tx, instance)
+        principal.require_sight(owner.service)
+        principal.require(Permission.DEPLOY, owner.service, owner.environment)
+        if owner.standing not in {Standing.LIVE, Standing.WARM}:
+            raise StillInUse(
+                f"{found.process} {found.number} belongs to a {owner.standing.value} version.",
+                safe="Nothing was changed.",
+                remedy="Its deployment looks after it; only live and warm versions have their instances replaced.",
+            )
+        if not found.rebuild:
+            storage.update_instance(tx.connection, instance, rebuild=True)
+            append(
+                tx,
+                InstanceReplacementRequested(
+                    instance=instance, set=owner.id, service=owner.service, environment=owner.environment
+                ),
+                by=principal.actor,
+            )
+        view = self._view(owner, storage.instances_of(tx.connection, owner.id))
+        return next(one for one in view.instances if one.id == instance)
 
     # Inside
+
+    def _note_state(self, tx: Transaction, set_id: SetId) -> None:
+        storage.update_set(tx.connection, set_id, state=state_of(storage.instances_of(tx.connection, set_id)))
 
     def _view(self, found: InstanceSet, members: tuple[Instance, ...]) -> SetView:
         routed = {process.name for process in found.definition.processes if process.routed}
@@ -334,9 +419,11 @@ class EnvironmentService:
                     restarts=one.restarts,
                     since=one.since,
                     endpoint=self._endpoint(found, one) if one.process in routed else "",
+                    log=self._log(found, one),
                 )
                 for one in members
             ),
+            drift=found.drift,
         )
 
     def _set_definition(self, spec: SetSpec, like: str) -> SetDefinition:

@@ -39,6 +39,7 @@ sets = sa.Table(
     sa.Column("state", Enumeration(SetState), nullable=False),
     sa.Column("definition", Json(SetDefinition), nullable=False),
     sa.Column("unpacked", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("drift", sa.Text, nullable=False, server_default=""),
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("stopped_at", Instant),
     sa.Index(None, "service", "environment", "standing"),
@@ -56,7 +57,10 @@ instances = sa.Table(
     sa.Column("reason", sa.Text, nullable=False, server_default=""),
     sa.Column("since", Instant, nullable=False),
     sa.Column("restarts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("earlier", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("life", sa.Integer, nullable=False, server_default="1"),
     sa.Column("port", sa.Integer),
+    sa.Column("rebuild", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.UniqueConstraint("set", "process", "number"),
 )
 
@@ -79,14 +83,28 @@ def ports(connection: Connection) -> frozenset[int]:
     return frozenset(connection.execute(sa.select(environments.c.port)).scalars())
 
 
-def insert_environment(connection: Connection, **values: object) -> None:
-    connection.execute(environments.insert().values(**values))
+def insert_environment(connection: Connection, **values: object) -> bool:
+    """Whether it could be: another transaction may just have taken the port, or made the same environment."""
+    try:
+        with connection.begin_nested():
+            connection.execute(environments.insert().values(**values))
+    except sa.exc.IntegrityError:
+        return False
+    return True
 
 
 def update_environment(connection: Connection, service: Service, name: str, **values: object) -> None:
     connection.execute(
         environments.update().where(environments.c.service == service, environments.c.name == name).values(**values)
     )
+
+
+def has_standing(connection: Connection, service: Service, name: str) -> bool:
+    """Whether a set of the environment is not retired."""
+    query = sa.select(sets.c.id).where(
+        sets.c.service == service, sets.c.environment == name, sets.c.standing != Standing.RETIRED
+    )
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def delete_environment(connection: Connection, service: Service, name: str) -> bool:

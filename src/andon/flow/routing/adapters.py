@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import resource
+import secrets
+import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import closing, suppress
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlencode
 
-import httpx
 import msgspec
 
 from andon.flow.environments.contract import SetId
@@ -24,8 +32,14 @@ from andon.flow.routing.model import (
 from andon.flow.routing.ports import DataPlane
 from andon.kernel.errors import Missing, Unavailable
 from andon.kernel.files import write_whole
-from andon.kernel.keeper.control import is_kept, spawn, stop
+from andon.kernel.keeper.control import is_kept, spawn_private, stop
+from andon.kernel.keeper.errors import AlreadyKept
 from andon.kernel.keeper.model import KeeperSpec
+from andon.kernel.logs.reader import LogReader
+from andon.kernel.logs.text import plain
+from andon.kernel.sandbox.attach import Attachment
+from andon.kernel.sandbox.command import build
+from andon.kernel.sandbox.model import Mount, SandboxSpec
 
 KEEPER = "router"
 _FOLLOW_SECONDS = 10.0
@@ -40,23 +54,35 @@ class _Stats(msgspec.Struct):
     stats: list[_Stat]
 
 
+class _Admin(HTTPConnection):
+    """A conversation with Envoy's admin socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("router", timeout=2.0)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(os.fspath(self._path))
+
+
 class EnvoyDataPlane(DataPlane):
     """One Envoy under a keeper, so that it outlives Andon.
 
-    ``folder`` holds its files and its admin socket, reachable by its owner only.
+    ``folder`` holds its files, ``sockets`` the folders of the instances' sockets; of the machine's files it sees
+    these and no more. An instance owns the folder of its socket and could put a link there: what the link may
+    lead to is then only what Envoy sees, and its admin socket lies beside them under a name nobody can guess.
     """
 
-    def __init__(self, *, binary: Path, folder: Path, keepers: Path) -> None:
+    def __init__(self, *, binary: Path, folder: Path, sockets: Path, keepers: Path) -> None:
         self._binary = binary
         self._folder = folder
+        self._sockets = sockets
         self._keepers = keepers
-        self._admin = folder / "admin.sock"
         self._clusters = folder / "clusters.json"
         self._listeners = folder / "listeners.json"
         self._routes = folder / "routes"
-        self._client = httpx.Client(
-            transport=httpx.HTTPTransport(uds=str(self._admin)), base_url="http://router", timeout=2.0, trust_env=False
-        )
 
     def start(self) -> None:
         if not self._binary.exists():
@@ -71,36 +97,8 @@ class EnvoyDataPlane(DataPlane):
             write_whole(self._clusters, render_clusters(empty), mode=0o600)
         if not self._listeners.exists():
             write_whole(self._listeners, render_listeners(empty, str(self._routes)), mode=0o600)
-        bootstrap = self._folder / "bootstrap.json"
-        write_whole(
-            bootstrap,
-            render_bootstrap(clusters=str(self._clusters), listeners=str(self._listeners), admin=str(self._admin)),
-            mode=0o600,
-        )
         if not is_kept(self._keepers, KEEPER):
-            # Left by one that was killed, it would keep the new one from binding.
-            self._admin.unlink(missing_ok=True)
-            spawn(
-                KeeperSpec(
-                    id=KEEPER,
-                    kind="router",
-                    argv=(
-                        str(self._binary),
-                        "--config-path",
-                        str(bootstrap),
-                        "--disable-hot-restart",
-                        "--concurrency",
-                        "2",
-                        "--log-level",
-                        "warning",
-                    ),
-                    directory=str(self._folder),
-                    log=self._folder / "log",
-                    sandboxed=False,
-                ),
-                {"PATH": "/usr/bin:/bin"},
-                self._keepers,
-            )
+            self._spawn(self._new_admin())
         self._await(self._ready, "did not come up")
 
     def stop(self) -> None:
@@ -133,16 +131,14 @@ class EnvoyDataPlane(DataPlane):
 
     def served(self, set_id: SetId) -> Served | None:
         try:
-            answer = self._client.get(
-                "/stats", params={"format": "json", "filter": rf"^cluster\.{set_id}\.upstream_rq_(total|5xx|active)$"}
+            status, body = self._ask(
+                "/stats", format="json", filter=rf"^cluster\.{set_id}\.upstream_rq_(total|5xx|active)$"
             )
-        except httpx.HTTPError:
+        except (OSError, HTTPException):
             return None
-        if answer.status_code != httpx.codes.OK:
+        if status != HTTPStatus.OK:
             return None
-        found = {
-            one.name.rsplit("_", 1)[-1]: one.value for one in msgspec.json.decode(answer.content, type=_Stats).stats
-        }
+        found = {one.name.rsplit("_", 1)[-1]: one.value for one in msgspec.json.decode(body, type=_Stats).stats}
         if "total" not in found:
             return None
         return Served(requests=found["total"], failed=found.get("5xx", 0), active=found.get("active", 0))
@@ -169,9 +165,78 @@ class EnvoyDataPlane(DataPlane):
         resources = [*new["resources"], *left]
         return msgspec.json.encode({"version_info": f"{new['version_info']}+{len(left)}", "resources": resources})
 
+    def _new_admin(self) -> Path:
+        """Where the admin socket will be, written down for whoever wants to ask."""
+        known = self._known_admin()
+        if known is not None:
+            shutil.rmtree(known.parent, ignore_errors=True)
+        admin = self._sockets / secrets.token_hex(12) / "admin.sock"
+        admin.parent.mkdir(mode=0o700)
+        write_whole(self._folder / "admin", os.fsencode(admin), mode=0o600)
+        return admin
+
+    def _known_admin(self) -> Path | None:
+        try:
+            return Path(os.fsdecode((self._folder / "admin").read_bytes()))
+        except FileNotFoundError:
+            return None
+
+    def _spawn(self, admin: Path) -> None:
+        bootstrap = self._folder / "bootstrap.json"
+        write_whole(
+            bootstrap,
+            render_bootstrap(clusters=str(self._clusters), listeners=str(self._listeners), admin=str(admin)),
+            mode=0o600,
+        )
+        command = build(
+            SandboxSpec(
+                argv=(
+                    str(self._binary),
+                    "--config-path",
+                    str(bootstrap),
+                    "--disable-hot-restart",
+                    "--concurrency",
+                    "2",
+                    "--log-level",
+                    "warning",
+                ),
+                directory=str(self._folder),
+                mounts=(
+                    Mount(self._binary.parent, str(self._binary.parent)),
+                    Mount(self._folder, str(self._folder)),
+                    Mount(self._sockets, str(self._sockets)),
+                    Mount(admin.parent, str(admin.parent), writable=True),
+                ),
+                network=True,
+                hostname="andon-router",
+            ),
+            dies_with_parent=True,
+        )
+        _soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        spec = KeeperSpec(
+            id=KEEPER,
+            kind="router",
+            argv=command.argv,
+            directory="/",
+            log=self._folder / "log",
+            # Two descriptors a request: the usual 1024 would be 500 requests at a time.
+            limits=Attachment((), ((resource.RLIMIT_NOFILE, most),)),
+        )
+        with suppress(AlreadyKept):
+            spawn_private(spec, command.private, self._keepers)
+
+    def _ask(self, path: str, **parameters: str) -> tuple[int, bytes]:
+        """Status and body of an answer of Envoy's admin. Raises ``OSError`` or ``HTTPException``."""
+        admin = self._known_admin()
+        if admin is None:
+            raise ConnectionRefusedError("the router has never been started")
+        with closing(_Admin(admin)) as asking:
+            asking.request("GET", f"{path}?{urlencode(parameters)}")
+            answer = asking.getresponse()
+            return answer.status, answer.read()
+
     def _ready(self) -> bool:
-        answer = self._client.get("/ready")
-        return answer.status_code == httpx.codes.OK
+        return self._ask("/ready")[0] == HTTPStatus.OK
 
     def _has_clusters(self, document: bytes) -> bool:
         return self._text("cluster_manager.cds.version_text") == version_of(document)
@@ -179,19 +244,15 @@ class EnvoyDataPlane(DataPlane):
     def _has_listeners(self, document: bytes) -> bool:
         if self._text("listener_manager.lds.version_text") != version_of(document):
             return False
-        warming = self._client.get(
-            "/stats", params={"format": "json", "filter": r"^listener_manager\.total_listeners_warming$"}
-        )
-        return all(one.value == 0 for one in msgspec.json.decode(warming.content, type=_Stats).stats)
+        _status, warming = self._ask("/stats", format="json", filter=r"^listener_manager\.total_listeners_warming$")
+        return all(one.value == 0 for one in msgspec.json.decode(warming, type=_Stats).stats)
 
     def _has_route(self, name: str, version: str) -> bool:
         return self._text(f"http.{name}.rds.{name}.version_text") == version
 
     def _text(self, stat: str) -> str | None:
-        answer = self._client.get(
-            "/stats", params={"filter": "^" + stat.replace(".", r"\.") + "$", "type": "TextReadouts"}
-        )
-        _name, _, value = answer.text.strip().partition(": ")
+        _status, body = self._ask("/stats", filter="^" + stat.replace(".", r"\.") + "$", type="TextReadouts")
+        _name, _, value = body.decode().strip().partition(": ")
         return value.strip('"') or None
 
     def _await(self, there: Callable[[], bool], failure: str) -> None:
@@ -201,16 +262,21 @@ class EnvoyDataPlane(DataPlane):
             try:
                 if there():
                     return
-            except httpx.HTTPError:
+            except (OSError, HTTPException):
                 pass  # not up yet, or just starting again: the deadline decides
             if time.monotonic() > deadline:
                 raise Unavailable(
-                    f"The router {failure} within {_FOLLOW_SECONDS:g} s.",
+                    f"The router {failure} within {_FOLLOW_SECONDS:g} s{self._last_words()}.",
                     safe="It goes on with what it had.",
                     remedy=f"Read {self._folder / 'log'} and run: andon doctor",
                 )
             time.sleep(pause)
             pause = min(pause * 1.5, 0.05)
+
+    def _last_words(self) -> str:
+        log = self._folder / "log"
+        lines = [plain(one.text).strip() for one in LogReader(log).tail(5).lines] if log.is_dir() else []
+        return f"; it last said: {lines[-1][:400]}" if lines else ""
 
 
 def envoy_binary() -> Path:

@@ -1,0 +1,20 @@
+"""Who gets which traffic: Envoy, started and kept at what is recorded."""
+
+from __future__ import annotations
+
+from andon.flow.routing.ports import DataPlane
+from andon.flow.routing.service import RouterService
+from andon.web.room import Reconciler, Room
+
+
+def routing_room(router: RouterService, plane: DataPlane) -> Room:
+    def keep() -> None:
+        plane.start()
+        router.apply()
+
+    return Room(
+        name="routing",
+        begin=plane.start,
+        # Again from time to time: somebody may have ended Envoy's keeper, and a new one starts with old files.
+        reconcilers=(Reconciler("router", 10.0, keep),),
+    )
