@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
-from sqlalchemy import select
 
 from andon.app.tables import load_all_tables
 from andon.flow.artifacts.contract import Digest
@@ -36,7 +35,7 @@ from andon.kernel.keeper.model import KeptState
 from andon.kernel.settings import Settings
 from tests.flow.sources.installation import Checkout, new_checkout
 
-SERVER = '''
+SERVER = """
 import os, signal, sys, threading, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -72,9 +71,9 @@ signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown
 print("listening", flush=True)
 server.serve_forever(0.05)
 server.server_close()
-'''
+"""
 
-DEFINITION = '''
+DEFINITION = """
 stages:
   commit: {{ jobs: {{ test: {{ run: "true" }} }} }}
 package: {{ files: ["app/**"] }}
@@ -90,7 +89,7 @@ environments:
     instances: {instances}
     config: {{ GREETING: hello }}
     secrets: [KEY]
-'''
+"""
 
 
 @dataclass
@@ -162,8 +161,9 @@ class Place:
 
     def stop_everything(self) -> None:
         self.built.watch.close()
-        for one in control.kept(self.built.layout.keepers):
-            control.stop(self.built.layout.keepers, one.id, timeout=1)
+        kept = control.kept(self.built.layout.keepers)
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(lambda one: control.stop(self.built.layout.keepers, one.id, timeout=1), kept))
         self.database.close()
 
 
@@ -182,7 +182,9 @@ class Project:
             "andon.yaml": DEFINITION.format(instances=instances, within=within),
             "app/server.py": f"VERSION = {version!r}\n{SERVER}",
         }
-        for name, content in (own | {key.replace("__", "/").replace("_py", ".py"): text for key, text in files.items()}).items():
+        for name, content in (
+            own | {key.replace("__", "/").replace("_py", ".py"): text for key, text in files.items()}
+        ).items():
             path = self.checkout.folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content)
@@ -252,9 +254,7 @@ def switch(project: Project, to: SetId) -> None:
     place = project.place
     place.fence += 1
     with place.database.transaction() as tx:
-        before = place.router.point(
-            tx, project.service, project.environment, to=to, fence=place.fence, deployment="d"
-        )
+        before = place.router.point(tx, project.service, project.environment, to=to, fence=place.fence, deployment="d")
         if before is not None and before != to:
             place.built.environments.mark(tx, before, Standing.WARM, reason="test")
         place.built.environments.mark(tx, to, Standing.LIVE, reason="test")
