@@ -20,11 +20,11 @@ from pathlib import Path
 
 from andon.app.composition import compose, prepare
 from andon.app.role import PARENT, READY, Role
-from andon.app.web import listen
 from andon.kernel.errors import AndonError, Unavailable
 from andon.kernel.keeper import control
 from andon.kernel.settings import Settings
 from andon.kernel.workflows.lease import Lease
+from andon.web.http.server import listen
 
 LEASE = "andon"
 READY_SECONDS = 90.0

@@ -1,0 +1,85 @@
+"""The API does what its OpenAPI document says, whatever is sent to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from andon.app.composition import compose
+from andon.app.tables import load_all_tables
+from tests.serving import Serving, quick_passwords, serving, settings_for
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    """Everything Andon is, on a port of this machine; no worker."""
+    data: Path = tmp_path_factory.mktemp("whole") / "data"
+    data.mkdir(mode=0o700)
+    chosen = settings_for(data, f"sqlite:///{data / 'andon.db'}")
+    installation = compose(chosen)
+    load_all_tables().create_all(installation.database.engine)
+    with serving(chosen, installation.database, installation.rooms, quick_passwords(), installation.bell) as running:
+        running.api().post("/repositories", json={"name": "store"})
+        yield running
+
+
+@pytest.fixture(scope="module")
+def document(whole: Serving) -> schemathesis.BaseSchema:
+    return schemathesis.openapi.from_url(f"{whole.address}/api/v1/openapi.json")
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
+def test_the_api_keeps_to_its_document(mode: GenerationMode, document: schemathesis.BaseSchema, whole: Serving) -> None:
+    tried = 0
+    for found in document.get_all_operations():
+        assert isinstance(found, Ok), found
+        operation = found.ok()
+        tried += 1
+
+        @settings(
+            max_examples=12,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            phases=[Phase.explicit, Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(case=operation.as_strategy(generation_mode=mode))
+        def keeps_to_it(case: schemathesis.Case[Any]) -> None:
+            case.call_and_validate(
+                headers={"Authorization": f"Bearer {whole.operator}"},
+                checks=[
+                    not_a_server_error,
+                    status_code_conformance,
+                    content_type_conformance,
+                    response_schema_conformance,
+                ],
+            )
+
+        keeps_to_it()
+    assert tried > 10
+
+
+def test_every_operation_is_described(whole: Serving) -> None:
+    described = whole.api().get("/openapi.json").json()
+    bare = [
+        f"{method} {path}"
+        for path, operations in described["paths"].items()
+        for method, operation in operations.items()
+        if not operation.get("description") or not operation.get("operationId")
+    ]
+    assert not bare
+    assert len(described["paths"]) > 10
