@@ -1,0 +1,1 @@
+"""What the benchmarks share: a private Andon, pushes, the record, statistics, and how figures are told."""

@@ -1,0 +1,183 @@
+"""A private Andon in processes of its own, which can be stopped, killed at once, and started again."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import TracebackType
+
+import msgspec
+import psutil
+
+from andon.app.supervisor import end_all_kept
+from andon.kernel.errors import Unavailable
+from andon.kernel.keeper.control import is_kept, kept
+from andon.web.terminal.client import Client, connect
+from andon.web.terminal.contexts import Context
+
+PORTS = 20
+"""For environments; the console's comes after them."""
+_START_SECONDS = 90.0
+_STOP_SECONDS = 60.0
+
+
+class Service(msgspec.Struct):
+    name: str
+
+
+class Andon:
+    """A context manager. Nothing of it is left at the end, whatever happened in between.
+
+    ``up`` is the command that starts it; the default is the program of this Python.
+    """
+
+    def __init__(self, *, folder: Path | None = None, settings: dict[str, str] | None = None) -> None:
+        self._given = folder
+        self._settings = settings or {}
+        self._things = ExitStack()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Andon:
+        with ExitStack() as things:
+            if self._given is None:
+                self.folder = Path(tempfile.mkdtemp(prefix="andon-bench-"))
+                things.callback(shutil.rmtree, self.folder, ignore_errors=True)
+            else:
+                self.folder = self._given
+            self.data = self.folder / "data"
+            self.first_port = free_stretch(PORTS + 1)
+            self.port = self.first_port + PORTS
+            self.address = f"http://127.0.0.1:{self.port}"
+            things.callback(self._end)
+            self.start()
+            self.token = (self.data / "operator.token").read_text("ascii").strip()
+            self.client: Client = things.enter_context(
+                connect(Context(url=self.address, token=self.token, source="the benchmark"))
+            )
+            self._things = things.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._things.close()
+
+    # Its life
+
+    def start(self) -> None:
+        """Return once web and worker are up. Raises :class:`Unavailable` with what it said."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("ANDON_")}
+        environment |= {
+            "ANDON_WEB_PORT": str(self.port),
+            "ANDON_ENVIRONMENTS_FIRST_PORT": str(self.first_port),
+            "ANDON_ENVIRONMENTS_LAST_PORT": str(self.first_port + PORTS - 1),
+            **self._settings,
+        }
+        told = self.folder / "up.out"
+        with told.open("wb") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "andon", "up", "--json", "--data", str(self.data)],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + _START_SECONDS
+        while b'"address"' not in told.read_bytes():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise Unavailable("Andon did not come up.", remedy=told.read_text("utf-8", "replace")[-2000:])
+            time.sleep(0.01)
+
+    def roles(self) -> tuple[psutil.Process, ...]:
+        """The supervisor, then web and worker as far as they run."""
+        if self._process is None:
+            return ()
+        try:
+            supervisor = psutil.Process(self._process.pid)
+            return (supervisor, *(one for one in supervisor.children() if _is_role(one)))
+        except psutil.NoSuchProcess:
+            return ()
+
+    def keepers(self) -> dict[str, int]:
+        """The process of each keeper that lives, by its id: one for Envoy, one for each instance."""
+        return {one.id: one.keeper.pid for one in kept(self.data / "keepers") if is_kept(self.data / "keepers", one.id)}
+
+    def kill(self) -> None:
+        """SIGKILL for supervisor, web and worker at one moment; keepers and what they keep go on."""
+        roles = self.roles()
+        # Stopped first, so that none of them sees another one die.
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for one in roles:
+                with suppress(psutil.NoSuchProcess):
+                    one.send_signal(number)
+        if self._process is not None:
+            self._process.wait()
+        psutil.wait_procs(list(roles[1:]), timeout=10)
+
+    def stop(self) -> int:
+        """SIGTERM, as ``andon down`` sends it; the exit code."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(_STOP_SECONDS)
+
+    def _end(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            try:
+                self.stop()
+            except subprocess.TimeoutExpired:
+                self.kill()
+        end_all_kept(self.data)
+
+    # What it is asked
+
+    def create(self, service: str) -> str:
+        """Make a repository; its address for git."""
+        self.client.post("/repositories", msgspec.Raw, Service(service))
+        return f"{self.address}/git/{service}.git"
+
+
+def until(what: Callable[[], bool], says: str, seconds: float = 120.0, every: float = 0.02) -> None:
+    """Wait. Raises :class:`Unavailable`."""
+    deadline = time.monotonic() + seconds
+    while not what():
+        if time.monotonic() > deadline:
+            raise Unavailable(f"It did not happen within {seconds:g} s: {says}.")
+        time.sleep(every)
+
+
+def free_stretch(count: int) -> int:
+    """The first of so many free ports, below those the system hands out; chosen at random, as others choose too."""
+    chance = random.SystemRandom()
+    for _ in range(200):
+        first = chance.randrange(10_000, 32_000 - count)
+        if all(_is_free(port) for port in range(first, first + count)):
+            return first
+    raise Unavailable(f"No {count} free ports in a row were found on 127.0.0.1.", remedy="Stop other programs.")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _is_role(process: psutil.Process) -> bool:
+    try:
+        return "andon.app.role" in process.cmdline()
+    except psutil.Error:
+        return False
