@@ -24,7 +24,7 @@ demo: setup  ## the whole platform with a sample service, on this machine; ONCE=
 
 bench: setup  ## one figure: make bench NAME=switch ARGS="--quick --check"
 	@test -n "$(NAME)" || { echo "make bench NAME=…; there are: $$(ls benchmarks/*.py | xargs -n1 basename | sed 's/\.py$$//' | tr '\n' ' ')"; exit 2; }
-	@$(BIN)/python benchmarks/$(NAME).py $(ARGS)
+	@$(BIN)/python -m benchmarks.$(NAME) $(ARGS)
 
 frontend: setup  ## bundle the console's script and style again
 	@$(BIN)/python hatch_build.py
