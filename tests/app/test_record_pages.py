@@ -1,0 +1,115 @@
+"""The record's pages, its dead letters and who may see them."""
+
+from __future__ import annotations
+
+import re
+
+from andon.kernel.access.contract import PersonJoined, SignedIn
+from andon.kernel.db import Transaction
+from andon.kernel.events import Bell, Envelope, Reaction, page
+from andon.kernel.events.reactions import ATTEMPTS, Reactor
+from andon.kernel.events.storage import failures
+from tests.serving import Browser, Serving
+
+
+def test_the_record_shows_who_did_what(server: Serving) -> None:
+    browser = server.administrator()
+    text = browser.get("/record?type=dev.andon.person.*").text
+    assert "person joined" in text
+    assert "Maxine" in text
+    assert "token created" not in text
+    event = re.search(r"/record/ev_\w+", text)
+    assert event
+    detail = browser.get(event[0])
+    assert detail.status_code == 200
+    assert "Digest" in detail.text
+
+
+def test_the_search_understands_names_ids_commits_and_kinds(server: Serving) -> None:
+    browser = server.administrator()
+    person = server.api().get("/people").json()["people"][0]["id"]
+    for words, address in (
+        ("maxine", f"/record?person={person}"),
+        ("3f2c91a", "/record?commit=3f2c91a"),
+        ("run_" + "0" * 26, f"/record?run=run_{'0' * 26}"),
+        ("token", "/record?type=dev.andon.token.%2A"),
+        ("signed-in", "/record?type=dev.andon.person.signed-in.v1"),
+        (person, f"/record?subject=person%3A{person}"),
+    ):
+        assert browser.get("/record", params={"q": words}).headers["location"] == address
+    for query in ("before=x", "commit=a", "when=never", "type=%00", "person=%27%20OR%201=1", "before=" + "9" * 30):
+        assert browser.get(f"/record?{query}").status_code == 200, query
+
+
+def test_pages_go_back_to_the_beginning(server: Serving) -> None:
+    api, browser = server.api(), server.administrator()
+    for number in range(60):
+        api.post("/tokens", json={"label": f"token {number}"})
+    seen: set[str] = set()
+    address = "/record?type=dev.andon.token.*"
+    while address:
+        text = browser.get(address).text
+        new = set(re.findall(r'id="e(\d+)"', text))
+        assert new
+        assert not new & seen
+        seen |= new
+        older = re.search(r'rel="next" href="([^"]+)"', text)
+        address = older[1].replace("&amp;", "&") if older else ""
+    assert len(seen) >= 60
+
+
+def test_the_chain_is_checked_on_demand(server: Serving) -> None:
+    page = server.administrator().get("/record/verify")
+    assert page.status_code == 200
+    assert "are whole" in page.text
+
+
+def test_a_dead_letter_is_seen_retried_and_discarded(server: Serving) -> None:
+    browser = server.administrator()
+    working = False
+
+    def fail(tx: Transaction, envelope: Envelope) -> None:
+        if not working:
+            raise ValueError("<b>no luck</b>")
+
+    database = server.database
+    reactions = [
+        Reaction("tests.luckless", (SignedIn,), fail),
+        Reaction("tests.hopeless", (PersonJoined,), fail),
+    ]
+    reactor = Reactor(database, Bell(database), reactions)
+    while reactor.turn():
+        pass
+    with database.transaction() as tx:
+        tx.connection.execute(failures.update().values(attempts=ATTEMPTS, next_at=None))
+    text = browser.get("/dead-letters").text
+    assert "tests.luckless" in text
+    assert "&lt;b&gt;no luck" in text
+    assert "<b>no luck" not in text
+    assert "dead letter" in browser.get("/record").text
+    waiting = server.api().get("/dead-letters").json()["deliveries"]
+    assert all(one["dead"] for one in waiting)
+
+    working = True
+    for one in waiting:
+        if one["reaction"] == "tests.luckless":
+            answer = browser.submit("/dead-letters", f"/dead-letters/{one['reaction']}/{one['position']}/retry")
+            assert answer.status_code == 303
+    while reactor.turn():
+        pass
+    (hopeless, *_) = left = server.api().get("/dead-letters").json()["deliveries"]
+    assert {one["reaction"] for one in left} == {"tests.hopeless"}
+    address = f"/dead-letters/tests.hopeless/{hopeless['position']}/discard"
+    assert browser.submit("/account", address).status_code == 400
+    assert browser.submit("/account", address, confirm="tests.hopeless").status_code == 303
+    assert browser.submit("/account", address, confirm="tests.hopeless").status_code == 404
+
+
+def test_whoever_may_read_nothing_reads_nothing(server: Serving) -> None:
+    browser: Browser = server.person("Nobody in particular")
+    for path in ("/record", "/record/lines", "/record/verify", "/dead-letters", "/record/ev_x"):
+        assert browser.get(path).status_code == 403, path
+    with server.database.reading() as reading:
+        event = page(reading, limit=1)[0].id
+    assert browser.get(f"/api/v1/events/{event}").status_code == 403
+    assert browser.get("/api/v1/events").status_code == 403
