@@ -42,6 +42,11 @@ def _reading(people: People) -> Handlers:
         wanted = asked(context.query, context.principal, reading.now)
         return page_of(reading, wanted, before=_position(context.query.get("before")), limit=SHOWN + 1)
 
+    def older(context: PageContext, found: tuple[Envelope, ...]) -> str:
+        if len(found) <= SHOWN:
+            return ""
+        return _with(address(context.query), f"before={found[SHOWN - 1].position}")
+
     @page(ADDRESS)
     def record(context: PageContext) -> Html:
         if words := context.query.get("q", "").strip():
@@ -59,7 +64,7 @@ def _reading(people: People) -> Handlers:
         return context.page(
             "record/record.html",
             Page(title="Record", sentence=_sentence(seal), wide=True),
-            older=_with(address(context.query), f"before={shown[-1].position}") if len(found) > SHOWN else "",
+            older=older(context, found),
             newer=address(context.query) if earlier else "",
             region="" if earlier else address(context.query, path=f"{ADDRESS}/lines"),
             export=address(context.query, {"when": None}, "/api/v1/events"),
@@ -74,10 +79,15 @@ def _reading(people: People) -> Handlers:
     @page(f"{ADDRESS}/lines")
     def record_lines(context: PageContext) -> Html:
         with context.database.reading() as reading:
-            shown = found_in(context, reading)[:SHOWN]
-            drawn = lines(reading, shown, people)
+            found = found_in(context, reading)
+            drawn = lines(reading, found[:SHOWN], people)
         return context.part(
-            "record/lines.html", events=drawn, region=address(context.query, path=f"{ADDRESS}/lines"), filtered=True
+            "record/lines.html",
+            events=drawn,
+            region=address(context.query, path=f"{ADDRESS}/lines"),
+            older=older(context, found),
+            newer="",
+            filtered=True,
         )
 
     @page(f"{ADDRESS}/verify")
@@ -114,7 +124,7 @@ def _reading(people: People) -> Handlers:
                 raise NotFound("There is no such event that you may see.", remedy="Look in the record.")
             names = names_in(reading, (one,), people)
         kind = event_types().get(one.type)
-        words = " ".join((kind.__doc__ or "").split()) if kind else ""
+        words = _first_sentence(kind.__doc__ or "") if kind else ""
         return context.page(
             "record/event.html",
             Page(title=one.type, sentence=words or one.type, lede=actor(one, names), crumbs=(_RECORD,)),
@@ -199,6 +209,12 @@ def _visible(one: Envelope, who: Principal) -> bool:
 
 def _by(one: Envelope) -> str:
     return address({}, {"person": one.actor.person}) if one.actor.person else ""
+
+
+def _first_sentence(text: str) -> str:
+    plain = " ".join(text.split()).replace("`", "")
+    first, dot, _ = plain.partition(". ")
+    return first + dot.strip()
 
 
 def _at(reading: Reading, position: int) -> Envelope | None:

@@ -157,12 +157,16 @@ def line(one: Envelope, names: Mapping[str, str]) -> EventLine:
     place = "/".join(one.facets[name] for name in ("service", "environment") if name in one.facets)
     if kind == "service":
         place = ""
+    about = names.get(subject, subject) if kind == "person" else _short(subject)
+    if kind == "person" and subject == one.actor.id:
+        # what somebody did about themselves reads without saying their name twice
+        what, about = "", what.removeprefix("person ")
     return EventLine(
         position=one.position,
         at=one.at,
         actor=actor(one, names),
         what=what,
-        subject=names.get(subject, subject) if kind == "person" else _short(subject),
+        subject=about,
         href=f"{ADDRESS}/{one.id}",
         icon=_ICONS.get(group, "dot"),
         state=State.BAD if any(word in one.type for word in _BAD) else None,
