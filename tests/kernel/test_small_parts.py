@@ -101,5 +101,5 @@ def test_an_error_reads_as_what_happened_what_is_safe_and_what_to_do() -> None:
 
 def test_every_kind_of_error_has_its_own_code_and_tells_the_terminal_apart() -> None:
     kinds: list[type[AndonError]] = [Invalid, NotAuthenticated, Forbidden, NotFound, Conflict, TooMany, Missing]
-    assert len({kind.code for kind in [AndonError, *kinds]}) == len(kinds) + 1
+    assert len({AndonError.code, *(kind.code for kind in kinds)}) == len(kinds) + 1
     assert all(kind.exit_code > 0 for kind in kinds)

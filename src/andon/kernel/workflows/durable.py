@@ -17,6 +17,7 @@ import logging
 import re
 import threading
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -211,9 +212,10 @@ class DurableWorkflows:
             except Exception as error:
                 if self.stopping.is_set():
                     raise Interrupted from error  # not recorded: the next life finds out for itself
-                _log.exception("workflow %s over %s ended with an error", workflow.name, subject)
-                text = f"{type(error).__name__}: {error}".replace("\0", "�")
-                raise RuntimeError(text.encode("utf-8", "backslashreplace").decode()) from None
+                # Not with exc_info: what a repository put into the message might be writable nowhere.
+                trace = _writable("".join(traceback.format_exception(error)))
+                _log.error("workflow %s over %s ended with an error\n%s", workflow.name, _writable(subject), trace)
+                raise RuntimeError(_writable(f"{type(error).__name__}: {error}")) from None
 
         return DBOS.workflow(name=workflow.name, max_recovery_attempts=None)(run)
 
@@ -292,6 +294,11 @@ class DurableWorkflows:
         if name not in self._workflows:
             return State.UNKNOWN
         return State.RUNNING if status == "PENDING" else State.WAITING
+
+
+def _writable(text: str) -> str:
+    """Without what UTF-8 and PostgreSQL cannot hold."""
+    return text.replace("\0", "�").encode("utf-8", "backslashreplace").decode()
 
 
 def _subject(inputs: object) -> str:
