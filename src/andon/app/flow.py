@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
 import andon
 from andon.app.authority import GrantedAuthority
 from andon.app.starter import WorkflowStarter
+from andon.flow.artifacts.room import artifacts_room
 from andon.flow.artifacts.service import ArtifactService
 from andon.flow.artifacts.store import FileStore
+from andon.flow.configuration.room import configuration_room
 from andon.flow.configuration.sealing import FileSecretBox
 from andon.flow.configuration.service import ConfigurationService
 from andon.flow.definition.reader import YamlDefinitionReader
+from andon.flow.definition.schema import json_schema
 from andon.flow.deployments.execution import Execution as DeploymentExecution
 from andon.flow.deployments.room import deployments_room
 from andon.flow.deployments.service.deployments import DeploymentService
 from andon.flow.environments.room import build_environments, environments_room
+from andon.flow.pipelines.adapters import RunAnnouncer
+from andon.flow.overview.room import overview_room
 from andon.flow.pipelines.execution import Execution as PipelineExecution
-from andon.flow.pipelines.reactions import reactions as pipeline_reactions
+from andon.flow.pipelines.room import pipelines_room
 from andon.flow.pipelines.runner.sandboxed import SandboxRunner
 from andon.flow.pipelines.service import PipelineService, Progress
-from andon.flow.pipelines.workflows import run_workflow
 from andon.flow.routing.adapters import EnvoyDataPlane, envoy_binary
 from andon.flow.routing.room import routing_room
 from andon.flow.routing.service import RouterService
@@ -90,10 +93,22 @@ def flow_rooms(
         runner=runner,
         parallel=settings.jobs.parallel or os.cpu_count() or 2,
     )
+    announcer = RunAnnouncer(
+        database=database, bell=bell, service=pipelines, folders=runner.folders, console=settings.address
+    )
     return (
-        sources_room(settings, database, bell, git, definitions=definitions),
+        overview_room(
+            sources=sources,
+            runs=pipelines,
+            deployments=deployments,
+            environments=environments,
+            people=people,
+            console=settings.address,
+        ),
+        sources_room(settings, database, bell, git, announcers=(announcer,), definitions=definitions),
         routing_room(router, plane),
         environments_room(built),
+        configuration_room(configuration, sources),
         deployments_room(
             database=database,
             service=deployments,
@@ -104,22 +119,22 @@ def flow_rooms(
             environments=environments,
             pipelines=pipelines,
             sources=sources,
+            configuration=configuration,
             router=router,
+            people=people,
             console=settings.address,
         ),
-        Room(
-            name="pipelines",
-            workflows=(run_workflow(running),),
-            reactions=pipeline_reactions(pipelines, progress, running, starter),
-            begin=_in_order(runner.end_orphans),
-            end=running.close,
+        pipelines_room(
+            database=database,
+            service=pipelines,
+            progress=progress,
+            execution=running,
+            runner=runner,
+            workflows=starter,
+            artifacts=artifacts,
+            console=settings.address,
+            keep_days=settings.retention.run_days,
+            schema=json_schema(address=f"{settings.address}/schema/andon.json"),
         ),
+        artifacts_room(database, artifacts),
     )
-
-
-def _in_order(*actions: Callable[[], object]) -> Callable[[], None]:
-    def run() -> None:
-        for action in actions:
-            action()
-
-    return run

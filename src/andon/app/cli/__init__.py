@@ -26,6 +26,10 @@ COMMANDS = (
     "andon.app.record.commands",
     "andon.app.beginning",
     "andon.flow.sources.commands",
+    "andon.flow.pipelines.commands",
+    "andon.flow.artifacts.commands",
+    "andon.flow.environments.commands",
+    "andon.flow.configuration.commands",
     # each room's commands go here
 )
 

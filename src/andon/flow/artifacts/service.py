@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -85,19 +85,57 @@ class ArtifactService:
     def unpack(self, digest: Digest, folder: Path) -> None:
         self._store.unpack(digest, folder)
 
-    def check(self, tx: Transaction) -> tuple[Digest, ...]:
-        """Compare every stored package with its digest; those that no longer match, each recorded."""
-        damaged: list[Digest] = []
-        for digest in sorted(storage.kept_digests(tx.connection)):
+    def list(
+        self,
+        reading: Reading,
+        *,
+        services: Iterable[str] | None = None,
+        service: Service | None = None,
+        commit: str | None = None,
+        before: str | None = None,
+        limit: int = 20,
+    ) -> tuple[Artifact, ...]:
+        """Newest first; ``services`` is what the asker may see, ``before`` the run of the last one seen."""
+        return storage.page(
+            reading.connection,
+            services=services,
+            service=service,
+            commit=commit,
+            before=before,
+            limit=limit,
+        )
+
+    def publications(self, reading: Reading, digest: str) -> tuple[Artifact, ...]:
+        """Every run's publication of the bytes whose digest is, or begins with, this; of one digest only."""
+        return storage.publications(reading.connection, digest)
+
+    def file(self, digest: Digest) -> Path:
+        """Where a package's bytes are. Raises ``ArtifactMissing``."""
+        path = self._store.path(digest)
+        if not path.is_file():
+            raise ArtifactMissing(
+                f"The package {digest[:12]} is not kept any more.",
+                safe="Its record is.",
+                remedy="Start a new run of its commit to build it again: andon run",
+            )
+        return path
+
+    def damaged(self, reading: Reading) -> tuple[Digest, ...]:
+        """Compare every stored package with its digest; those that no longer match or are gone."""
+        found = []
+        for digest in sorted(storage.kept_digests(reading.connection)):
             try:
                 sound = self._store.intact(digest)
             except ArtifactMissing:
                 sound = False
             if not sound:
-                damaged.append(digest)
-                owner = self.get(tx, digest).service
-                append(tx, ArtifactDamaged(digest=digest, service=owner), by=ANDON)
-        return tuple(damaged)
+                found.append(digest)
+        return tuple(found)
+
+    def report_damage(self, tx: Transaction, damaged: Iterable[Digest]) -> None:
+        """Record packages that were found damaged."""
+        for digest in damaged:
+            append(tx, ArtifactDamaged(digest=digest, service=self.get(tx, digest).service), by=ANDON)
 
     def expire(self, tx: Transaction) -> tuple[Digest, ...]:
         """Mark what is past its time and in nobody's use as removed; :meth:`sweep` then frees the disk."""

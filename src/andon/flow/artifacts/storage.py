@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -49,6 +50,40 @@ def of_commit(connection: Connection, service: Service, commit: CommitHash) -> A
         .where(artifacts.c.service == service, artifacts.c.commit == commit)
         .order_by(artifacts.c.built_at.desc()),
     )
+
+
+def page(
+    connection: Connection,
+    *,
+    services: Iterable[str] | None,
+    service: Service | None,
+    commit: str | None,
+    before: str | None,
+    limit: int,
+) -> tuple[Artifact, ...]:
+    """Newest first: a run's id sorts by the moment it was made."""
+    query = sa.select(artifacts)
+    if services is not None:
+        query = query.where(artifacts.c.service.in_(list(services)))
+    if service is not None:
+        query = query.where(artifacts.c.service == service)
+    if commit is not None:
+        query = query.where(artifacts.c.commit.between(commit, commit + "g"))
+    if before is not None:
+        query = query.where(artifacts.c.run < before)
+    rows = connection.execute(query.order_by(artifacts.c.run.desc()).limit(limit)).all()
+    return tuple(Artifact(**row._mapping) for row in rows)
+
+
+def publications(connection: Connection, digest: str) -> tuple[Artifact, ...]:
+    rows = connection.execute(
+        sa.select(artifacts)
+        .where(artifacts.c.digest.between(digest, digest + "g"))
+        .order_by(artifacts.c.built_at.desc())
+        .limit(200)
+    ).all()
+    found = tuple(Artifact(**row._mapping) for row in rows)
+    return found if len({one.digest for one in found}) == 1 else ()
 
 
 def kept_digests(connection: Connection) -> frozenset[Digest]:

@@ -27,7 +27,7 @@ from andon.flow.pipelines.runner.workspaces import INSIDE, Trees, Workspace, can
 from andon.flow.sources.contract import Sources
 from andon.kernel.errors import AndonError, Unavailable
 from andon.kernel.logs.writer import LogWriter
-from andon.kernel.sandbox.limits import Promise, best_limiter
+from andon.kernel.sandbox.limits import Limiter, Promise, best_limiter
 from andon.kernel.sandbox.model import Limits, Mount, SandboxSpec
 from andon.kernel.sandbox.spool import end_orphans
 from andon.kernel.settings import JobSettings
@@ -68,8 +68,7 @@ class SandboxRunner:
         self._disk = disk or DiskGuard(data)
         self._overlay = overlay
         self._grace = grace
-        weaken = frozenset[Promise]() if settings.require_limits else frozenset(Promise)
-        self._limiter = best_limiter(may_weaken=weaken)
+        self._limiter: Limiter | None = None
         self._toolchains = tuple(Path(one) for one in settings.toolchains)
 
     def run(self, task: JobTask, stopping: Callable[[], bool]) -> JobResult:
@@ -197,7 +196,7 @@ class SandboxRunner:
                     state=self.folders.sandboxes,
                     log=log,
                     supervision=supervision,
-                    limiter=self._limiter,
+                    limiter=self._limits(),
                     toolchains=self._toolchains,
                     on_started=(lambda: log.section("command")) if services else None,
                 )
@@ -237,6 +236,13 @@ class SandboxRunner:
             return _failed(FailureKind.DISK, error.message)
         _say(log, f"Packed {files} {'file' if files == 1 else 'files'}, {size:,} bytes: {digest}")
         return JobResult(outcome=JobState.PASSED, exit_code=0, package=Package(digest=digest, size=size, files=files))
+
+    def _limits(self) -> Limiter:
+        # Not before the first job: looking may move the process into another control group.
+        if self._limiter is None:
+            weaken = frozenset[Promise]() if self._settings.require_limits else frozenset(Promise)
+            self._limiter = best_limiter(may_weaken=weaken)
+        return self._limiter
 
     def _can_overlay(self) -> bool:
         if self._overlay is None:

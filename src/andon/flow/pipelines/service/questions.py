@@ -21,6 +21,7 @@ from andon.flow.pipelines.model import (
 )
 from andon.flow.pipelines.storage import history
 from andon.flow.sources.contract import CommitHash, Service
+from andon.kernel.access import Permission, Principal
 from andon.kernel.clock import seconds_between
 from andon.kernel.db import Reading
 from andon.kernel.errors import NotFound
@@ -42,6 +43,17 @@ class Questions:
         if not found:
             raise _no_run()
         return found[0]
+
+    def seen(self, reading: Reading, principal: Principal, name: str, service: Service | None = None) -> RunSummary:
+        """As :meth:`find`, for somebody: ``NotFound`` also for what they may not see."""
+        found = self.find(reading, name, service)
+        see(principal, found.service)
+        return found
+
+    def seen_job(self, reading: Reading, principal: Principal, job: str) -> tuple[RunSummary, Job]:
+        """A job by its id, with its run. Raises ``NotFound``."""
+        found = self._require_job(reading, JobId(job))
+        return self.seen(reading, principal, found.run), found
 
     def find(self, reading: Reading, name: str, service: Service | None = None) -> RunSummary:
         """A run by its id, or by its number (``12`` or ``#12``) within ``service``. Raises ``NotFound``."""
@@ -210,6 +222,12 @@ class Questions:
         if found is None:
             raise NotFound("There is no such job.", remedy="See a run's jobs: andon runs show RUN")
         return found
+
+
+def see(principal: Principal, service: Service) -> None:
+    """Raises ``NotFound`` for a run of a service that may not be seen: the same words as for one that is not there."""
+    if not principal.may(Permission.READ, service):
+        raise _no_run()
 
 
 def _no_run() -> NotFound:

@@ -33,7 +33,7 @@ from andon.flow.pipelines.model import (
     dependents,
     jobs_of,
 )
-from andon.flow.pipelines.service.questions import Questions
+from andon.flow.pipelines.service.questions import Questions, see
 from andon.flow.sources.contract import CommitHash, Service, Sources
 from andon.kernel.access import Permission, Principal
 from andon.kernel.db import Reading, Transaction
@@ -218,7 +218,7 @@ class PipelineService(Questions):
     def proceed(self, tx: Transaction, principal: Principal, run: RunId) -> None:
         """Let a waiting run go on into the stage it waits for."""
         found = self._require(tx, run, lock=True)
-        principal.require_sight(found.service)
+        see(principal, found.service)
         waiting = next((one for one in storage.stages_of(tx.connection, run) if one.state is StageState.WAITING), None)
         if found.state is not RunState.WAITING or waiting is None:
             raise NotWaiting(f"Run {found.number} does not wait for anybody.", remedy="See it: andon runs")
@@ -302,7 +302,7 @@ class PipelineService(Questions):
 
     @staticmethod
     def _may(principal: Principal, run: Run) -> None:
-        principal.require_sight(run.service)
+        see(principal, run.service)
         principal.require(Permission.RUN, run.service)
 
     def _definition(self, service: Service, commit: CommitHash) -> Definition:

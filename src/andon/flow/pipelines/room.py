@@ -1,0 +1,80 @@
+"""What pipelines offer to the application."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from andon.flow.artifacts.contract import Artifacts
+from andon.flow.pipelines.api import run_routes, schema_route
+from andon.flow.pipelines.execution import Execution
+from andon.flow.pipelines.reactions import reactions
+from andon.flow.pipelines.runner.sandboxed import SandboxRunner
+from andon.flow.pipelines.service import PipelineService, Progress
+from andon.flow.pipelines.workflows import run_workflow
+from andon.kernel.db import Database
+from andon.kernel.workflows import Workflows
+from andon.web.http.pages import Handlers
+from andon.web.room import Reconciler, Room
+
+_HOUR = 3600.0
+_log = logging.getLogger(__name__)
+
+
+def pipelines_room(
+    *,
+    database: Database,
+    service: PipelineService,
+    progress: Progress,
+    execution: Execution,
+    runner: SandboxRunner,
+    workflows: Workflows,
+    artifacts: Artifacts,
+    console: str,
+    keep_days: int,
+    schema: bytes,
+    pages: Handlers | None = None,
+) -> Room:
+    """``schema`` is the JSON Schema of ``andon.yaml``; ``keep_days`` is how long logs and test results stay."""
+    return Room(
+        name="pipelines",
+        templates="andon.flow.pipelines",
+        handlers=(
+            *(pages or ()),
+            *run_routes(service, artifacts, runner.folders, console),
+            *schema_route(schema),
+        ),
+        workflows=(run_workflow(execution),),
+        reactions=reactions(service, progress, execution, workflows),
+        reconcilers=(
+            Reconciler("old runs", _HOUR, _clear_old(database, service, runner, keep_days)),
+            Reconciler("old caches", 24 * _HOUR, lambda: _said(runner.expire_caches())),
+        ),
+        begin=lambda: _ended(runner),
+        end=execution.close,
+    )
+
+
+def _ended(runner: SandboxRunner) -> None:
+    for job in runner.end_orphans():
+        _log.warning("ended job %s, which an earlier life of Andon left running", job)
+
+
+def _clear_old(
+    database: Database, service: PipelineService, runner: SandboxRunner, keep_days: int
+) -> Callable[[], None]:
+    def run() -> None:
+        """Files first: a crash in between finds the run again."""
+        with database.reading() as reading:
+            old = service.old_runs(reading, days=keep_days)
+        for one in old:
+            runner.forget(one)
+            with database.transaction() as tx:
+                service.clear(tx, one)
+
+    return run
+
+
+def _said(removed: int) -> None:
+    if removed:
+        _log.info("removed %d caches that nobody used", removed)
