@@ -65,7 +65,7 @@ def open_engine(url: str, *, pool_size: int = 20) -> Engine:
 
 def _set_up_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
     # The driver's own transaction handling would begin late and deferred; ours begins in _begin_sqlite.
-    sqlite: SqliteConnection = connection  # type: ignore[assignment]
+    sqlite: SqliteConnection = connection  # type: ignore[assignment]  # what the "connect" event hands over on SQLite
     sqlite.isolation_level = None
     for pragma in (
         "busy_timeout=15000",
