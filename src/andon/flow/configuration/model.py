@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-from andon.kernel.errors import Invalid
+from andon.kernel.errors import Conflict, Invalid
 
 NAME = re.compile(r"[A-Z_][A-Z0-9_]{0,99}")
 LONGEST_VALUE = 64 * 1024
@@ -15,6 +15,10 @@ LONGEST_VALUE = 64 * 1024
 
 class ConfigInvalid(Invalid):
     code = "configuration.invalid"
+
+
+class ConfigChanged(Conflict):
+    code = "configuration.changed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,15 +34,29 @@ class ValueView:
     person: str | None
 
 
+_ENVIRONMENT = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
+_OURS = frozenset({"PORT", "PATH", "HOME", "TMPDIR", "USER", "LOGNAME", "LD_PRELOAD", "LD_LIBRARY_PATH"})
+
+
+def check_environment(name: str) -> None:
+    """Raises :class:`ConfigInvalid` for what can be no environment's name; it need not have been made yet."""
+    if not _ENVIRONMENT.fullmatch(name):
+        raise ConfigInvalid(
+            f"{name[:80]!r} is no name of an environment.",
+            safe="Nothing was changed.",
+            remedy="Use the name that andon.yaml gives it.",
+        )
+
+
 def check_name(name: str) -> None:
     """Raises :class:`ConfigInvalid` for a name that no process environment, or Andon itself, would take."""
     if not NAME.fullmatch(name):
         raise ConfigInvalid(
-            f"{name!r} is no name for a variable.",
+            f"{name[:100]!r} is no name for a variable.",
             safe="Nothing was changed.",
             remedy="Use capital letters, digits and underscores, not beginning with a digit.",
         )
-    if name.startswith("ANDON_") or name in {"PORT", "PATH", "HOME", "LD_PRELOAD", "LD_LIBRARY_PATH"}:
+    if name.startswith("ANDON_") or name in _OURS:
         raise ConfigInvalid(
             f"{name} is set by Andon itself.", safe="Nothing was changed.", remedy="Choose another name."
         )

@@ -9,7 +9,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from andon.kernel.errors import Unavailable
-from andon.kernel.files import write_private
+from andon.kernel.files import write_new
 
 _FORMAT = b"\x01"
 _NONCE = 12
@@ -24,9 +24,17 @@ class FileSecretBox:
 
     def __init__(self, path: Path) -> None:
         if not path.exists():
-            write_private(path, AESGCM.generate_key(256))
-        self._cipher = AESGCM(path.read_bytes())
+            # Of two processes that start at once one makes the key; the other takes that one.
+            write_new(path, AESGCM.generate_key(256))
         self._path = path
+        try:
+            self._cipher = AESGCM(path.read_bytes())
+        except ValueError:
+            raise Unavailable(
+                f"{path} holds no key.",
+                safe="Secrets stay sealed.",
+                remedy="Put the right file back from your backup. Without it all secrets have to be set again.",
+            ) from None
 
     def seal(self, plain: bytes, *, context: str) -> bytes:
         nonce = os.urandom(_NONCE)

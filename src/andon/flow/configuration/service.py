@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from andon.flow.configuration import storage
 from andon.flow.configuration.contract import ConfigSet, ConfigVersion, SecretBox, SecretSet, Values
-from andon.flow.configuration.model import ValueView, check_name, check_value
+from andon.flow.configuration.model import ConfigChanged, ValueView, check_environment, check_name, check_value
 from andon.flow.definition.contract import EnvironmentDefinition
 from andon.flow.sources.contract import Service
 from andon.kernel.access import Permission, Principal
 from andon.kernel.db import Reading, Transaction
-from andon.kernel.errors import NotFound
+from andon.kernel.errors import NotFound, Unavailable
 from andon.kernel.events import append
 
 
@@ -30,24 +30,33 @@ class ConfigurationService:
         *,
         secret: bool,
     ) -> ConfigVersion:
-        """Set a value, or remove it with ``None``; the next deployment takes it up. The new version."""
+        """Set a value, or remove it with ``None``; the next deployment takes it up. The new version.
+
+        Raises ``Forbidden``, ``Invalid``, ``NotFound`` for removing what is not set, ``Conflict``.
+        """
+        principal.require_sight(service)
         principal.require(Permission.SET_SECRET if secret else Permission.CONFIGURE, service, environment)
+        check_environment(environment)
         check_name(name)
-        now = storage.at_version(
-            tx.connection, service, environment, storage.newest(tx.connection, service, environment)
-        )
-        if value is None:
-            known = now.get(name)
-            if known is None or known.value is None:
-                raise NotFound(f"{name} is not set in {service}/{environment}.", remedy="See what is: andon config")
-            stored = None
-        else:
+        newest = storage.newest(tx.connection, service, environment)
+        known = storage.at_version(tx.connection, service, environment, newest).get(name)
+        is_set = known is not None and known.value is not None
+        if known is not None and is_set and known.secret is not secret:
+            if value is None:
+                kind, command = ("a secret", "secret") if known.secret else ("no secret", "config")
+                raise NotFound(f"{name} is {kind}.", safe="Nothing was changed.", remedy=f"Use: andon {command} unset")
+            # What was secret becomes readable, or the other way round: that takes both permissions.
+            principal.require(Permission.CONFIGURE if secret else Permission.SET_SECRET, service, environment)
+        stored: bytes | None = None
+        if value is not None:
             check_value(name, value)
             stored = value.encode()
             if secret:
                 stored = self._box.seal(stored, context=_context(service, environment, name))
-        version = storage.newest(tx.connection, service, environment) + 1
-        storage.add(
+        elif not is_set:
+            raise NotFound(f"{name} is not set in {service}/{environment}.", remedy="See what is: andon config list")
+        version = newest + 1
+        added = storage.add(
             tx.connection,
             service,
             environment,
@@ -58,10 +67,16 @@ class ConfigurationService:
             person=principal.person,
             now=tx.now,
         )
-        kind = SecretSet if secret else ConfigSet
+        if not added:
+            raise ConfigChanged(
+                f"Somebody changed the configuration of {service}/{environment} at the same moment.",
+                safe="Their change counts, yours was not made.",
+                remedy="Look at what it is now and try again.",
+            )
+        event = SecretSet if secret else ConfigSet
         append(
             tx,
-            kind(name=name, service=service, environment=environment, version=version, removed=value is None),
+            event(name=name, service=service, environment=environment, version=version, removed=value is None),
             by=principal.actor,
         )
         return ConfigVersion(version)
@@ -70,6 +85,7 @@ class ConfigurationService:
         self, reading: Reading, principal: Principal, service: Service, environment: str
     ) -> tuple[ValueView, ...]:
         """What is set, sorted by name; values of secrets are never shown again."""
+        principal.require_sight(service)
         principal.require(Permission.READ, service, environment)
         version = storage.newest(reading.connection, service, environment)
         found = storage.at_version(reading.connection, service, environment, version)
@@ -82,7 +98,7 @@ class ConfigurationService:
                 set_at=one.at,
                 person=one.person,
             )
-            for one in sorted(found.values())
+            for _name, one in sorted(found.items())
             if one.value is not None
         )
 
@@ -111,9 +127,7 @@ class ConfigurationService:
                 if one.value is not None and name in environment.secrets:
                     context = _context(service, environment.name, name)
                     secrets[name] = self._box.open(one.value, context=context).decode()
-            elif one.value is None:
-                config.pop(name, None)
-            else:
+            elif one.value is not None:
                 config[name] = one.value.decode()
         return Values(config=config, secrets=secrets)
 
@@ -122,7 +136,22 @@ class ConfigurationService:
     ) -> tuple[str, ...]:
         before = storage.at_version(reading.connection, service, environment, since)
         after = storage.at_version(reading.connection, service, environment, until)
-        return tuple(sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name)))
+        changed = (
+            name
+            for name in before.keys() | after.keys()
+            if self._plain(service, environment, before.get(name)) != self._plain(service, environment, after.get(name))
+        )
+        return tuple(sorted(changed))
+
+    def _plain(self, service: Service, environment: str, one: storage.StoredValue | None) -> tuple[bool, bytes] | None:
+        if one is None or one.value is None:
+            return None
+        if not one.secret:
+            return False, one.value
+        try:
+            return True, self._box.open(one.value, context=_context(service, environment, one.name))
+        except Unavailable:
+            return True, one.value  # cannot be opened any more: the same only if it is the very same
 
 
 def _context(service: Service, environment: str, name: str) -> str:

@@ -54,19 +54,24 @@ def add(
     value: bytes | None,
     person: str | None,
     now: datetime,
-) -> None:
-    connection.execute(
-        values.insert().values(
-            service=service,
-            environment=environment,
-            version=version,
-            name=name,
-            secret=secret,
-            value=value,
-            person=person,
-            at=now,
-        )
-    )
+) -> bool:
+    """Whether it could be: another transaction may have taken the version."""
+    row = {
+        "service": service,
+        "environment": environment,
+        "version": version,
+        "name": name,
+        "secret": secret,
+        "value": value,
+        "person": person,
+        "at": now,
+    }
+    try:
+        with connection.begin_nested():
+            connection.execute(values.insert().values(row))
+    except sa.exc.IntegrityError:
+        return False
+    return True
 
 
 def at_version(connection: Connection, service: Service, environment: str, version: int) -> Mapping[str, StoredValue]:

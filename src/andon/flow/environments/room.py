@@ -9,6 +9,7 @@ from pathlib import Path
 from andon.flow.artifacts.contract import Artifacts
 from andon.flow.configuration.contract import Configuration
 from andon.flow.definition.contract import DefinitionReader
+from andon.flow.environments.api import environment_routes
 from andon.flow.environments.instances import Instances
 from andon.flow.environments.layout import Layout
 from andon.flow.environments.probing import port_is_free
@@ -82,6 +83,7 @@ def environments_room(built: Built) -> Room:
     watch = built.watch
     return Room(
         name="environments",
+        handlers=tuple(environment_routes(built.service)),
         begin=lambda: _forget(end_orphans(built.layout.commands)),
         reconcilers=(
             Reconciler("environments", 10.0, watch.reconcile),

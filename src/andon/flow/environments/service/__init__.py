@@ -32,14 +32,13 @@ from andon.flow.environments.contract import (
 from andon.flow.environments.model import (
     Instance,
     InstanceSet,
-    NoPortFree,
-    PortTaken,
     SetDefinition,
     StillInUse,
     check_name,
     state_of,
     wanted,
 )
+from andon.flow.environments.service.ports import RouterPorts
 from andon.flow.sources.contract import Service, Sources
 from andon.kernel.access import Permission, Principal
 from andon.kernel.db import Reading, Transaction
@@ -67,11 +66,10 @@ class EnvironmentService:
     ) -> None:
         self._sources = sources
         self._definitions = definitions
-        self._ports = range(first_port, last_port + 1)
+        self._ports = RouterPorts(first_port, last_port, host, port_is_free)
         self._host = host
         self._endpoint = endpoint
         self._log = log
-        self._is_free = port_is_free
 
     # Environments
 
@@ -91,7 +89,7 @@ class EnvironmentService:
             principal.require(permission, service, definition.name)
             self._create(tx, principal, service, definition, like or definition.name)
         elif definition.port is not None and known._mapping["port"] != definition.port:
-            port = self._choose_port(tx, service, definition)
+            port = self._ports.choose(tx, service, definition)
             storage.update_environment(tx.connection, service, definition.name, port=port)
         found = self.find(tx, service, definition.name)
         assert found is not None  # noqa: S101 - it was there or has just been made
@@ -104,7 +102,7 @@ class EnvironmentService:
         expires_at = None if lives is None else tx.now + timedelta(seconds=lives)
         while storage.environment(tx.connection, service, definition.name) is None:
             # Again when another transaction has taken the port in the meantime.
-            port = self._choose_port(tx, service, definition)
+            port = self._ports.choose(tx, service, definition)
             if storage.insert_environment(
                 tx.connection,
                 service=service,
@@ -438,28 +436,3 @@ class EnvironmentService:
                 remedy=f"Add it under environments in {DEFINITION_FILE}.",
             )
         return SetDefinition(processes=definition.processes, environment=place)
-
-    def _choose_port(self, tx: Transaction, service: Service, definition: EnvironmentDefinition) -> int:
-        taken = storage.ports(tx.connection)
-        if definition.port is not None:
-            if definition.port in taken:
-                raise PortTaken(
-                    f"Port {definition.port} belongs to another environment.",
-                    safe="Nothing was changed.",
-                    remedy=f"Choose another port for {definition.name} in {DEFINITION_FILE}, or leave it out.",
-                )
-            if not self._is_free(self._host, definition.port):
-                raise PortTaken(
-                    f"Port {definition.port} is in use by another program on this machine.",
-                    safe="Nothing was changed.",
-                    remedy=f"Stop that program, or choose another port for {service}/{definition.name}.",
-                )
-            return definition.port
-        for port in self._ports:
-            if port not in taken and self._is_free(self._host, port):
-                return port
-        raise NoPortFree(
-            f"All ports from {self._ports.start} to {self._ports.stop - 1} are in use.",
-            safe="Nothing was changed.",
-            remedy="Destroy an environment nobody needs, or widen environments.first_port/last_port.",
-        )
