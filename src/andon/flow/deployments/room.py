@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from andon.flow.configuration.contract import Configuration
 from andon.flow.deployments.api import deployment_routes
+from andon.flow.deployments.desk import Rooms
 from andon.flow.deployments.execution import Execution
+from andon.flow.deployments.pages import deployment_pages
 from andon.flow.deployments.reactions import reactions
 from andon.flow.deployments.service.deployments import DeploymentService
 from andon.flow.deployments.workflows import deploy_workflow
@@ -14,9 +17,11 @@ from andon.flow.pipelines.contract import Pipelines
 from andon.flow.routing.contract import Router
 from andon.flow.sources.contract import Sources
 from andon.kernel.access import SYSTEM
+from andon.kernel.access.contract import People
 from andon.kernel.db import Database
 from andon.kernel.workflows import Workflows
 from andon.web.room import Reconciler, Room
+from andon.web.shell import NavItem
 
 EXPIRY_SECONDS = 20.0
 
@@ -30,12 +35,29 @@ def deployments_room(
     environments: Environments,
     pipelines: Pipelines,
     sources: Sources,
+    configuration: Configuration,
     router: Router,
+    people: People,
     console: str,
 ) -> Room:
+    """``console`` is the address under which Andon is reached, such as ``http://127.0.0.1:7766``."""
+    rooms = Rooms(
+        deployments=service,
+        pipelines=pipelines,
+        sources=sources,
+        environments=environments,
+        configuration=configuration,
+        router=router,
+        people=people,
+    )
     return Room(
         name="deployments",
-        handlers=tuple(deployment_routes(service, pipelines, sources, console)),
+        templates="andon.flow.deployments",
+        handlers=(*deployment_routes(service, pipelines, sources, console), *deployment_pages(rooms)),
+        navigation=(
+            NavItem("Flow", "Deploy", "/deploy", "deploy", "d"),
+            NavItem("Flow", "Deployments", "/deployments", "route"),
+        ),
         reactions=reactions(service, workflows, router),
         workflows=(deploy_workflow(execution),),
         reconcilers=(
