@@ -57,53 +57,53 @@ _Wait = Annotated[float, Parameter(ge=0, le=30, description="Seconds to wait for
 _Text = Annotated[str, Parameter(min_length=1, max_length=500)]
 
 
-def run_routes(service: PipelineService, artifacts: Artifacts, folders: RunFolders, console: str) -> Handlers:
+def run_routes(pipelines: PipelineService, artifacts: Artifacts, folders: RunFolders, console: str) -> Handlers:
     """``console`` is the installation's address, without a slash at the end."""
     return [
-        *_questions(service, artifacts, console),
-        *_deeds(service, artifacts, console),
-        *_logs(service, folders),
+        *_questions(pipelines, artifacts, console),
+        *_deeds(pipelines, artifacts, console),
+        *_logs(pipelines, folders),
     ]
 
 
 def _details(
-    service: PipelineService, artifacts: Artifacts, console: str, reading: Reading, principal: Principal, run: str
+    pipelines: PipelineService, artifacts: Artifacts, console: str, reading: Reading, principal: Principal, run: str
 ) -> RunDetails:
-    found = service.seen(reading, principal, run)
-    expected = service.expected(reading, found.service)
+    found = pipelines.seen(reading, principal, run)
+    expected = pipelines.expected(reading, found.service)
     package = artifacts.of_run(reading, found.run)
     stages = [stage.name for stage in found.stages]
     return RunDetails(
         run=RunShape.of(found, console, expected),
-        jobs=[JobShape.of(job, stages[job.stage], expected) for job in service.jobs(reading, found.run)],
+        jobs=[JobShape.of(job, stages[job.stage], expected) for job in pipelines.jobs(reading, found.run)],
         package=None if package is None else package.digest,
     )
 
 
-def _questions(service: PipelineService, artifacts: Artifacts, console: str) -> Handlers:
+def _questions(pipelines: PipelineService, artifacts: Artifacts, console: str) -> Handlers:
     @api.get("/runs")
     def list_runs(
         call: Call,
-        service_name: Annotated[str | None, Parameter(query="service")] = None,
+        service: str | None = None,
         branch: str | None = None,
-        state: RunState | None = None,
+        in_state: RunState | None = None,
         commit: str | None = None,
         older_than: str | None = None,
         limit: _Limit = 20,
     ) -> Runs:
         """Runs, newest first. `commit` takes four characters or more; `older_than` is `next` of the page before."""
         call.principal.require_reading()
-        if service_name is not None:
-            call.principal.require_sight(service_name)
+        if service is not None:
+            call.principal.require_sight(service)
         if commit is not None and len(commit) < 4:
             raise Invalid("A commit needs at least four characters.", remedy="Write more of it.")
         with call.database.reading() as reading:
-            found = service.list_runs(
+            found = pipelines.list_runs(
                 reading,
                 services=call.principal.visible_services(),
-                service=None if service_name is None else Service(service_name),
+                service=None if service is None else Service(service),
                 branch=branch,
-                states=None if state is None else [state],
+                states=None if in_state is None else [in_state],
                 commit=commit,
                 older_than=None if older_than is None else RunId(older_than),
                 limit=limit + 1,
@@ -117,29 +117,29 @@ def _questions(service: PipelineService, artifacts: Artifacts, console: str) -> 
     def show_run(call: Call, run: str) -> RunDetails:
         """One run with its stages and jobs."""
         with call.database.reading() as reading:
-            return _details(service, artifacts, console, reading, call.principal, run)
+            return _details(pipelines, artifacts, console, reading, call.principal, run)
 
     @api.get("/services/{name:str}/runs/{number:int}")
     def show_numbered_run(call: Call, name: str, number: int) -> RunDetails:
         """One run by its number within a service."""
         call.principal.require_sight(name)
         with call.database.reading() as reading:
-            found = service.seen(reading, call.principal, str(number), Service(name))
-            return _details(service, artifacts, console, reading, call.principal, found.run)
+            found = pipelines.seen(reading, call.principal, str(number), Service(name))
+            return _details(pipelines, artifacts, console, reading, call.principal, found.run)
 
     @api.get("/runs/{run:str}/comparison")
     def compare_run(call: Call, run: str) -> ComparisonShape:
         """The run beside the last one of its branch that passed before it."""
         with call.database.reading() as reading:
-            found = service.seen(reading, call.principal, run)
-            return ComparisonShape.of(service.compare(reading, found.run))
+            found = pipelines.seen(reading, call.principal, run)
+            return ComparisonShape.of(pipelines.compare(reading, found.run))
 
     @api.get("/jobs/{job:str}")
     def show_job(call: Call, job: str) -> JobShape:
         """One job."""
         with call.database.reading() as reading:
-            run, found = service.seen_job(reading, call.principal, job)
-            return JobShape.of(found, run.stages[found.stage].name, service.expected(reading, run.service))
+            run, found = pipelines.seen_job(reading, call.principal, job)
+            return JobShape.of(found, run.stages[found.stage].name, pipelines.expected(reading, run.service))
 
     @api.get("/jobs/{job:str}/tests")
     def list_tests(
@@ -150,58 +150,58 @@ def _questions(service: PipelineService, artifacts: Artifacts, console: str) -> 
     ) -> Tests:
         """What a job's tests came to, failed ones first, each with how it ended in the last ten runs."""
         with call.database.reading() as reading:
-            _, found = service.seen_job(reading, call.principal, job)
-            cases = service.tests(reading, found.id, attempt or found.attempt)
+            _, found = pipelines.seen_job(reading, call.principal, job)
+            cases = pipelines.tests(reading, found.id, attempt or found.attempt)
             shown = cases[:limit]
-            history = service.history(reading, found, shown)
+            history = pipelines.history(reading, found, shown)
         return Tests(tests=[TestShape.of(one, history) for one in shown], total=len(cases))
 
     return [list_runs, show_run, show_numbered_run, compare_run, show_job, list_tests]
 
 
-def _deeds(service: PipelineService, artifacts: Artifacts, console: str) -> Handlers:
+def _deeds(pipelines: PipelineService, artifacts: Artifacts, console: str) -> Handlers:
     @api.post("/runs", status=201)
     def start_run(call: Call, data: RunRequest) -> RunDetails:
         """Start a run of a commit that is already there."""
         with call.database.transaction() as tx:
-            made = service.start_by_hand(tx, call.principal, Service(data.service), data.revision, branch=data.branch)
-            return _details(service, artifacts, console, tx, call.principal, made)
+            made = pipelines.start_by_hand(tx, call.principal, Service(data.service), data.revision, branch=data.branch)
+            return _details(pipelines, artifacts, console, tx, call.principal, made)
 
     @api.post("/runs/{run:str}/cancel", status=202)
     def cancel_run(call: Call, run: str) -> RunDetails:
         """Ask for the end of a run; its jobs end within seconds."""
         with call.database.transaction() as tx:
-            service.cancel(tx, call.principal, _run_id(run))
-            return _details(service, artifacts, console, tx, call.principal, run)
+            pipelines.cancel(tx, call.principal, _run_id(run))
+            return _details(pipelines, artifacts, console, tx, call.principal, run)
 
     @api.post("/runs/{run:str}/proceed", status=202)
     def proceed_with_run(call: Call, run: str) -> RunDetails:
         """Let a waiting run go on into the stage it waits for."""
         with call.database.transaction() as tx:
-            service.proceed(tx, call.principal, _run_id(run))
-            return _details(service, artifacts, console, tx, call.principal, run)
+            pipelines.proceed(tx, call.principal, _run_id(run))
+            return _details(pipelines, artifacts, console, tx, call.principal, run)
 
     @api.post("/jobs/{job:str}/cancel", status=202)
     def cancel_job(call: Call, job: str) -> RunDetails:
         """Ask for the end of one job."""
         with call.database.transaction() as tx:
-            service.cancel_job(tx, call.principal, JobId(job))
-            return _details(service, artifacts, console, tx, call.principal, service.job(tx, JobId(job)).run)
+            pipelines.cancel_job(tx, call.principal, JobId(job))
+            return _details(pipelines, artifacts, console, tx, call.principal, pipelines.job(tx, JobId(job)).run)
 
     @api.post("/jobs/{job:str}/retry", status=202)
     def retry_job(call: Call, job: str) -> RunDetails:
         """Run a job again, and with it what needs it and every stage behind its own."""
         with call.database.transaction() as tx:
-            service.retry_job(tx, call.principal, JobId(job))
-            return _details(service, artifacts, console, tx, call.principal, service.job(tx, JobId(job)).run)
+            pipelines.retry_job(tx, call.principal, JobId(job))
+            return _details(pipelines, artifacts, console, tx, call.principal, pipelines.job(tx, JobId(job)).run)
 
     return [start_run, cancel_run, proceed_with_run, cancel_job, retry_job]
 
 
-def _logs(service: PipelineService, folders: RunFolders) -> Handlers:
+def _logs(pipelines: PipelineService, folders: RunFolders) -> Handlers:
     def found(database: Database, principal: Principal, job: str, attempt: int | None) -> tuple[Job, int, Path]:
         with database.reading() as reading:
-            _, one = service.seen_job(reading, principal, job)
+            _, one = pipelines.seen_job(reading, principal, job)
         chosen = attempt or one.attempt
         if chosen > one.attempt:
             raise NotFound(f"{one.name} had no attempt {chosen}.", remedy=f"It had {one.attempt} so far.")

@@ -57,7 +57,7 @@ def list_runs(
     if context.invoked_subcommand is not None:
         return
     with connect() as andon:
-        found = andon.get("/runs", Runs, service=service, branch=branch, state=state, limit=limit)
+        found = andon.get("/runs", Runs, service=service, branch=branch, in_state=state, limit=limit)
     rows = [
         (
             f"{one.service}#{one.number}",
