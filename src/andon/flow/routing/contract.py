@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from andon.flow.environments.contract import SetId
@@ -63,6 +64,10 @@ class Router(Protocol):
 
     def withdraw(self, tx: Transaction, service: Service, environment: str) -> None:
         """Record that the environment gets no traffic any more."""
+        ...
+
+    def entry(self, service: Service, environment: str) -> Path:
+        """The Unix socket that serves what the environment's port serves, for this machine's own sandboxes."""
         ...
 
     def served(self, set_id: SetId) -> Served | None:

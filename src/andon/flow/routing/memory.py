@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from andon.flow.environments.contract import SetId
 from andon.flow.routing.contract import Served
 from andon.flow.routing.model import Table
@@ -20,6 +22,9 @@ class InMemoryDataPlane:
 
     def follow(self, table: Table) -> None:
         self.table = table
+
+    def entry(self, name: str) -> Path:
+        return Path("/nowhere") / name
 
     def served(self, set_id: SetId) -> Served | None:
         return self.counts.get(set_id)

@@ -35,6 +35,8 @@ class Listener:
     host: str
     port: int
     set: SetId
+    entry: str
+    """Path of the Unix socket that serves the same, for what runs on this machine without its network."""
 
     @property
     def name(self) -> str:
@@ -62,7 +64,16 @@ def render_clusters(table: Table) -> bytes:
 
 def render_listeners(table: Table, routes: str) -> bytes:
     """Envoy's listeners, one an environment; ``routes`` is the folder of the files of :func:`render_route`."""
-    return _discovery([_listener(one, routes) for one in table.listeners])
+    return _discovery(
+        [
+            rendered
+            for one in table.listeners
+            for rendered in (
+                _listener(one, one.name, {"socket_address": {"address": one.host, "port_value": one.port}}, routes),
+                _listener(one, f"{one.name}.entry", {"pipe": {"path": one.entry, "mode": 0o600}}, routes),
+            )
+        ]
+    )
 
 
 def render_route(listener: Listener) -> bytes:
@@ -177,11 +188,11 @@ def _cluster(upstream: Upstream) -> Tree:
     }
 
 
-def _listener(listener: Listener, routes: str) -> Tree:
+def _listener(listener: Listener, name: str, address: Tree, routes: str) -> Tree:
     return {
         "@type": "type.googleapis.com/envoy.config.listener.v3.Listener",
-        "name": listener.name,
-        "address": {"socket_address": {"address": listener.host, "port_value": listener.port}},
+        "name": name,
+        "address": address,
         "per_connection_buffer_limit_bytes": 1_048_576,
         "filter_chains": [
             {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Protocol
 
 from andon.flow.environments.contract import SetId
@@ -21,6 +22,10 @@ class DataPlane(Protocol):
 
         Raises ``Unavailable`` when it does not follow in time, with what it says against it.
         """
+        ...
+
+    def entry(self, name: str) -> Path:
+        """The Unix socket on which it serves the listener of this name, beside its port."""
         ...
 
     def served(self, set_id: SetId) -> Served | None: ...

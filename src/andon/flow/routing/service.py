@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 from andon.flow.environments.contract import Environments, SetId, Standing
 from andon.flow.routing import storage
@@ -69,6 +70,9 @@ class RouterService:
                 table = self._table(reading)
             self._plane.follow(table)
 
+    def entry(self, service: Service, environment: str) -> Path:
+        return self._plane.entry(f"{service}.{environment}")
+
     def served(self, set_id: SetId) -> Served | None:
         return self._plane.served(set_id)
 
@@ -80,6 +84,7 @@ class RouterService:
                 host=self._host,
                 port=route.port,
                 set=route.set,
+                entry=str(self.entry(route.service, route.environment)),
             )
             for route in storage.every(reading.connection)
         )

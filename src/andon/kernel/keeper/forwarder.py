@@ -1,10 +1,14 @@
 """Runs *inside* a sandbox: a program that listens on a TCP port there becomes reachable through a Unix socket.
 
     python3 forwarder.py SOCKET PORT -- COMMAND…
+    python3 forwarder.py --out PORT SOCKET -- COMMAND…
 
 Instances have a network of their own, so nobody on the machine's loopback reaches them; Envoy comes in by the
 socket, which lies in a folder mounted from outside. This one file is mounted into the sandbox: it imports
 nothing but the standard library.
+
+The second form is the way out for a job: the command reaches what listens on SOCKET, mounted from outside, as
+127.0.0.1:PORT, and nothing else of the machine's network.
 
 Bytes go both ways between each connection and 127.0.0.1:PORT (then ::1), with half-close and back-pressure: a
 side that does not read stops the other side from being read. A refused connection is closed at once.
@@ -25,10 +29,13 @@ import time
 from contextlib import suppress
 
 _BUFFER = 256 * 1024
-_ADDRESSES = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
+_HOSTS = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 _LAST_WORDS = 5.0  # seconds for deliveries after the command has ended
 _IN, _OUT, _GONE = select.EPOLLIN, select.EPOLLOUT, select.EPOLLHUP | select.EPOLLERR
 _FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGQUIT)
+
+
+Addresses = tuple[tuple[socket.AddressFamily, "tuple[str, int] | str"], ...]
 
 
 class End:
@@ -43,17 +50,17 @@ class End:
         self.eof = False  # it will send nothing more
         self.shut = False  # we will send nothing more to it
         self.connecting = False
-        self.address = 0  # which of _ADDRESSES is being tried
+        self.address = 0  # which of the forwarder's addresses is being tried
         self.interest = 0
         self.other = self
 
 
 class Forwarder:
-    """All connections, in one loop."""
+    """All connections, in one loop. ``addresses`` are tried in order: family, and what ``connect`` takes."""
 
-    def __init__(self, listening: socket.socket, port: int) -> None:
+    def __init__(self, listening: socket.socket, addresses: Addresses) -> None:
         self._listening = listening
-        self._port = port
+        self._addresses = addresses
         self._ends: dict[int, End] = {}
         self._epoll = select.epoll()
         self._epoll.register(listening.fileno(), _IN)
@@ -124,7 +131,7 @@ class Forwarder:
 
     def _connect(self, client: End, address: int) -> None:
         """Reach for the command's port; the client is not read before that is done."""
-        family, host = _ADDRESSES[address]
+        family, target = self._addresses[address]
         try:
             sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
         except OSError:
@@ -135,8 +142,9 @@ class Forwarder:
         server.connecting = True
         server.other, client.other = client, server
         try:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.connect((host, self._port))
+            if family != socket.AF_UNIX:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.connect(target)
         except BlockingIOError:
             self._ends[server.fd] = server
             server.interest = _OUT
@@ -151,7 +159,7 @@ class Forwarder:
         self._connected(server)
 
     def _refused(self, client: End, address: int) -> None:
-        if address + 1 < len(_ADDRESSES):
+        if address + 1 < len(self._addresses):
             self._connect(client, address + 1)
         else:
             client.other = client
@@ -292,22 +300,37 @@ def _listen(path: str) -> socket.socket:
     return listening
 
 
+def _listen_on_port(port: int) -> socket.socket:
+    kind = socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
+    listening = socket.socket(socket.AF_INET, kind, socket.IPPROTO_TCP)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listening.bind(("127.0.0.1", port))
+    listening.listen(4096)
+    return listening
+
+
 def _nothing(number: int, frame: object) -> None:
     """Signals reach the loop through the wakeup descriptor."""
 
 
 def main(arguments: list[str]) -> int:
     """See the module's docstring."""
+    out = arguments[:1] == ["--out"]
+    if out:
+        arguments = [*reversed(arguments[1:3]), *arguments[3:]]
     if len(arguments) < 4 or arguments[2] != "--" or not arguments[1].isdecimal():
-        sys.stderr.write("usage: forwarder.py SOCKET PORT -- COMMAND…\n")
+        sys.stderr.write("usage: forwarder.py (SOCKET PORT | --out PORT SOCKET) -- COMMAND…\n")
         return 2
+    path, port = arguments[0], int(arguments[1])
     wake, woken = os.pipe()
     os.set_blocking(wake, False)
     os.set_blocking(woken, False)
     signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
     for number in (*_FORWARDED, signal.SIGCHLD):
         signal.signal(number, _nothing)
-    listening = _listen(arguments[0])
+    listening = _listen_on_port(port) if out else _listen(path)
+    addresses: Addresses = ((socket.AF_UNIX, path),) if out else tuple((one, (host, port)) for one, host in _HOSTS)
     command = arguments[3:]
     try:
         child = os.posix_spawnp(
@@ -319,7 +342,7 @@ def main(arguments: list[str]) -> int:
     # after the start, so that the command keeps the usual limit; a program with many clients needs two each here
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    return Forwarder(listening, int(arguments[1])).run(child, wake)
+    return Forwarder(listening, addresses).run(child, wake)
 
 
 if __name__ == "__main__":

@@ -7,11 +7,13 @@ import logging
 import os
 import signal
 import stat
+import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from andon.flow.artifacts.contract import Artifacts, PackageInvalid
 from andon.flow.definition.contract import HelperService, Network
@@ -24,8 +26,9 @@ from andon.flow.pipelines.runner.process import GRACE, Cause, Ended, Supervision
 from andon.flow.pipelines.runner.reports import read_reports
 from andon.flow.pipelines.runner.script import SERVICE_LOGS, command_line
 from andon.flow.pipelines.runner.workspaces import INSIDE, Trees, Workspace, can_overlay, clear_stale, workspace
-from andon.flow.sources.contract import Sources
+from andon.flow.sources.contract import Service, Sources
 from andon.kernel.errors import AndonError, Unavailable
+from andon.kernel.keeper import control
 from andon.kernel.logs.writer import LogWriter
 from andon.kernel.sandbox.limits import Limiter, Promise, best_limiter
 from andon.kernel.sandbox.model import Limits, Mount, SandboxSpec
@@ -35,6 +38,9 @@ from andon.kernel.settings import JobSettings
 _SERVICE_TAIL = 256 * 1024
 _LARGEST_FILE = 64 * 1024**3
 _log = logging.getLogger(__name__)
+_FORWARDER = Path(control.__file__).with_name("forwarder.py")
+_FORWARDER_INSIDE = "/run/andon/forwarder.py"
+_ENTRY_INSIDE = "/run/andon/environment.sock"
 
 
 class SandboxRunner:
@@ -54,10 +60,12 @@ class SandboxRunner:
         disk: DiskGuard | None = None,
         overlay: bool | None = None,
         grace: float = GRACE,
+        entry: Callable[[Service, str], Path] | None = None,
     ) -> None:
         """``overlay`` forces one kind of workspace; else what the machine can do is found out at the first job.
 
-        ``grace`` is the seconds between SIGTERM and SIGKILL.
+        ``grace`` is the seconds between SIGTERM and SIGKILL. ``entry`` tells the Unix socket of an environment, by
+        which a job without the machine's network reaches the one its stage deployed to.
         """
         self.folders = RunFolders(data / "runs")
         self.folders.root.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -68,6 +76,7 @@ class SandboxRunner:
         self._disk = disk or DiskGuard(data)
         self._overlay = overlay
         self._grace = grace
+        self._entry = entry
         self._limiter: Limiter | None = None
         self._toolchains = tuple(Path(one) for one in settings.toolchains)
 
@@ -172,8 +181,10 @@ class SandboxRunner:
             service_logs.mkdir()
             mounts.append(Mount(service_logs, SERVICE_LOGS, writable=True))
         wanted = task.definition
+        way_out, way_mounts = self._way_to_environment(task)
+        mounts += way_mounts
         spec = SandboxSpec(
-            argv=command_line(wanted.command, services),
+            argv=(*way_out, *command_line(wanted.command, services)),
             directory=INSIDE,
             environment=_environment(task),
             mounts=tuple(mounts),
@@ -207,6 +218,20 @@ class SandboxRunner:
                         log.write(_tail(service_logs / f"{number}.log"))
                 if services:
                     remove_tree(service_logs)
+
+    def _way_to_environment(self, task: JobTask) -> tuple[tuple[str, ...], list[Mount]]:
+        """What stands before the command, and what is mounted, so that ``$ANDON_URL`` answers inside the sandbox."""
+        if task.environment is None or task.url is None or self._entry is None:
+            return (), []
+        entry = self._entry(task.service, task.environment)
+        if task.definition.network is Network.HOST or not entry.exists():
+            return (), []
+        port = urlsplit(task.url).port or 80
+        python = os.path.realpath(sys.executable)
+        return (
+            (python, "-I", "-S", _FORWARDER_INSIDE, "--out", str(port), _ENTRY_INSIDE, "--"),
+            [Mount(_FORWARDER, _FORWARDER_INSIDE), Mount(entry, _ENTRY_INSIDE, writable=True)],
+        )
 
     def _reports(self, task: JobTask, place: Workspace, log: LogWriter) -> tuple[TestCase, ...]:
         if not task.definition.reports:
