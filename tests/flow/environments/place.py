@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 
@@ -34,6 +35,8 @@ from andon.kernel.keeper import control
 from andon.kernel.keeper.model import KeptState
 from andon.kernel.settings import Settings
 from tests.flow.sources.installation import Checkout, new_checkout
+
+_E = TypeVar("_E", bound=Event)
 
 SERVER = """
 import os, signal, sys, threading, time
@@ -135,11 +138,12 @@ class Place:
         self.router = RouterService(
             database=self.database, environments=self.built.environments, plane=self.plane, host="127.0.0.1"
         )
+        self.built.routed_by(self.router.apply)
 
     # Services
 
     def service(self, name: str | None = None) -> Project:
-        service = Service(name or new_id("s")[-20:].replace("_", "").lower().join(("s", "")))
+        service = Service(name or f"shop-{new_id('s')[-8:]}")
         self.git.create(service, "main")
         return Project(self, service, new_checkout(self.data / f"checkout-{service}"))
 
@@ -149,15 +153,20 @@ class Place:
         with self.database.reading() as reading:
             return self.built.environments.set(reading, set_id)
 
-    def events(self, kind: type[Event] | None = None) -> list[Event]:
+    def events(self, kind: type[_E]) -> list[_E]:
         with self.database.reading() as reading:
             found = [one.decode() for one in page(reading, Facets(), after=0, limit=5000)]
-        return [one for one in found if one is not None and (kind is None or isinstance(one, kind))]
+        return [one for one in found if isinstance(one, kind)]
 
     def kept(self, instance: InstanceView) -> KeptState:
         found = [one for one in control.kept(self.built.layout.keepers) if one.id.startswith(f"{instance.id}.")]
         assert len(found) == 1, found
         return found[0]
+
+    def looked(self, condition: Callable[[], object]) -> bool:
+        """Whether it is so after another look of the watch."""
+        self.built.watch.check_health()
+        return bool(condition())
 
     def stop_everything(self) -> None:
         self.built.watch.close()
@@ -176,15 +185,15 @@ class Project:
     checkout: Checkout
     environment: str = "production"
 
-    def commit(self, version: str = "v1", *, instances: int = 2, within: str = "20s", **files: str) -> Version:
-        """A commit of a small service that answers with its version; ``files`` replace its own."""
+    def commit(
+        self, version: str = "v1", *, instances: int = 2, within: str = "20s", definition: str | None = None
+    ) -> Version:
+        """A commit of a small service that answers with its version."""
         own = {
-            "andon.yaml": DEFINITION.format(instances=instances, within=within),
+            "andon.yaml": definition or DEFINITION.format(instances=instances, within=within),
             "app/server.py": f"VERSION = {version!r}\n{SERVER}",
         }
-        for name, content in (
-            own | {key.replace("__", "/").replace("_py", ".py"): text for key, text in files.items()}
-        ).items():
+        for name, content in own.items():
             path = self.checkout.folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content)
@@ -267,7 +276,6 @@ def opened_place(data: Path) -> Iterator[Place]:
     place = Place(data)
     try:
         place.plane.start()
-        place.built.routed_by(place.router.apply)
         yield place
     finally:
         place.stop_everything()

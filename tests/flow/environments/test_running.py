@@ -41,7 +41,7 @@ def test_a_switch_under_load_loses_no_request_and_the_old_set_stays_warm(place: 
     with asking(shop.port()) as load:
         for to in (second, first, second):
             before = load.total
-            wait_until(lambda before=before: load.total > before + 50)
+            wait_until(lambda: load.total > before + 50)  # noqa: B023 - called before the next turn
             switch(shop, to)
     assert load.lost() == {}
     assert {"v1", "v2"} <= set(load.answers)
@@ -109,11 +109,11 @@ def test_a_killed_instance_comes_back(place: Place) -> None:
     assert child is not None
     os.kill(child.pid, signal.SIGKILL)
     wait_until(lambda: place.kept(instance).restarts == 1 and shop.get().status_code == 200)
-    wait_until(lambda: (place.built.watch.check_health(), place.view(made).instances[0].restarts == 1)[1])
+    wait_until(lambda: place.looked(lambda: place.view(made).instances[0].restarts == 1))
     (restarted,) = [one for one in place.events(InstanceRestarted) if one.set == made]
     assert restarted.times == 1
     assert "signal 9" in restarted.reason
-    wait_until(lambda: (place.built.watch.check_health(), place.view(made).state is SetState.HEALTHY)[1])
+    wait_until(lambda: place.looked(lambda: place.view(made).state is SetState.HEALTHY))
 
 
 def test_an_instance_whose_keeper_was_killed_is_replaced(place: Place) -> None:
@@ -125,7 +125,7 @@ def test_an_instance_whose_keeper_was_killed_is_replaced(place: Place) -> None:
     os.kill(kept.keeper.pid, signal.SIGKILL)
     wait_until(lambda: not control.is_kept(place.built.layout.keepers, kept.id))
     place.built.watch.check_health()
-    wait_until(lambda: (place.built.watch.check_health(), place.view(made).state is SetState.HEALTHY)[1])
+    wait_until(lambda: place.looked(lambda: place.view(made).state is SetState.HEALTHY))
     assert place.kept(first).keeper != kept.keeper
     assert place.kept(second).keeper == other.keeper
     lost = [one for one in place.events(InstanceReplaced) if one.set == made]
@@ -144,26 +144,22 @@ def test_one_that_turns_unhealthy_is_told_once_and_replaced(place: Place) -> Non
     assert "answered 500" in report.reason
     keeper = place.kept(instance).keeper
 
-    def looked(condition: object) -> bool:
-        place.built.watch.check_health()
-        return bool(condition)
-
-    wait_until(lambda: looked([one for one in place.events(InstanceReplaced) if one.set == made]))
+    wait_until(lambda: place.looked(lambda: [one for one in place.events(InstanceReplaced) if one.set == made]))
     assert place.kept(instance).keeper != keeper
     ill.unlink()
-    wait_until(lambda: looked(place.view(made).state is SetState.HEALTHY))
+    wait_until(lambda: place.looked(lambda: place.view(made).state is SetState.HEALTHY))
     told = [one.health for one in place.events(InstanceHealthChanged) if one.set == made]
     assert told == [Health.STARTING, Health.HEALTHY, Health.UNHEALTHY, Health.HEALTHY]
 
 
-def web(command: str, **more: str) -> str:
-    text = DEFINITION.format(instances=1, within=more.pop("within", "2s"))
+def web(command: str, within: str = "2s") -> str:
+    text = DEFINITION.format(instances=1, within=within)
     return text.replace("command: exec python3 app/server.py", f"command: {command!r}")
 
 
 def test_one_that_exits_at_once_is_given_up_with_its_last_words(place: Place) -> None:
     shop = place.service()
-    made = shop.commit("v1", **{"andon.yaml": web("echo no such table: parts >&2; exit 3", within="20s")}).prepare()
+    made = shop.commit("v1", definition=web("echo no such table: parts >&2; exit 3", within="20s")).prepare()
     place.built.environments.start(made)
     report = place.built.environments.await_healthy(made, lambda: False)
     assert not report.healthy
@@ -175,7 +171,7 @@ def test_one_that_exits_at_once_is_given_up_with_its_last_words(place: Place) ->
 
 def test_one_that_never_listens_is_given_up_when_its_time_is_over(place: Place) -> None:
     shop = place.service()
-    made = shop.commit("v1", **{"andon.yaml": web("echo thinking; exec sleep 60")}).prepare()
+    made = shop.commit("v1", definition=web("echo thinking; exec sleep 60")).prepare()
     place.built.environments.start(made)
     report = place.built.environments.await_healthy(made, lambda: False)
     assert not report.healthy
@@ -189,14 +185,14 @@ def test_one_that_never_listens_is_given_up_when_its_time_is_over(place: Place) 
 def test_one_that_listens_late_is_waited_for(place: Place) -> None:
     shop = place.service()
     slow = web("sleep 1; exec python3 app/server.py", within="30s")
-    made = shop.commit("v1", **{"andon.yaml": slow}).start()
+    made = shop.commit("v1", definition=slow).start()
     assert place.view(made).state is SetState.HEALTHY
     place.built.environments.stop(made)
 
 
 def test_waiting_ends_when_told(place: Place) -> None:
     shop = place.service()
-    made = shop.commit("v1", **{"andon.yaml": web("exec sleep 60", within="60s")}).prepare()
+    made = shop.commit("v1", definition=web("exec sleep 60", within="60s")).prepare()
     place.built.environments.start(made)
     report = place.built.environments.await_healthy(made, lambda: True)
     assert not report.healthy

@@ -110,7 +110,7 @@ class LogLineShape(msgspec.Struct, kw_only=True):
 
 
 class InstanceLog(msgspec.Struct, kw_only=True):
-    """``next`` is the line to go on from, ``dropped`` how many of ``total`` are gone; ``complete``: the log is closed."""
+    """``next`` is the line to go on from, ``dropped`` how many of ``total`` are gone; ``complete``: it is closed."""
 
     instance: str
     lines: list[LogLineShape]
