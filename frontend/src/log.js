@@ -24,6 +24,7 @@ class Log {
     this.asked = new Map();
     this.total = 0;
     this.complete = root.dataset.logComplete === "true";
+    this.permalink = root.dataset.logPermalink ?? ""; // the page with this log on it; "" is the page's own address
     this.sections = [];
     this.gaps = [];
     this.folded = new Set();
@@ -47,7 +48,9 @@ class Log {
     this.view.addEventListener("scroll", () => this.onScroll(), { passive: true });
     new ResizeObserver(() => this.draw()).observe(this.view);
     window.addEventListener("hashchange", () => this.toHash());
-    if (!this.toHash() && !this.complete) this.setFollow(true);
+    const asked = this.toHash();
+    if (!asked && !this.complete) this.setFollow(true);
+    if (!asked && this.root.dataset.logJump === "error") this.ask({ find: "error" }).then(({ first_error: n }) => n && this.toLine(n)).catch(() => {});
     this.draw();
     if (!this.complete) this.watch();
   }
@@ -237,7 +240,7 @@ class Log {
     else if (line === null) text.append(element("span", { class: "log-wait" }, "not kept"));
     else for (const [said, style] of line.spans) this.span(text, said, style, this.query && this.matches[this.match] === n);
     return element("div", { class: `log-row${this.chosenHas(n) ? " chosen" : ""}` },
-      element("a", { class: "log-n", href: `#L${n}`, "data-n": n, "aria-label": `Line ${n}`, tabindex: "-1", onclick: (event) => this.choose(event, n) }),
+      element("a", { class: "log-n", href: `${this.permalink}#L${n}`, "data-n": n, "aria-label": `Line ${n}`, tabindex: "-1", onclick: (event) => this.choose(event, n) }),
       element("span", { class: "log-at" }, line?.at ? CLOCK.format(new Date(line.at)) : ""),
       text);
   }
@@ -311,7 +314,7 @@ class Log {
     event.preventDefault();
     const range = event.shiftKey && this.chosen ? [Math.min(this.chosen[0], n), Math.max(this.chosen[0], n)] : [n, n];
     this.chosen = range;
-    history.replaceState(history.state, "", range[0] === range[1] ? `#L${n}` : `#L${range[0]}-L${range[1]}`);
+    history.replaceState(history.state, "", this.permalink + (range[0] === range[1] ? `#L${n}` : `#L${range[0]}-L${range[1]}`));
     this.drawn = "";
     this.draw();
   }
@@ -383,7 +386,7 @@ class Log {
     const { first_error: n } = await this.ask({ find: "error" });
     if (!n) return toast("No error found in this log", "none");
     this.chosen = [n, n];
-    history.replaceState(history.state, "", `#L${n}`);
+    history.replaceState(history.state, "", `${this.permalink}#L${n}`);
     this.toLine(n);
   }
 

@@ -31,8 +31,9 @@ def log_lines(page: LogPage) -> list[Drawn]:
     return [(line.number + 1, spans(line.text)) for line in page.lines]
 
 
-def log_answer(reader: LogReader, query: Mapping[str, str]) -> bytes:
-    """JSON for the viewer, by what `query` asks.
+def log_answer(reader: LogReader, query: Mapping[str, str], *, over: bool = False) -> bytes:
+    """JSON for the viewer, by what `query` asks. ``over``: nothing more will come, whatever the log itself says (its
+    writer was killed, or there never was one).
 
     ``start`` and ``limit``: ``{"lines": [{"n", "at", "section", "kind", "spans"}], "next", "total", "dropped",
     "complete", "gaps": [[first, count]], "sections": [{"name", "start"}]}``. ``at`` is in milliseconds since 1970; gaps
@@ -62,7 +63,7 @@ def log_answer(reader: LogReader, query: Mapping[str, str]) -> bytes:
         "next": page.next + 1,
         "total": page.total,
         "dropped": page.dropped,
-        "complete": page.complete,
+        "complete": page.complete or over,
     }
     if start == 1 or not page.complete:
         answer["gaps"] = [[first + 1, count] for first, count in reader.gaps()]
