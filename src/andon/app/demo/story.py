@@ -93,7 +93,7 @@ class NewRepository(msgspec.Struct):
 
 
 class Version(msgspec.Struct):
-    commit: str
+    version: str
 
 
 def tell(*, once: bool, keep: Path | None) -> int:
@@ -277,7 +277,7 @@ class _Story:
     def _serves(self, name: str) -> bool:
         """Whether production answers with this version."""
         answer = httpx.get(f"{self._address()}/version", timeout=10, trust_env=False)
-        return msgspec.json.decode(answer.content, type=Version).commit.startswith(self._commits[name][:7])
+        return msgspec.json.decode(answer.content, type=Version).version.startswith(self._commits[name][:7])
 
     def _told_traffic(self, counted: Counted, when: str) -> None:
         self._check(f"{counted.served:,} requests served, {counted.failed} failed, {when}", counted.failed == 0)
