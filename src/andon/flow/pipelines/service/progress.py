@@ -341,8 +341,7 @@ class Progress:
     # What people asked for
 
     def is_cancelled(self, reading: Reading, run: RunId) -> bool:
-        found = storage.run_of(reading.connection, run)
-        return found is not None and found.cancel_requested
+        return storage.cancel_requested(reading.connection, run)
 
     def cancelled_jobs(self, reading: Reading, jobs: Collection[JobId]) -> frozenset[JobId]:
         """Those of the jobs whose present attempt somebody asked to end."""

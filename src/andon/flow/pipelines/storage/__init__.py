@@ -58,6 +58,11 @@ def run_of(connection: Connection, run: RunId, *, lock: bool = False) -> Run | N
     return None if row is None else Run(**{name: getattr(row, name) for name in Run.__slots__})
 
 
+def cancel_requested(connection: Connection, run: RunId) -> bool:
+    """Asked often, so without the run's definition."""
+    return bool(connection.execute(sa.select(runs.c.cancel_requested).where(runs.c.id == run)).scalar())
+
+
 def update_run(connection: Connection, run: RunId, **values: object) -> None:
     connection.execute(runs.update().where(runs.c.id == run).values(**values))
 
