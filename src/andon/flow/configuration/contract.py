@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import NewType, Protocol
 
 from andon.flow.definition.contract import EnvironmentDefinition
 from andon.flow.sources.contract import Service
-from andon.kernel.db import Reading
+from andon.kernel.access import Principal
+from andon.kernel.db import Reading, Transaction
 from andon.kernel.events import Event, event
 
 ConfigVersion = NewType("ConfigVersion", int)
@@ -50,6 +52,20 @@ class Values:
         return f"Values(config={sorted(self.config)}, secrets={sorted(self.secrets)})"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValueView:
+    """A value as people may see it: of a secret, everything but the value."""
+
+    name: str
+    secret: bool
+    value: str | None
+    """``None`` for a secret."""
+    version: int
+    """The version that set it."""
+    set_at: datetime
+    person: str | None
+
+
 class Configuration(Protocol):
     def current_version(self, reading: Reading, service: Service, environment: str) -> ConfigVersion:
         """0 when nothing has ever been set."""
@@ -71,6 +87,33 @@ class Configuration(Protocol):
         self, reading: Reading, service: Service, environment: str, since: ConfigVersion, until: ConfigVersion
     ) -> tuple[str, ...]:
         """Names whose value differs between two versions."""
+        ...
+
+
+class ConfigurationDesk(Configuration, Protocol):
+    """What people see of configuration, and what they do to it."""
+
+    def set(
+        self,
+        tx: Transaction,
+        principal: Principal,
+        service: Service,
+        environment: str,
+        name: str,
+        value: str | None,
+        *,
+        secret: bool,
+    ) -> ConfigVersion:
+        """Set a value, or remove it with ``None``; the next deployment takes it up. The new version.
+
+        Raises ``Forbidden``, ``Invalid`` for a name or value that no process would take, ``NotFound``.
+        """
+        ...
+
+    def shown(
+        self, reading: Reading, principal: Principal, service: Service, environment: str
+    ) -> tuple[ValueView, ...]:
+        """What is set now, sorted by name; values of secrets are never shown again. Raises ``Forbidden``."""
         ...
 
 

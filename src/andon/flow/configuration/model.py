@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from datetime import datetime
 
 from andon.kernel.errors import Conflict, Invalid
 
@@ -19,19 +17,6 @@ class ConfigInvalid(Invalid):
 
 class ConfigChanged(Conflict):
     code = "configuration.changed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ValueView:
-    """A value as people may see it: of a secret, everything but the value."""
-
-    name: str
-    secret: bool
-    value: str | None
-    """``None`` for a secret."""
-    version: int
-    set_at: datetime
-    person: str | None
 
 
 _ENVIRONMENT = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")

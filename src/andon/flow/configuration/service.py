@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from andon.flow.configuration import storage
-from andon.flow.configuration.contract import ConfigSet, ConfigVersion, SecretBox, SecretSet, Values
-from andon.flow.configuration.model import ConfigChanged, ValueView, check_environment, check_name, check_value
+from andon.flow.configuration.contract import ConfigSet, ConfigVersion, SecretBox, SecretSet, Values, ValueView
+from andon.flow.configuration.model import ConfigChanged, check_environment, check_name, check_value
 from andon.flow.definition.contract import EnvironmentDefinition
 from andon.flow.sources.contract import Service
 from andon.kernel.access import Permission, Principal

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:  # the command line reads these shapes without loading what makes them
-    from andon.flow.configuration.model import ValueView
+    from andon.flow.configuration.contract import ValueView
 
 
 class ValueShape(msgspec.Struct, kw_only=True):

@@ -148,7 +148,10 @@ class DeploymentCancelRequested(Event):
 @event("dev.andon.deployment.finished.v1", subject="deployment", cdevents="dev.cdevents.service.deployed.0.3.0")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentFinished(Event):
-    """A deployment came to its end, and the lock of its environment is free again."""
+    """A deployment came to its end, and the lock of its environment is free again.
+
+    CDEvents hears of it only if it succeeded and instances changed; a roll-back is a ``service.rolledback`` there.
+    """
 
     deployment: DeploymentId
     service: Service
@@ -158,6 +161,12 @@ class DeploymentFinished(Event):
     state: DeploymentState
     reason: str
     lead_time: float | None
+
+    def in_cdevents(self) -> str | None:
+        if self.state is not DeploymentState.SUCCEEDED or self.kind is Kind.CONTRACT:
+            return None
+        return "dev.cdevents.service.rolledback.0.3.0" if self.kind is Kind.ROLL_BACK else self.cdevents
+
     """Seconds from the push of the commit to traffic on it; ``None`` for anything but its first success here."""
 
 
@@ -253,6 +262,17 @@ class DeploymentSurvey(Protocol):
 
     def outcomes(self, reading: Reading, *, since: datetime, service: Service | None = None) -> tuple[Outcome, ...]:
         """Those that have ended since, oldest first; contract migrations are left out."""
+        ...
+
+
+class EnvironmentEnd(Protocol):
+    def destroy(
+        self, tx: Transaction, principal: Principal, service: Service, environment: str, *, reason: str
+    ) -> None:
+        """Take an environment away: its traffic, its instances, its data.
+
+        Raises ``Forbidden``; ``NotFound``; ``Conflict`` while a deployment to it is under way.
+        """
         ...
 
 
