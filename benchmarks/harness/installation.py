@@ -76,18 +76,11 @@ class Andon:
 
     def start(self) -> None:
         """Return once web and worker are up. Raises :class:`Unavailable` with what it said."""
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("ANDON_")}
-        environment |= {
-            "ANDON_WEB_PORT": str(self.port),
-            "ANDON_ENVIRONMENTS_FIRST_PORT": str(self.first_port),
-            "ANDON_ENVIRONMENTS_LAST_PORT": str(self.first_port + PORTS - 1),
-            **self._settings,
-        }
         told = self.folder / "up.out"
         with told.open("wb") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "andon", "up", "--json", "--data", str(self.data)],
-                env=environment,
+                env=self.environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -98,6 +91,16 @@ class Andon:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise Unavailable("Andon did not come up.", remedy=told.read_text("utf-8", "replace")[-2000:])
             time.sleep(0.01)
+
+    def environment(self) -> dict[str, str]:
+        """The variables with which its commands are run."""
+        return {
+            **{name: value for name, value in os.environ.items() if not name.startswith("ANDON_")},
+            "ANDON_WEB_PORT": str(self.port),
+            "ANDON_ENVIRONMENTS_FIRST_PORT": str(self.first_port),
+            "ANDON_ENVIRONMENTS_LAST_PORT": str(self.first_port + PORTS - 1),
+            **self._settings,
+        }
 
     def roles(self) -> tuple[psutil.Process, ...]:
         """The supervisor, then web and worker as far as they run."""
@@ -145,6 +148,16 @@ class Andon:
         """Make a repository; its address for git."""
         self.client.post("/repositories", msgspec.Raw, Service(service))
         return f"{self.address}/git/{service}.git"
+
+
+def left_behind(folder: Path) -> list[str]:
+    """The command lines of processes that have to do with a folder."""
+    found = []
+    for one in psutil.process_iter(["cmdline"]):
+        line = " ".join(one.info["cmdline"] or ())
+        if str(folder) in line and one.pid != os.getpid():
+            found.append(f"{one.pid} {line}")
+    return found
 
 
 def until(what: Callable[[], bool], says: str, seconds: float = 120.0, every: float = 0.02) -> None:

@@ -96,9 +96,10 @@ class Record:
     def first(self, name: str, **said: str) -> Seen | None:
         return next(self.find(name, **said), None)
 
-    def await_event(self, name: str, seconds: float = 120.0, **said: str) -> Seen:
+    def await_event(self, name: str, seconds: float = 120.0, every: float = 0.1, **said: str) -> Seen:
         """Wait for an event."""
-        until(lambda: self.first(name, **said) is not None, f"{name} {said}", seconds)
+        # Seldom: the moments are in the record, and every look takes from the processor that is being measured.
+        until(lambda: self.first(name, **said) is not None, f"{name} {said}", seconds, every)
         found = self.first(name, **said)
         assert found is not None
         return found

@@ -50,6 +50,11 @@ class Ended(msgspec.Struct, kw_only=True):
     """Instances and routers that outlived an earlier life and were ended as well."""
 
 
+class Restarted(msgspec.Struct, kw_only=True):
+    pid: int
+    """Of the supervisor: the same as before."""
+
+
 class Examined(msgspec.Struct, kw_only=True):
     name: str
     grade: str
@@ -107,14 +112,30 @@ def down(data: Data = None) -> None:
 
 def restart(data: Data = None) -> None:
     """Start console and worker anew, after an upgrade for example; instances and router go on meanwhile."""
-    from andon.app.supervisor import running_pid  # noqa: PLC0415 - see the module
+    from andon.app.supervisor import mark_of, running_pid  # noqa: PLC0415 - see the module
+    from andon.kernel.sandbox.identity import alive, identify  # noqa: PLC0415 - see the module
 
     settings = _settings(data, None)
     pid = running_pid(settings.data)
     if pid is None:
         raise Unavailable("Andon is not running.", remedy="Start it: andon up")
+    process = identify(pid)
+    before = mark_of(settings.data)
     os.kill(pid, signal.SIGHUP)
-    say("Restarting; instances and the router go on.", value=Ended(running=True))
+    deadline = time.monotonic() + _DETACHED_SECONDS
+    while mark_of(settings.data) in {"", before}:
+        if process is None or not alive(process):
+            raise Unavailable(
+                "Andon did not come up again.",
+                safe="Instances and the router go on.",
+                remedy=f"Read what it said and {settings.data / 'log'}, then: andon up",
+            )
+        if time.monotonic() > deadline:
+            raise Unavailable(
+                f"Andon did not come up again within {_DETACHED_SECONDS:g} s.", remedy=f"Read {settings.data / 'log'}."
+            )
+        time.sleep(0.05)
+    say("Restarted; instances and the router went on.", value=Restarted(pid=pid))
 
 
 def doctor(data: Data = None) -> None:

@@ -39,7 +39,8 @@ class Role(StrEnum):
 def main() -> int:
     """Exit codes: 0 stopped as asked, else that of the error."""
     role = Role(sys.argv[1])
-    die_with_parent(int(os.environ.get(PARENT, "0")))
+    # Killed at once and not asked: the next supervisor must not find the port and the worker's lock still taken.
+    die_with_parent(int(os.environ.get(PARENT, "0")), signal.SIGKILL)
     settings = load(Path(sys.argv[2]), os.environ)
     log_to(settings, role)
     installation = compose(settings)
@@ -71,9 +72,9 @@ def ready() -> None:
         os.close(int(handle))
 
 
-def die_with_parent(parent: int) -> None:
-    """Be killed when the process that started this one ends, however it ends."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def die_with_parent(parent: int, number: signal.Signals = signal.SIGTERM) -> None:
+    """Get this signal when the process that started this one ends, however it ends."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, number)
     if parent and os.getppid() != parent:
         sys.exit(0)  # it ended before the line above
 

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,12 +21,15 @@ from pathlib import Path
 from andon.app.composition import compose, prepare
 from andon.app.role import PARENT, READY, Role
 from andon.kernel.errors import AndonError, Unavailable
+from andon.kernel.files import write_whole
 from andon.kernel.keeper import control
 from andon.kernel.settings import Settings
 from andon.kernel.workflows.lease import Lease
 from andon.web.http.server import listen
 
 LEASE = "andon"
+UP = "up"
+"""A file of the data directory, there while web and worker are up."""
 READY_SECONDS = 90.0
 STOP_SECONDS = 30.0
 _PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0)
@@ -37,6 +40,8 @@ class _Child:
     role: Role
     process: subprocess.Popen[bytes]
     started: float
+    ready: int
+    """Where it says that it is up; -1 once it has."""
     falls: int = 0
 
 
@@ -58,6 +63,7 @@ class Supervisor:
         """
         self._settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lease.take()
+        (self._settings.data / UP).unlink(missing_ok=True)
         try:
             self._watch_signals()
             # Tried here, so that a taken port is told at once and by the one who can be heard.
@@ -67,17 +73,18 @@ class Supervisor:
                 first = prepare(installation)
             finally:
                 installation.close()
+            kept_before = _ids(self._settings.data)
             try:
                 for role in Role:
                     self._start(role)
-                    if not self._await_ready(role):
-                        break
-                else:
+                if all(self._await_ready(role) for role in Role):
+                    self._note_up()
                     told_ready(first)
                     self._watch()
             except AndonError:
                 self._stop_roles()
-                self.end_kept()
+                # What served before this start goes on serving: a faulty setting must not take production down.
+                end_all_kept(self._settings.data, spared=kept_before)
                 raise
             self._stop_roles()
             if signal.SIGHUP in self._signals:
@@ -85,6 +92,7 @@ class Supervisor:
             self.end_kept()
             return 0
         finally:
+            (self._settings.data / UP).unlink(missing_ok=True)
             self._lease.give_back()
 
     def end_kept(self) -> None:
@@ -112,8 +120,7 @@ class Supervisor:
         )
         os.close(write)
         falls = self._children[role].falls if role in self._children else 0
-        self._children[role] = _Child(role, process, time.monotonic(), falls)
-        self._ready = read
+        self._children[role] = _Child(role, process, time.monotonic(), read, falls)
 
     def _await_ready(self, role: Role) -> bool:
         """Whether the role came up; false when a signal ended the waiting."""
@@ -121,15 +128,16 @@ class Supervisor:
         deadline = time.monotonic() + READY_SECONDS
         try:
             while time.monotonic() < deadline:
-                readable, _, _ = select.select([self._ready, self._wake_read], [], [], 0.2)
+                readable, _, _ = select.select([child.ready, self._wake_read], [], [], 0.2)
                 if self._signals:
                     return False
-                if self._ready in readable and os.read(self._ready, 16):
+                if child.ready in readable and os.read(child.ready, 16):
                     return True
                 if child.process.poll() is not None:
                     break
         finally:
-            os.close(self._ready)
+            os.close(child.ready)
+            child.ready = -1
         raise Unavailable(
             f"The {role.value} process did not come up.",
             safe="What ran before is untouched; nothing new was started.",
@@ -157,6 +165,10 @@ class Supervisor:
                 with suppress(Unavailable):
                     self._await_ready(child.role)
 
+    def _note_up(self) -> None:
+        """For whoever waits for a restart: this start's own mark."""
+        write_whole(self._settings.data / UP, f"{time.time_ns()}\n".encode(), mode=0o600, durable=False)
+
     def _stop_roles(self) -> None:
         # Web first: nobody is told of work that the worker will not begin any more.
         for role in Role:
@@ -171,21 +183,32 @@ class Supervisor:
                 child.process.wait()
 
     def _become_new(self) -> None:
-        self._say("Restarting; instances and the router go on.")
         self._lease.give_back()
         signal.set_wakeup_fd(-1)
         arguments = [one for one in sys.argv[1:] if one not in {"-d", "--detach"}]
         os.execv(sys.executable, [sys.executable, "-m", "andon", *arguments])  # noqa: S606 - our own program, anew
 
 
-def end_all_kept(data: Path) -> int:
-    """End every keeper of a data directory with what it keeps; how many there were."""
+def end_all_kept(data: Path, *, spared: Collection[str] = ()) -> int:
+    """End the keepers of a data directory with what they keep; how many there were."""
     keepers = data / "keepers"
-    found = control.kept(keepers)
+    found = [one for one in _ids(data) if one not in spared]
     if found:
         with ThreadPoolExecutor(min(len(found), 16)) as pool:
-            list(pool.map(lambda one: control.stop(keepers, one.id), found))
+            list(pool.map(lambda one: control.stop(keepers, one), found))
     return len(found)
+
+
+def _ids(data: Path) -> tuple[str, ...]:
+    return tuple(one.id for one in control.kept(data / "keepers"))
+
+
+def mark_of(data: Path) -> str:
+    """What tells one start from the next: empty while none is up."""
+    try:
+        return (data / UP).read_text("ascii").strip()
+    except OSError:
+        return ""
 
 
 def running_pid(data: Path) -> int | None:
