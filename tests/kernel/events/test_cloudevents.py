@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import msgspec
@@ -11,7 +11,7 @@ import pytest
 
 from andon.kernel.events import ANDON, Envelope, Event, event, model
 from andon.kernel.events.cloudevents import to_cloudevent
-from tests.kernel.events.declared import Ended, Happened
+from tests.kernel.events.declared import Ended, Happened, declared
 
 SOURCE = "https://andon.example"
 
@@ -30,8 +30,8 @@ class Told(Event):
     reason: str | None = None
 
 
-def rendered(happened: Event) -> dict[str, object]:
-    envelope = Envelope(
+def enveloped(happened: Event) -> Envelope:
+    return Envelope(
         position=1 << 40,
         id="ev_1",
         type=happened.type,
@@ -41,7 +41,10 @@ def rendered(happened: Event) -> dict[str, object]:
         data=msgspec.json.encode(happened),
         digest="",
     )
-    decoded: dict[str, object] = json.loads(to_cloudevent(envelope, SOURCE))
+
+
+def rendered(happened: Event) -> dict[str, object]:
+    decoded: dict[str, object] = json.loads(to_cloudevent(enveloped(happened), SOURCE))
     return decoded
 
 
@@ -123,3 +126,12 @@ def test_subjects_say_what_cdevents_asks_for(
         model._types.pop("test.told.v1")
     assert isinstance(data, dict)
     assert data["subject"] == {"id": identity, "source": SOURCE, "type": kind, "content": content}
+
+
+def test_what_cannot_be_read_claims_nothing() -> None:
+    with declared():
+        envelope = enveloped(Ended(thing="a"))
+        damaged = replace(envelope, data=b'{"thing": 1}')
+        assert envelope.cdevents == "dev.cdevents.pipelinerun.finished.0.2.0"
+        assert damaged.cdevents is None
+        assert json.loads(to_cloudevent(damaged, SOURCE))["type"] == "test.thing.ended.v1"

@@ -137,7 +137,7 @@ def _reading(people: People) -> Handlers:
                     for name, value in one.facets.items()
                 ),
                 Fact("Type", one.type, href=address({}, {"type": one.type}), mono=True),
-                *((Fact("CDEvents", kind.cdevents, mono=True),) if kind and kind.cdevents else ()),
+                *((Fact("CDEvents", one.cdevents, mono=True),) if one.cdevents else ()),
                 Fact("Position", one.position),
                 Fact("Id", one.id, mono=True, copy=True),
                 Fact("Digest", one.digest, mono=True, copy=True),

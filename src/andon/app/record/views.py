@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from andon.kernel.events.model import Envelope, event_types
+from andon.kernel.events.model import Envelope
 
 if TYPE_CHECKING:  # the command line reads these shapes without loading what makes them
     from andon.kernel.events.reactions import Delivery
@@ -37,7 +37,6 @@ class CloudEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     @classmethod
     def of(cls, envelope: Envelope, source: str) -> CloudEvent:
-        kind = event_types().get(envelope.type)
         facets = envelope.facets
         return cls(
             specversion="1.0",
@@ -51,7 +50,7 @@ class CloudEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
             andonposition=envelope.position,
             andonactor=str(envelope.actor),
             andonperson=envelope.actor.person,
-            andoncdevent=kind.cdevents if kind else None,
+            andoncdevent=envelope.cdevents,
             andonservice=facets.get("service"),
             andonenvironment=facets.get("environment"),
             andonrun=facets.get("run"),

@@ -11,7 +11,7 @@ from datetime import UTC
 
 import msgspec
 
-from andon.kernel.events.model import Envelope, event_types
+from andon.kernel.events.model import Envelope
 
 SPECIFICATION = "0.5.0"
 """The version of CDEvents."""
@@ -33,8 +33,7 @@ _Fields = Mapping[str, object]
 
 def to_cloudevent(envelope: Envelope, source: str) -> bytes:
     """The event as ``application/cloudevents+json``; ``source`` is the installation's address."""
-    kind = event_types().get(envelope.type)
-    cdevents = None if kind is None else kind.cdevents
+    cdevents = envelope.cdevents
     fields: dict[str, object] = msgspec.json.decode(envelope.data)
     time = envelope.at.astimezone(UTC).isoformat().replace("+00:00", "Z")
     subject = envelope.subject

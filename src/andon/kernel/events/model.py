@@ -63,6 +63,10 @@ class Event:
     subject_field: ClassVar[str]
     cdevents: ClassVar[str | None]
 
+    def in_cdevents(self) -> str | None:
+        """The CDEvents type that says the same. An event for which that depends on how things came out overrides it."""
+        return self.cdevents
+
 
 FACETS = ("service", "environment", "run", "deployment", "commit")
 
@@ -115,6 +119,17 @@ class Envelope:
         """The typed event; ``None`` for a type this release does not know (it stays readable as data)."""
         kind = _types.get(self.type)
         return None if kind is None else msgspec.json.decode(self.data, type=kind)
+
+    @property
+    def cdevents(self) -> str | None:
+        """The CDEvents type that says the same, where there is one."""
+        kind = _types.get(self.type)
+        if kind is None or kind.cdevents is None:
+            return None
+        try:
+            return msgspec.json.decode(self.data, type=kind).in_cdevents()
+        except msgspec.DecodeError:
+            return None  # written by another release, or changed after it was written: it says nothing for certain
 
 
 def digest_of(*, id: str, type: str, at: datetime, actor: Actor, subject: str, data: bytes) -> str:
