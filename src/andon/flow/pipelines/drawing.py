@@ -164,7 +164,8 @@ class _Moving(AbstractContextManager[Drawing]):
         from rich.text import Text  # noqa: PLC0415 - see above
 
         run = details.run
-        text = Text(f"run {run.number} of {run.service} ", style="bold")
+        text = Text()
+        text.append(f"run {run.number} of {run.service} ", style="bold")
         text.append(f"{run.commit[:7]} on {printable(run.branch)}\n", style="dim")
         width = max((len(stage.name) for stage in run.stages), default=0)
         for stage in run.stages:
