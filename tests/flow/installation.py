@@ -51,14 +51,14 @@ DEFINITION = """
 stages:
   commit:
     jobs:
-      unit: python3 -m unittest
+      unit: { run: python3 -m unittest }
   acceptance:
     environment: acceptance
     jobs:
-      journeys: python3 -m journeys
+      journeys: { run: python3 -m journeys }
   production:
     environment: production
-    when: {when}
+    when: WHEN
 package:
   files: [app/**]
 run:
@@ -79,12 +79,11 @@ environments:
   production:
     instances: 3
     keep_warm: 2
-{more}
 """
 
 
 def definition(*, when: str = "automatic", more: str = "") -> str:
-    return DEFINITION.format(when=when, more=more)
+    return DEFINITION.replace("WHEN", when) + more
 
 
 class Installation:

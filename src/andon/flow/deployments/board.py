@@ -28,6 +28,8 @@ from andon.web.model import Choice, Share, State
 from andon.web.shell import Action
 
 HISTORY = 6
+REMEMBERED = 40
+"""Deployments looked at for how a build went here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +73,7 @@ def board(
     holder = None if lock.holder is None else rooms.deployments.get(reading, lock.holder)
     holder = None if holder is None or holder.state.ended else holder
     waiting = [rooms.deployments.get(reading, one) for one in lock.queue]
-    history = rooms.deployments.recent(reading, service, environment, limit=HISTORY)
+    history = rooms.deployments.recent(reading, service, environment, limit=REMEMBERED)
     builds = rooms.pipelines.builds(reading, service, environment=environment)
     targets = rooms.deployments.rollback_targets(reading, service, environment)
     serving = rooms.deployments.live(reading, service, environment)
@@ -93,7 +95,7 @@ def board(
         live=None if live is None else desk.live(live, serving),
         could=None if chosen is None else desk.could(chosen, live, [*waiting, *([holder] if holder else [])]),
         between=found_between,
-        builds=tuple(desk.candidate(one, chosen, live) for one in builds),
+        builds=tuple(desk.candidate(one, chosen, live, history) for one in builds),
         running=None if holder is None else desk.running(holder),
         shares=() if place is None else shares_of(place, traffic_of(rooms, reading, place)),
         lock=desk.lock(holder, waiting),
@@ -101,7 +103,7 @@ def board(
         ways=tuple(desk.way(one, place) for one in targets),
         rebuild=desk.rebuild(live),
         contract=desk.contract(live, targets),
-        history=tuple(desk.past(one) for one in history),
+        history=tuple(desk.past(one) for one in history[:HISTORY]),
         deploys=principal.may(Permission.DEPLOY, service, environment),
     )
 

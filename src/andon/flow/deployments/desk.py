@@ -68,6 +68,8 @@ class Candidate:
     href: str
     chosen: bool
     live: bool
+    mark: str
+    """How it ended when it was last put here, if that was badly."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,7 +231,9 @@ class Desk:
             refusal=refusal,
         )
 
-    def candidate(self, build: Build, chosen: Build | None, live: SetView | None) -> Candidate:
+    def candidate(
+        self, build: Build, chosen: Build | None, live: SetView | None, history: Sequence[DeploymentView]
+    ) -> Candidate:
         state, word = verdict_of(build)
         return Candidate(
             commit=build.commit,
@@ -241,6 +245,7 @@ class Desk:
             href=console_address(self.service, self.environment, build.commit),
             chosen=chosen is not None and build.run == chosen.run,
             live=live is not None and live.commit == build.commit,
+            mark=_mark(build, history),
         )
 
     def running(self, one: DeploymentView) -> Running:
@@ -377,3 +382,10 @@ def subject_of(sources: Sources, service: Service, commit: CommitHash) -> str:
         return sources.commit(service, commit).subject
     except NotFound:
         return ""
+
+
+def _mark(build: Build, history: Sequence[DeploymentView]) -> str:
+    last = next((one for one in history if one.commit == build.commit), None)
+    if last is None:
+        return ""
+    return {DeploymentState.FAILED: "failed here", DeploymentState.ROLLED_BACK: "taken back here"}.get(last.state, "")

@@ -22,7 +22,7 @@ from andon.flow.pipelines.contract import Build, Verdict
 from andon.flow.routing.contract import Served
 from andon.flow.sources.contract import CommitHash
 from andon.web.model import Instance, Share, State, Step, Task
-from andon.web.rendering import number, plural
+from andon.web.rendering import number
 
 STATES: Mapping[DeploymentState, tuple[State, str]] = {
     DeploymentState.QUEUED: (State.HOLD, "waits its turn"),
@@ -169,12 +169,18 @@ def _task(one: DeploymentView, step: StepView, commands: Sequence[RanCommand], n
         word=word,
         at=step.started_at,
         took=None if ended is None else max(timedelta(), ended - step.started_at),
-        note=step.reason if state is not State.BAD else "",
+        note=_note(step, ran),
         command=ran[0].command if len(ran) == 1 else "",
         output=_output(step, ran),
         authority=_authority(one, names) if ran else "",
         open=state in {State.BAD, State.RUN} and bool(ran or step.reason),
     )
+
+
+def _note(step: StepView, ran: Sequence[RanCommand]) -> str:
+    if step.state is StepState.FAILED:
+        return ""  # it stands in the output
+    return step.reason or (plural(len(ran), "command") if ran else "")
 
 
 def _output(step: StepView, ran: Sequence[RanCommand]) -> str:
@@ -235,11 +241,11 @@ def _share(one: SetView, traffic: Traffic, series: int) -> Share:
     served = traffic.served.get(one.id)
     notes = {
         Standing.LIVE: "serves",
-        Standing.CANDIDATE: "takes the traffic after the switch",
-        Standing.WARM: "kept for a roll-back, which takes no start",
+        Standing.CANDIDATE: "gets traffic at the switch",
+        Standing.WARM: "kept for a roll-back",
         Standing.RETIRED: "is being put away",
     }
-    note = f"{plural(len(one.instances), 'instance')}, {notes[one.standing]}"
+    note = notes[one.standing]
     if served is not None and served.requests:
         note += f"; {number(served.requests)} requests, {number(served.failed)} failed"
     return Share(

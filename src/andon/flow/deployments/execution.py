@@ -189,11 +189,24 @@ class Execution:
         assert test.command is not None  # noqa: S101 - the caller chose by it
         # A marked identity, so that what the test leaves can be found and is never taken for a customer's.
         marked = {"ANDON_SMOKE_IDENTITY": f"smoke-{found.id}@andon.invalid"}
+        failure: StepFailed | None = None
         try:
             self._command(found, StepName.SMOKE, test.name, test.command, test.timeout, marked)
+        except StepFailed as error:
+            failure = error
         finally:
+            # Whatever the outcome, a cancellation among them: the test may have left something.
             if test.cleanup is not None:
-                self._command(found, StepName.SMOKE, f"{test.name} (clean-up)", test.cleanup, test.timeout, marked)
+                try:
+                    name = f"{test.name} (clean-up)"
+                    self._command(
+                        found, StepName.SMOKE, name, test.cleanup, test.timeout, marked, may_be_cancelled=False
+                    )
+                except StepFailed as error:
+                    # The test's own failure says more than what followed from it.
+                    failure = failure or error
+        if failure is not None:
+            raise failure
 
     def _smoke_request(self, found: Deployment, test: SmokeTest) -> None:
         with self._database.reading() as reading:
@@ -214,7 +227,7 @@ class Execution:
             if before is not None and before != to:
                 self._environments.mark(tx, before, Standing.WARM, reason=f"{found.commit[:7]} took its traffic")
             self._environments.mark(tx, to, Standing.LIVE, reason="it was given the traffic")
-        self._router.apply()
+        self._router.apply((found.service, found.environment))
         with self._database.transaction() as tx:
             self._record.note_switched(tx, found.id)
 
@@ -276,8 +289,10 @@ class Execution:
         command: str,
         timeout: float,
         variables: Mapping[str, str],
+        *,
+        may_be_cancelled: bool = True,
     ) -> None:
-        stoppable = self._may_still_cancel(step)
+        stoppable = may_be_cancelled and self._may_still_cancel(step)
         with self._database.reading() as reading:
             started_at = reading.now
         outcome = self._environments.run_command(

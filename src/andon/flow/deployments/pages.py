@@ -110,7 +110,11 @@ def _console(rooms: Rooms) -> Handlers:
     def sentence(context: PageContext, service: str, environment: str) -> Html:
         return context.part("deployments/board_sentence.html", board=found(context, service, environment))
 
-    return [choose, show, region, sentence]
+    @page(_PLACE + "/deploy/actions")
+    def actions(context: PageContext, service: str, environment: str) -> Html:
+        return context.part("deployments/board_actions.html", board=found(context, service, environment))
+
+    return [choose, show, region, sentence, actions]
 
 
 def _deeds(rooms: Rooms) -> Handlers:
@@ -281,9 +285,7 @@ def _facts(view: DeploymentView, names: Mapping[str, str], former: CommitHash | 
 
 def _lede(shown: Shown) -> str:
     view = shown.view
-    if view.state in {DeploymentState.FAILED, DeploymentState.ROLLED_BACK}:
-        return view.reason
-    if view.started_at is not None and view.ended_at is not None:
+    if view.state is DeploymentState.SUCCEEDED and view.started_at is not None and view.ended_at is not None:
         taken = duration(view.ended_at - view.started_at)
         return f"It took {taken}, from the lock to the last step."
     return ""

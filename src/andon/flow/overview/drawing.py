@@ -235,7 +235,7 @@ class Drawing:
             cells=tuple(cells),
             gaps=tuple(gaps),
             trends=() if figures is None else trends_of(figures),
-            owner=f"and {plural(len(line.own), 'own environment')}" if line.own else "",
+            owner=plural(len(line.own), "more place") if line.own else "",
         )
 
     @staticmethod
@@ -265,8 +265,8 @@ class Drawing:
 
 
 def steps_of(run: RunSummary) -> tuple[Step, ...]:
-    """A run as a line: its commit, then its stages."""
-    first = Step("Commit", State.OK, run.commit[:7], at=run.pushed_at)
+    """A run as a line: its push, then its stages."""
+    first = Step("Push", State.OK, run.commit[:7], at=run.pushed_at)
     found = [first]
     for stage in run.stages:
         state, word = STAGE_STATES[stage.state]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from andon.flow.deployments.contract import DeploymentView
 from andon.flow.overview import telling
@@ -69,8 +69,7 @@ def look(overview: OverviewService, reading: Reading, principal: Principal) -> G
     runs = overview.runs_under_way(reading, principal)
     deployments = overview.deployments_under_way(reading, principal)
     outcomes = overview.outcomes(reading, stream.lines)
-    midnight = reading.now.replace(hour=0, minute=0, second=0, microsecond=0)
-    wanted = Facets(services=principal.visible_services(), since=midnight)
+    wanted = Facets(services=principal.visible_services(), since=reading.now - timedelta(days=1))
     told = telling.happened(reading, wanted, 3 * TOLD)
     drawing = drawing_of(overview, reading, stream.lines, (*waiting, *runs), deployments, told)
     figures = {service: figures_of(found, reading.now) for service, found in outcomes.items()}

@@ -28,7 +28,7 @@ def _at_a_glance(overview: OverviewService, console: str) -> Handlers:
         found = glance(context)
         return context.page(
             "overview/overview.html",
-            Page(title="Overview", sentence=found.sentence, wide=True),
+            Page(title="Overview", sentence=found.sentence, lede=found.lede, wide=True),
             glance=found,
             console=console,
         )

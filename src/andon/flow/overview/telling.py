@@ -40,7 +40,7 @@ TOLD: tuple[type[Event], ...] = (
 )
 
 _RUN_WORDS: Mapping[RunState, tuple[State | None, str]] = {
-    RunState.PASSED: (State.OK, "passed every stage of"),
+    RunState.PASSED: (State.OK, "finished the line of"),
     RunState.FAILED: (State.BAD, "stopped"),
     RunState.CANCELLED: (None, "cancelled"),
 }
@@ -147,7 +147,8 @@ def _run(happened: RunFinished) -> _Told | None:
         return None
     state, what = known
     subject = f"{happened.commit[:7]} of {happened.service}"
-    return what, subject, f"/runs/{happened.run}", "pipeline", state, happened.reason
+    detail = "every stage passed" if happened.outcome is RunState.PASSED else happened.reason
+    return what, subject, f"/runs/{happened.run}", "pipeline", state, detail
 
 
 def _deployment(happened: DeploymentFinished, commits: Commits) -> _Told:
