@@ -22,7 +22,7 @@ from andon.flow.pipelines.contract import Build, Verdict
 from andon.flow.routing.contract import Served
 from andon.flow.sources.contract import CommitHash
 from andon.web.model import Instance, Share, State, Step, Task
-from andon.web.rendering import number
+from andon.web.rendering import number, plural
 
 STATES: Mapping[DeploymentState, tuple[State, str]] = {
     DeploymentState.QUEUED: (State.HOLD, "waits its turn"),
