@@ -7,6 +7,7 @@ Read it from top to bottom to see what there is. Nothing here starts a thread or
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from andon.app.flow import flow_rooms
 from andon.app.people.room import people_room
@@ -51,9 +52,9 @@ def compose(settings: Settings, *, clock: Clock | None = None, passwords: Passwo
 
     # Each room is made here, in the order of the rail; what one asks of another goes in as an argument.
     rooms: tuple[Room, ...] = (
-        record_room(directory),
-        people_room(settings, passwords),
         *flow_rooms(settings, database, bell, starter, directory),
+        record_room(directory, sealing_key(settings)),
+        people_room(settings, passwords),
     )
     return Installation(
         settings=settings,
@@ -64,6 +65,11 @@ def compose(settings: Settings, *, clock: Clock | None = None, passwords: Passwo
         starter=starter,
         rooms=rooms,
     )
+
+
+def sealing_key(settings: Settings) -> Path:
+    """Where the key is that seals the record."""
+    return settings.data / "keys" / "record.pem"
 
 
 def prepare(installation: Installation) -> str | None:
