@@ -76,6 +76,8 @@ class Andon:
 
     def start(self) -> None:
         """Return once web and worker are up. Raises :class:`Unavailable` with what it said."""
+        if self._process is not None:
+            self._process.wait()  # the one before, which has been killed or has ended
         told = self.folder / "up.out"
         with told.open("wb") as output:
             self._process = subprocess.Popen(

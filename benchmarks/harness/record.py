@@ -54,6 +54,7 @@ class Said(msgspec.Struct):
     digest: str = ""
     commit: str = ""
     step: str = ""
+    before: str | None = None
     seconds: float = 0.0
 
 
