@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from andon.flow.definition.contract import EnvironmentDefinition, HealthDefiniti
 from andon.flow.environments.contract import Health, InstanceId, SetId, SetState, Standing
 from andon.flow.sources.contract import CommitHash, Service
 from andon.kernel.errors import Conflict, Invalid, Unavailable
+from andon.kernel.sockets import LONGEST_PATH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +83,10 @@ class StillInUse(Conflict):
     code = "environments.still_in_use"
 
 
+class SocketTooLong(Invalid):
+    code = "environments.socket_too_long"
+
+
 class NameInvalid(Invalid):
     code = "environments.name_invalid"
 
@@ -95,6 +101,17 @@ def check_name(name: str) -> None:
             f"{name[:80]!r} is no name for an environment.",
             safe="Nothing was made.",
             remedy="Use small letters, digits and dashes, at most 40, beginning with a letter.",
+        )
+
+
+def check_endpoint(process: str, endpoint: str) -> None:
+    """Raises :class:`SocketTooLong` for a socket that nobody could connect to."""
+    path = endpoint.removeprefix("unix:")
+    if endpoint != path and len(os.fsencode(path)) > LONGEST_PATH:
+        raise SocketTooLong(
+            f"The socket of {process} would lie at {path}, which is longer than {LONGEST_PATH} bytes.",
+            safe="Nothing was started.",
+            remedy=f"Give run.{process}.socket a shorter name, or Andon a shorter data directory.",
         )
 
 

@@ -44,6 +44,10 @@ from andon.kernel.sandbox.model import Mount, SandboxSpec
 
 KEEPER = "router"
 _FOLLOW_SECONDS = 10.0
+_CLUSTERS_REFUSED = "cluster_manager.cds.update_rejected"
+_LISTENERS_VERSION = "listener_manager.lds.version_text"
+_LISTENERS_REFUSED = "listener_manager.lds.update_rejected"
+_LISTENERS_WARMING = "listener_manager.total_listeners_warming"
 
 
 class _Stat(msgspec.Struct):
@@ -53,6 +57,27 @@ class _Stat(msgspec.Struct):
 
 class _Stats(msgspec.Struct):
     stats: list[_Stat]
+
+
+class _SocketAddress(msgspec.Struct, frozen=True):
+    port_value: int = 0
+
+
+class _Address(msgspec.Struct, frozen=True):
+    socket_address: _SocketAddress | None = None
+
+
+class _OpenListener(msgspec.Struct):
+    name: str
+    local_address: _Address = _Address()
+
+    @property
+    def port(self) -> int:
+        return self.local_address.socket_address.port_value if self.local_address.socket_address else 0
+
+
+class _Listeners(msgspec.Struct):
+    listener_statuses: list[_OpenListener] = []
 
 
 class _Admin(HTTPConnection):
@@ -107,19 +132,18 @@ class EnvoyDataPlane(DataPlane):
     def stop(self) -> None:
         stop(self._keepers, KEEPER)
 
-    def follow(self, table: Table) -> None:
+    def follow(self, table: Table) -> frozenset[str]:
         clusters = render_clusters(table)
-        listeners = render_listeners(table, str(self._routes))
         # Additions first: a route must never name a set that Envoy does not know yet, nor a set go that a
         # route still names.
         kept = self._union(clusters)
-        self._replace(self._clusters, kept)
-        self._await(lambda: self._has_clusters(kept), "did not take the new sets")
+        self._add_clusters(kept)
         for one in table.listeners:
             self._replace(self._routes / f"{one.name}.json", render_route(one))
-        self._replace(self._listeners, listeners)
-        self._await(lambda: self._has_listeners(listeners), "did not take the new listeners")
+        missing = self._open_listeners(table)
         for one in table.listeners:
+            if one.name in missing:
+                continue
             version = version_of(render_route(one))
             self._await(
                 lambda name=one.name, version=version: self._has_route(name, version),  # type: ignore[misc] # bound per turn
@@ -131,6 +155,37 @@ class EnvoyDataPlane(DataPlane):
         for path in self._routes.glob("*.json"):
             if path.name not in wanted:
                 path.unlink(missing_ok=True)
+        return missing
+
+    def _add_clusters(self, document: bytes) -> None:
+        before = self._clusters.read_bytes()
+        refused = self._count(_CLUSTERS_REFUSED)
+        self._replace(self._clusters, document)
+        self._await(
+            lambda: self._has_clusters(document) or self._count(_CLUSTERS_REFUSED) > refused,
+            "did not take the new sets",
+        )
+        if not self._has_clusters(document):
+            # Left there, it would be what the next change is added to, and a new Envoy's beginning.
+            self._replace(self._clusters, before)
+            raise self._unavailable("refused the new sets")
+
+    def _open_listeners(self, table: Table) -> frozenset[str]:
+        """Names of those that could not be opened; Envoy takes up the others of the same file all the same."""
+        document = render_listeners(table, str(self._routes))
+        if self._text(_LISTENERS_VERSION) != version_of(document):
+            refused = self._count(_LISTENERS_REFUSED)
+            # Written also when nothing has changed: what was refused, for a port that was taken, is tried again.
+            write_whole(self._listeners, document, mode=0o600, durable=False)
+            self._await(
+                lambda: self._has_listeners(document) or self._count(_LISTENERS_REFUSED) > refused,
+                "did not take the new listeners",
+            )
+        if self._text(_LISTENERS_VERSION) == version_of(document):
+            return frozenset()
+        _status, body = self._ask("/listeners", format="json")
+        ports = {one.name: one.port for one in msgspec.json.decode(body, type=_Listeners).listener_statuses}
+        return frozenset(one.name for one in table.listeners if ports.get(one.name) != one.port)
 
     def entry(self, name: str) -> Path:
         # Names of services and environments are too long for a socket's path.
@@ -250,10 +305,11 @@ class EnvoyDataPlane(DataPlane):
         return self._text("cluster_manager.cds.version_text") == version_of(document)
 
     def _has_listeners(self, document: bytes) -> bool:
-        if self._text("listener_manager.lds.version_text") != version_of(document):
-            return False
-        _status, warming = self._ask("/stats", format="json", filter=r"^listener_manager\.total_listeners_warming$")
-        return all(one.value == 0 for one in msgspec.json.decode(warming, type=_Stats).stats)
+        return self._text(_LISTENERS_VERSION) == version_of(document) and self._count(_LISTENERS_WARMING) == 0
+
+    def _count(self, stat: str) -> int:
+        _status, body = self._ask("/stats", format="json", filter="^" + stat.replace(".", r"\.") + "$")
+        return sum(one.value for one in msgspec.json.decode(body, type=_Stats).stats)
 
     def _has_route(self, name: str, version: str) -> bool:
         return self._text(f"http.{name}.rds.{name}.version_text") == version
@@ -273,13 +329,16 @@ class EnvoyDataPlane(DataPlane):
             except (OSError, HTTPException):
                 pass  # not up yet, or just starting again: the deadline decides
             if time.monotonic() > deadline:
-                raise Unavailable(
-                    f"The router {failure} within {_FOLLOW_SECONDS:g} s{self._last_words()}.",
-                    safe="It goes on with what it had.",
-                    remedy=f"Read {self._folder / 'log'} and run: andon doctor",
-                )
+                raise self._unavailable(f"{failure} within {_FOLLOW_SECONDS:g} s")
             time.sleep(pause)
             pause = min(pause * 1.5, 0.05)
+
+    def _unavailable(self, failure: str) -> Unavailable:
+        return Unavailable(
+            f"The router {failure}{self._last_words()}.",
+            safe="It goes on with what it had.",
+            remedy=f"Read {self._folder / 'log'} and run: andon doctor",
+        )
 
     def _last_words(self) -> str:
         log = self._folder / "log"

@@ -58,8 +58,12 @@ class Router(Protocol):
         """
         ...
 
-    def apply(self) -> None:
-        """Bring the router into the recorded state. Safe to repeat; raises ``Unavailable`` when it does not follow."""
+    def apply(self, concerning: tuple[Service, str] | None = None) -> None:
+        """Bring the router into the recorded state. Safe to repeat.
+
+        Raises ``Unavailable`` when it does not follow, or when the port of the environment that this is about
+        belongs to another program by now; other environments' ports hold nobody up.
+        """
         ...
 
     def withdraw(self, tx: Transaction, service: Service, environment: str) -> None:

@@ -13,6 +13,8 @@ class InMemoryDataPlane:
     def __init__(self) -> None:
         self.table = Table(listeners=(), upstreams=())
         self.counts: dict[SetId, Served] = {}
+        self.closed: frozenset[str] = frozenset()
+        """Names of listeners that cannot be opened."""
 
     def start(self) -> None:
         return
@@ -20,8 +22,9 @@ class InMemoryDataPlane:
     def stop(self) -> None:
         return
 
-    def follow(self, table: Table) -> None:
+    def follow(self, table: Table) -> frozenset[str]:
         self.table = table
+        return self.closed
 
     def entry(self, name: str) -> Path:
         return Path("/nowhere") / name

@@ -17,8 +17,11 @@ class DataPlane(Protocol):
 
     def stop(self) -> None: ...
 
-    def follow(self, table: Table) -> None:
+    def follow(self, table: Table) -> frozenset[str]:
         """Bring it to ``table`` and wait until it is there: nothing is taken away before what replaces it is up.
+
+        Answers the names of listeners that could not be opened, because their ports are another program's; the
+        others are not held up by them.
 
         Raises ``Unavailable`` when it does not follow in time, with what it says against it.
         """

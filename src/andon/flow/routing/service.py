@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from pathlib import Path
 
-from andon.flow.environments.contract import Environments, SetId, Standing
+from andon.flow.environments.contract import Environments, SetId
 from andon.flow.routing import storage
 from andon.flow.routing.contract import RouteView, Served, TrafficSwitched
 from andon.flow.routing.model import Listener, Outdated, Table, Upstream
 from andon.flow.routing.ports import DataPlane
 from andon.flow.sources.contract import Service
 from andon.kernel.db import Database, Reading, Transaction
-from andon.kernel.errors import NotFound
+from andon.kernel.errors import NotFound, Unavailable
 from andon.kernel.events import ANDON, append
+
+_log = logging.getLogger(__name__)
 
 
 class RouterService:
@@ -64,11 +67,22 @@ class RouterService:
     def withdraw(self, tx: Transaction, service: Service, environment: str) -> None:
         storage.remove(tx.connection, service, environment)
 
-    def apply(self) -> None:
+    def apply(self, concerning: tuple[Service, str] | None = None) -> None:
         with self._applying:
             with self._database.reading() as reading:
                 table = self._table(reading)
-            self._plane.follow(table)
+            closed = self._plane.follow(table)
+        for listener in table.listeners:
+            if listener.name not in closed:
+                continue
+            problem = f"Port {listener.port} of {listener.service}/{listener.environment} cannot be opened"
+            if concerning == (listener.service, listener.environment):
+                raise Unavailable(
+                    f"{problem}: another program has it.",
+                    safe="What runs goes on, and other environments are served.",
+                    remedy=f"Stop that program, or give {listener.environment} another port in andon.yaml.",
+                )
+            _log.warning("%s; it is tried again", problem)
 
     def entry(self, service: Service, environment: str) -> Path:
         return self._plane.entry(f"{service}.{environment}")
@@ -88,11 +102,13 @@ class RouterService:
             )
             for route in storage.every(reading.connection)
         )
-        routed = {one.set for one in listeners}
+        standing = {known.id: known for place in self._environments.all(reading) for known in place.sets}
+        # What a route names is never taken away, whatever has become of it.
+        for one in listeners:
+            if one.set not in standing:
+                standing[one.set] = self._environments.set(reading, one.set)
         upstreams = tuple(
             Upstream(set=known.id, endpoints=tuple(one.endpoint for one in known.instances if one.endpoint))
-            for place in self._environments.all(reading)
-            for known in place.sets
-            if known.standing is not Standing.RETIRED or known.id in routed
+            for known in standing.values()
         )
         return Table(listeners=listeners, upstreams=upstreams)

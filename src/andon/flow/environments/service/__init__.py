@@ -34,6 +34,7 @@ from andon.flow.environments.model import (
     InstanceSet,
     SetDefinition,
     StillInUse,
+    check_endpoint,
     check_name,
     state_of,
     wanted,
@@ -214,6 +215,8 @@ class EnvironmentService:
                 for number in range(1, count + 1)
             ),
         )
+        for one in storage.instances_of(tx.connection, made.id):
+            check_endpoint(one.process, self._endpoint(made, one))
         append(
             tx,
             SetPrepared(

@@ -1,0 +1,190 @@
+"""A real Envoy, told by files."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import stat
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from socketserver import ThreadingMixIn, UnixStreamServer
+
+import httpx
+import pytest
+
+from andon.flow.environments.contract import SetId
+from andon.flow.routing.adapters import KEEPER, EnvoyDataPlane, envoy_binary, envoy_version
+from andon.flow.routing.model import Listener, Table, Upstream
+from andon.flow.sources.contract import Service
+from andon.kernel.errors import Missing, Unavailable
+from andon.kernel.keeper import control
+from tests.flow.environments.place import wait_until
+
+ONE, TWO = SetId("set_1"), SetId("set_2")
+
+
+class Answering(ThreadingMixIn, UnixStreamServer):
+    daemon_threads = True
+
+
+@contextmanager
+def upstream(path: Path, said: str) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(said)))
+            self.end_headers()
+            self.wfile.write(said.encode())
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            return
+
+    server = Answering(str(path), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield f"unix:{path}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EnvoyDataPlane]:
+    data = tmp_path_factory.mktemp("d")
+    (data / "sockets").mkdir(mode=0o700)
+    made = EnvoyDataPlane(
+        binary=envoy_binary(), folder=data / "router", sockets=data / "sockets", keepers=data / "keepers"
+    )
+    made.start()
+    yield made
+    made.stop()
+    assert control.kept(data / "keepers") == ()
+
+
+@pytest.fixture(scope="module")
+def sockets(plane: EnvoyDataPlane) -> Path:
+    return plane.entry("x").parent.parent
+
+
+@pytest.fixture(scope="module")
+def endpoints(sockets: Path) -> Iterator[tuple[Upstream, Upstream]]:
+    with upstream(sockets / "one.sock", "one") as one, upstream(sockets / "two.sock", "two") as two:
+        yield Upstream(set=ONE, endpoints=(one,)), Upstream(set=TWO, endpoints=(two,))
+
+
+def free() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def listener(plane: EnvoyDataPlane, name: str, port: int, to: SetId = ONE) -> Listener:
+    return Listener(
+        service=Service(name),
+        environment="production",
+        host="127.0.0.1",
+        port=port,
+        set=to,
+        entry=str(plane.entry(f"{name}.production")),
+    )
+
+
+def get(port: int) -> str:
+    return httpx.get(f"http://127.0.0.1:{port}/", timeout=20, trust_env=False).text
+
+
+def test_it_follows_to_and_fro(plane: EnvoyDataPlane, endpoints: tuple[Upstream, Upstream]) -> None:
+    port, other = free(), free()
+    assert plane.follow(Table(listeners=(listener(plane, "shop", port),), upstreams=endpoints)) == frozenset()
+    assert get(port) == "one"
+    both = (listener(plane, "shop", port, TWO), listener(plane, "mail", other))
+    assert plane.follow(Table(listeners=both, upstreams=endpoints)) == frozenset()
+    assert (get(port), get(other)) == ("two", "one")
+    with httpx.Client(transport=httpx.HTTPTransport(uds=str(plane.entry("shop.production"))), trust_env=False) as local:
+        assert local.get("http://shop/").text == "two"
+    served = plane.served(TWO)
+    assert served is not None
+    assert (served.requests, served.failed) == (2, 0)
+    assert plane.served(SetId("set_unknown")) is None
+    plane.follow(Table(listeners=both[1:], upstreams=endpoints[:1]))
+    wait_until(lambda: nobody_listens(port))
+    assert get(other) == "one"
+    plane.follow(Table(listeners=(), upstreams=()))
+
+
+def nobody_listens(port: int) -> bool:
+    with closing(socket.socket()) as asking:
+        return asking.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_its_admin_is_its_owners_alone_and_hard_to_guess(plane: EnvoyDataPlane, sockets: Path) -> None:
+    (admin,) = sockets.glob("*/admin.sock")
+    assert stat.S_IMODE(admin.stat().st_mode) == 0o600
+    assert stat.S_IMODE(admin.parent.stat().st_mode) == 0o700
+    assert len(admin.parent.name) >= 24
+
+
+def test_a_taken_port_holds_nobody_else_up(plane: EnvoyDataPlane, endpoints: tuple[Upstream, Upstream]) -> None:
+    port = free()
+    with closing(socket.socket()) as thief:
+        thief.bind(("127.0.0.1", 0))
+        thief.listen()
+        taken = int(thief.getsockname()[1])
+        wanted = (listener(plane, "shop", port), listener(plane, "mail", taken))
+        for to, said in ((ONE, "one"), (TWO, "two")):
+            wanted = (listener(plane, "shop", port, to), wanted[1])
+            assert plane.follow(Table(listeners=wanted, upstreams=endpoints)) == {"mail.production"}
+            assert get(port) == said
+    assert plane.follow(Table(listeners=wanted, upstreams=endpoints)) == frozenset()
+    assert get(taken) == "one"
+    plane.follow(Table(listeners=(), upstreams=()))
+
+
+def test_a_killed_one_comes_back_with_what_it_had(plane: EnvoyDataPlane, endpoints: tuple[Upstream, Upstream]) -> None:
+    port = free()
+    table = Table(listeners=(listener(plane, "shop", port),), upstreams=endpoints)
+    plane.follow(table)
+    keepers = plane.entry("x").parents[2] / "keepers"
+    before = control.state(keepers, KEEPER)
+    assert before is not None
+    assert before.init is not None
+    os.kill(before.init.pid, signal.SIGKILL)
+    wait_until(lambda: (control.state(keepers, KEEPER) or before).restarts > before.restarts)
+    wait_until(lambda: not nobody_listens(port))
+    assert get(port) == "one"
+    plane.start()
+    plane.follow(table)
+    assert plane.served(ONE) is not None
+    plane.follow(Table(listeners=(), upstreams=()))
+
+
+def test_what_it_cannot_take_is_said(plane: EnvoyDataPlane, endpoints: tuple[Upstream, Upstream]) -> None:
+    port = free()
+    plane.follow(Table(listeners=(listener(plane, "shop", port),), upstreams=endpoints))
+    broken = (Upstream(set=ONE, endpoints=("unix:" + "/too-long" * 20,)), endpoints[1])
+    with pytest.raises(Unavailable) as told:
+        plane.follow(Table(listeners=(listener(plane, "shop", port),), upstreams=broken))
+    assert "refused the new sets; it last said" in told.value.message
+    assert "andon doctor" in told.value.remedy
+    assert get(port) == "one"
+    plane.follow(Table(listeners=(), upstreams=()))
+
+
+def test_a_machine_without_envoy_is_told_so(tmp_path: Path) -> None:
+    none = EnvoyDataPlane(
+        binary=tmp_path / "envoy", folder=tmp_path / "r", sockets=tmp_path / "s", keepers=tmp_path / "k"
+    )
+    with pytest.raises(Missing):
+        none.start()
+    with pytest.raises(Missing):
+        envoy_version(tmp_path / "envoy")
+    assert none.served(ONE) is None
+    assert "1." in envoy_version(envoy_binary())
