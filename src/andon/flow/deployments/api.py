@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from andon.flow.deployments.contract import DeploymentId, DeploymentView
 from andon.flow.deployments.model import NothingDeployable, NothingToRollBackTo
@@ -25,6 +26,7 @@ from andon.flow.deployments.views import (
 from andon.flow.pipelines.contract import Pipelines, Verdict
 from andon.flow.sources.contract import CommitHash, Service, Sources
 from andon.kernel.access import Principal
+from andon.kernel.access.contract import People
 from andon.kernel.db import Reading
 from andon.kernel.errors import Invalid
 from andon.web.http import api
@@ -36,11 +38,19 @@ _MOST = 100
 _LONGEST_LIFE = 90 * 24 * 3600.0
 
 
-def deployment_routes(deployments: DeploymentService, pipelines: Pipelines, sources: Sources, console: str) -> Handlers:
+def deployment_routes(
+    deployments: DeploymentService, pipelines: Pipelines, sources: Sources, people: People, console: str
+) -> Handlers:
     record = StepRecord()
 
-    def shape(view: DeploymentView) -> DeploymentShape:
-        return DeploymentShape.of(view, console)
+    def shapes(reading: Reading, views: Iterable[DeploymentView]) -> list[DeploymentShape]:
+        found = tuple(views)
+        names = people.names(reading, {one.person for one in found if one.person})
+        by = {str(person): name for person, name in names.items()}
+        return [DeploymentShape.of(one, console, by.get(one.person or "", "Andon")) for one in found]
+
+    def shape(reading: Reading, view: DeploymentView) -> DeploymentShape:
+        return shapes(reading, (view,))[0]
 
     @api.get("/deployments")
     def list_deployments(
@@ -63,8 +73,9 @@ def deployment_routes(deployments: DeploymentService, pipelines: Pipelines, sour
                 if service is None
                 else deployments.recent(reading, Service(service), environment, before=before, limit=limit)
             )
+            shown = shapes(reading, found)
         more = found[-1].number if service is not None and len(found) == limit else None
-        return DeploymentList(deployments=[shape(one) for one in found], next=more)
+        return DeploymentList(deployments=shown, next=more)
 
     @api.get("/deployments/{deployment:str}")
     def show_deployment(call: Call, deployment: str) -> DeploymentDetails:
@@ -72,8 +83,9 @@ def deployment_routes(deployments: DeploymentService, pipelines: Pipelines, sour
         with call.database.reading() as reading:
             view = _sighted(deployments, call.principal, reading, deployment)
             ran = record.commands(reading, view.id)
+            shown = shape(reading, view)
         return DeploymentDetails(
-            deployment=shape(view),
+            deployment=shown,
             commands=[
                 CommandShape(
                     step=one.step,
@@ -94,7 +106,7 @@ def deployment_routes(deployments: DeploymentService, pipelines: Pipelines, sour
         with call.database.transaction() as tx:
             view = _sighted(deployments, call.principal, tx, deployment)
             deployments.cancel(tx, call.principal, view.id)
-            return shape(deployments.get(tx, view.id))
+            return shape(tx, deployments.get(tx, view.id))
 
     @api.get(_PLACE + "/deployable")
     def list_choices(call: Call, service: str, environment: str) -> Choices:
@@ -106,8 +118,9 @@ def deployment_routes(deployments: DeploymentService, pipelines: Pipelines, sour
             builds = pipelines.builds(reading, name, environment=environment)
             targets = deployments.rollback_targets(reading, name, environment)
             lock = deployments.lock(reading, name, environment)
+            shown = None if live is None else shape(reading, live)
         return Choices(
-            live=None if live is None else shape(live),
+            live=shown,
             builds=[BuildShape.of(one) for one in builds],
             rollback_targets=[TargetShape.of(one) for one in targets],
             lock=LockShape.of(lock),
@@ -123,7 +136,7 @@ def deployment_routes(deployments: DeploymentService, pipelines: Pipelines, sour
             made = deployments.request(
                 tx, call.principal, service=name, environment=environment, commit=commit, override=data.override
             )
-            return shape(deployments.get(tx, made))
+            return shape(tx, deployments.get(tx, made))
 
     @api.post(_PLACE + "/rollback", status=202)
     def roll_back(call: Call, service: str, environment: str, data: RollbackRequest) -> DeploymentShape:
@@ -133,7 +146,7 @@ def deployment_routes(deployments: DeploymentService, pipelines: Pipelines, sour
         with call.database.transaction() as tx:
             to = chosen_target(deployments, tx, name, environment, data.to)
             made = deployments.roll_back(tx, call.principal, name, environment, to=to)
-            return shape(deployments.get(tx, made))
+            return shape(tx, deployments.get(tx, made))
 
     @api.post(_PLACE + "/rebuild", status=202)
     def rebuild(call: Call, service: str, environment: str) -> DeploymentShape:
@@ -141,7 +154,7 @@ def deployment_routes(deployments: DeploymentService, pipelines: Pipelines, sour
         call.principal.require_sight(service)
         with call.database.transaction() as tx:
             made = deployments.rebuild(tx, call.principal, Service(service), environment)
-            return shape(deployments.get(tx, made))
+            return shape(tx, deployments.get(tx, made))
 
     @api.post(_PLACE + "/contract", status=202)
     def contract(call: Call, service: str, environment: str, data: ContractRequest) -> DeploymentShape:
@@ -151,7 +164,7 @@ def deployment_routes(deployments: DeploymentService, pipelines: Pipelines, sour
             made = deployments.contract(
                 tx, call.principal, Service(service), environment, give_up_rollback=data.give_up_rollback
             )
-            return shape(deployments.get(tx, made))
+            return shape(tx, deployments.get(tx, made))
 
     @api.post("/services/{service:str}/environments", status=202)
     def create_environment(call: Call, service: str, data: EnvironmentRequest) -> DeploymentShape:
@@ -172,7 +185,7 @@ def deployment_routes(deployments: DeploymentService, pipelines: Pipelines, sour
                 like=data.like,
                 time_to_live=data.time_to_live or None,
             )
-            return shape(deployments.get(tx, made))
+            return shape(tx, deployments.get(tx, made))
 
     @api.delete(_PLACE)
     def destroy_environment(call: Call, service: str, environment: str) -> None:

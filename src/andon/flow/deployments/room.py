@@ -53,7 +53,7 @@ def deployments_room(
     return Room(
         name="deployments",
         templates="andon.flow.deployments",
-        handlers=(*deployment_routes(service, pipelines, sources, console), *deployment_pages(rooms)),
+        handlers=(*deployment_routes(service, pipelines, sources, people, console), *deployment_pages(rooms)),
         navigation=(
             NavItem("Flow", "Deploy", "/deploy", "deploy", "d"),
             NavItem("Flow", "Deployments", "/deployments", "route"),

@@ -52,6 +52,8 @@ class DeploymentShape(msgspec.Struct, kw_only=True):
     digest: str
     run: str | None
     person: str | None
+    by: str
+    """The name of whoever asked, "Andon" for Andon itself."""
     override: str | None
     requested_at: datetime
     started_at: datetime | None
@@ -63,7 +65,7 @@ class DeploymentShape(msgspec.Struct, kw_only=True):
     """Of its page in the console."""
 
     @classmethod
-    def of(cls, view: DeploymentView, console: str) -> DeploymentShape:
+    def of(cls, view: DeploymentView, console: str, by: str) -> DeploymentShape:
         return cls(
             id=view.id,
             number=view.number,
@@ -76,6 +78,7 @@ class DeploymentShape(msgspec.Struct, kw_only=True):
             digest=view.digest,
             run=view.run,
             person=view.person,
+            by=by,
             override=view.override,
             requested_at=view.requested_at,
             started_at=view.started_at,

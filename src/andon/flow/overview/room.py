@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from andon.flow.deployments.contract import DeploymentSurvey
 from andon.flow.environments.contract import Environments
+from andon.flow.overview.api import overview_routes
 from andon.flow.overview.drawing import RUN_STATES, place_address, run_address, service_address
 from andon.flow.overview.pages import overview_pages
 from andon.flow.overview.saying import light_of
@@ -60,7 +61,7 @@ def overview_room(
     return Room(
         name="overview",
         templates="andon.flow.overview",
-        handlers=tuple(overview_pages(overview, console)),
+        handlers=(*overview_pages(overview, console), *overview_routes(overview)),
         navigation=(NavItem("", "Overview", "/", "overview", "o"),),
         light=light,
         entries=entries,
