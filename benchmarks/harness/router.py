@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ class _Stats(msgspec.Struct):
 class Router:
     def __init__(self, folder: Path) -> None:
         """``folder`` is ``router`` in the data directory."""
-        transport = httpx.HTTPTransport(uds=str(folder / "admin.sock"))
+        transport = httpx.HTTPTransport(uds=os.fsdecode((folder / "admin").read_bytes()))
         self._client = httpx.Client(transport=transport, base_url="http://router", timeout=5, trust_env=False)
 
     def counters(self, pattern: str) -> dict[str, int]:
