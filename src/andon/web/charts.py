@@ -3,7 +3,7 @@ so that the figures need neither script nor inline style."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from andon.web.model import Share, Stage
@@ -113,3 +113,22 @@ def bar(start: float | None, length: float | None, total: float) -> Bar | None:
         return None
     x = min(100.0, start / total * 100)
     return Bar(x=round(x, 2), width=round(max(0.8, min(100.0 - x, (length or 0.0) / total * 100)), 2))
+
+
+SERIES = 6
+"""Colours there are for versions."""
+
+
+def version_series(commits: Iterable[str]) -> dict[str, int]:
+    """A colour (1 to :data:`SERIES`) for each version, given by their hashes, oldest first.
+
+    A version has its own colour on every page, unless an older one beside it has that already.
+    """
+    given: dict[str, int] = {}
+    for commit in commits:
+        if commit in given:
+            continue
+        wanted = int(commit[:6], 16) % SERIES
+        order = [(wanted + step) % SERIES + 1 for step in range(SERIES)]
+        given[commit] = next((free for free in order if free not in given.values()), order[0])
+    return given

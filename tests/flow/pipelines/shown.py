@@ -8,6 +8,7 @@ from pathlib import Path
 
 from andon.app.authority import GrantedAuthority
 from andon.flow.artifacts.contract import Digest
+from andon.flow.environments.pages import environments_pages
 from andon.flow.pipelines.contract import JobState, RunId, StageState
 from andon.flow.pipelines.folders import RunFolders
 from andon.flow.pipelines.model import Job, JobKind, JobResult, Package
@@ -38,7 +39,18 @@ class Shown(Installation):
         )
 
     def rooms(self) -> tuple[Room, ...]:
-        return (*super().rooms(), self.pipelines_room())
+        return (*super().rooms(), self.pipelines_room(), self.environments_room())
+
+    def environments_room(self) -> Room:
+        handlers = environments_pages(
+            self.environments.recorded,
+            configuration=self.configuration,
+            deployments=self.deployments,
+            end=self.deployments,
+            sources=self.sources,
+            people=self.people,
+        )
+        return Room(name="environments", templates="andon.flow.environments", handlers=tuple(handlers))
 
     def pipelines_room(self) -> Room:
         handlers = run_pages(

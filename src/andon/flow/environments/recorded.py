@@ -17,6 +17,11 @@ class RecordedEnvironments:
     def __init__(self, service: EnvironmentService) -> None:
         self._service = service
 
+    @property
+    def recorded(self) -> EnvironmentService:
+        """What the room's own edges ask."""
+        return self._service
+
     def ensure(
         self,
         tx: Transaction,

@@ -98,7 +98,7 @@ def draw(
                     bar=_bar(axis.at(span[0]), axis.at(span[1]), whole) if span and begun else None,
                     usual=_bar(rest[0], rest[1], whole) if rest and rest[1] - rest[0] > 0 else None,
                     critical=job.id in critical,
-                    note=f"{job.tests_failed} of {job.tests} tests failed" if job.tests_failed else "",
+                    note=f"{job.tests_failed} of {job.tests} tests" if job.tests_failed else "",
                 )
             )
         state = STAGE_WORDS[stage.state][0]

@@ -45,7 +45,6 @@ def run_line(
                 took=_took(stage.started_at, stage.ended_at) if stage.state is StageState.PASSED else None,
                 at=stage.ended_at if stage.state is StageState.PASSED else None,
                 href=deploy_address(run.service, stage.environment) if stage.environment else "",
-                note=stage.reason if stage.state is StageState.WAITING else "",
             )
         )
         before = stage.state

@@ -25,7 +25,7 @@ from andon.flow.pipelines.pages.chosen import (
 from andon.flow.pipelines.pages.graph import Column, draw
 from andon.flow.pipelines.pages.line import DEPLOYED, deployment_of, run_line
 from andon.flow.pipelines.pages.places import LIST, deploy_address, list_address, run_address, seen_run
-from andon.flow.pipelines.pages.words import JOB_WORDS, RUN_WORDS, failure, sentence
+from andon.flow.pipelines.pages.words import JOB_WORDS, RUN_WORDS, failure, remark, sentence
 from andon.flow.pipelines.service import PipelineService
 from andon.flow.pipelines.service.listing import Attempt, attempts
 from andon.flow.sources.contract import Commit, CommitHash, Service, Sources
@@ -105,7 +105,8 @@ class Shown:
     deeds: tuple[Action, ...]
     compare: tuple[str, int] | None
     """Address, and number of the run to compare with."""
-    waiting: str
+    remark: str
+    """One line under the line: who may let it go on, how long it still takes, how long it took."""
     pane: JobPane | None = None
     detail: Detail = field(default_factory=Detail)
     deploying: DeploymentPane | None = None
@@ -157,7 +158,7 @@ class RunView:
             region=_region(context, run),
             deeds=self._deeds(context, run, stages),
             compare=(run_address(run.id, part="compare"), before.number) if before else None,
-            waiting=self._waiting(context, reading, run, stages),
+            remark=self._waiting(context, reading, run, stages) or remark(run, stages, expected, reading.now),
         )
         if chosen.job is not None:
             return self._with_job(shown, context, reading, chosen.job, expected)

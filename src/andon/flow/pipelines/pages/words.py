@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from andon.flow.pipelines.contract import FailureKind, JobState, RunState, StageState
-from andon.flow.pipelines.model import Job, Run, Stage, TestState
+from andon.flow.pipelines.model import Expected, Job, Run, Stage, TestState
 from andon.flow.pipelines.service.listing import Attempt
+from andon.kernel.clock import seconds_between
 from andon.web.model import State
-from andon.web.rendering import plural
+from andon.web.rendering import duration, plural
 
 RUN_WORDS = {
     RunState.QUEUED: (State.NONE, "queued"),
@@ -78,7 +80,7 @@ def sentence(run: Run, stages: Sequence[Stage], jobs: Sequence[Job]) -> str:
         case RunState.RUNNING:
             return f"{name} {_progress(here, jobs)}"
         case RunState.WAITING:
-            return f"{name} waits for somebody to let it go on to {place}"
+            return f"{name} waits to go on to {place}"
         case RunState.PASSED:
             deployed = [one.environment for one in stages if one.environment and one.state is StageState.PASSED]
             return f"{name} passed and runs in {deployed[-1]}" if deployed else f"{name} passed"
@@ -106,6 +108,49 @@ def _progress(here: Stage | None, jobs: Sequence[Job]) -> str:
         return f"is failing in {here.name}: {_named(failed)}"
     done = sum(one.state is JobState.PASSED for one in own)
     return f"is in {here.name}: {done} of {plural(len(own), 'job')} passed"
+
+
+def remark(
+    run: Run, stages: Sequence[Stage], expected: Mapping[tuple[str, str | None], Expected], now: datetime
+) -> str:
+    """How long it still takes, as far as earlier runs tell, or how long it took."""
+    took = seconds_between(run.started_at, run.ended_at)
+    match run.state:
+        case RunState.QUEUED:
+            return "It begins as soon as there is a free place."
+        case RunState.RUNNING:
+            return _still(stages, expected, now)
+        case RunState.FAILED:
+            after = [one.name for one in stages if one.state is StageState.SKIPPED]
+            safe = f" {_and(after)} {'was' if len(after) == 1 else 'were'} not touched." if after else ""
+            return (f"It took {duration(took)}." if took is not None else "It never began.") + safe
+        case RunState.SUPERSEDED:
+            return "Nothing of it was run; the newer run has what it brought."
+        case _:
+            return f"It took {duration(took)}." if took is not None else "It never began."
+
+
+def _still(stages: Sequence[Stage], expected: Mapping[tuple[str, str | None], Expected], now: datetime) -> str:
+    left, known = 0.0, []
+    for stage in stages:
+        if stage.state not in {StageState.PENDING, StageState.DEPLOYING, StageState.RUNNING}:
+            continue
+        usual = expected.get((stage.name, None))
+        if usual is None:
+            return "How long it takes cannot be told yet: not every stage has passed before."
+        spent = seconds_between(stage.started_at, now) or 0.0 if stage.state is not StageState.PENDING else 0.0
+        left += max(0.0, usual.seconds - spent)
+        known.append(usual.n)
+    if not known:
+        return "It is about to end."
+    if left < 1:
+        return "It takes longer than usual."
+    return f"About {duration(round(left))} to go, as it usually takes (n = {min(known)})."
+
+
+def _and(names: Sequence[str]) -> str:
+    told = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    return told[:1].upper() + told[1:]
 
 
 def stage_word(stage: Stage, jobs: Sequence[Job], *, after: StageState | None) -> str:

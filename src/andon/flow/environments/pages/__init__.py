@@ -1,0 +1,35 @@
+"""The pages of environments: all of them, one with its sets of instances, one instance with what it says."""
+
+from __future__ import annotations
+
+from andon.flow.configuration.contract import ConfigurationDesk
+from andon.flow.deployments.contract import Deployments, EnvironmentEnd
+from andon.flow.environments.pages.deeds import environment_deeds
+from andon.flow.environments.pages.instance import instance_pages
+from andon.flow.environments.pages.listing import listing_pages
+from andon.flow.environments.pages.show import Places, environment_pages
+from andon.flow.environments.service import EnvironmentService
+from andon.flow.sources.contract import Sources
+from andon.kernel.access.contract import People
+from andon.web.http.pages import Handlers
+
+__all__ = ["environments_pages"]
+
+
+def environments_pages(
+    service: EnvironmentService,
+    *,
+    configuration: ConfigurationDesk,
+    deployments: Deployments,
+    end: EnvironmentEnd,
+    sources: Sources,
+    people: People,
+) -> Handlers:
+    """Every page, answer and deed of the console about environments."""
+    places = Places(service, configuration=configuration, deployments=deployments, sources=sources, people=people)
+    return [
+        *listing_pages(places),
+        *environment_pages(places),
+        *instance_pages(places),
+        *environment_deeds(places, end),
+    ]
