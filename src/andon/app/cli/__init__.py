@@ -30,6 +30,8 @@ COMMANDS = (
     "andon.flow.artifacts.commands",
     "andon.flow.environments.commands",
     "andon.flow.configuration.commands",
+    "andon.flow.deployments.commands",
+    "andon.flow.overview.commands",
     # each room's commands go here
 )
 
