@@ -34,7 +34,8 @@ class NavItem:
     """An entry of the rail.
 
     `section` is the heading it stands under ("" stands on top without one), `key` the letter after `g` (may be
-    empty), `icon` a name out of `icons.html`.
+    empty), `icon` a name out of `icons.html`, `place` where it stands in its section: lower ones first, then in the
+    order of the rooms.
     """
 
     section: str
@@ -42,6 +43,7 @@ class NavItem:
     href: str
     icon: str
     key: str = ""
+    place: int = 0
 
     def holds(self, path: str) -> bool:
         """Whether the page at `path` belongs to this entry."""
@@ -57,7 +59,7 @@ class Navigation:
     def sections(self) -> list[tuple[str, list[NavItem]]]:
         """Entries by section, in the order in which the sections first appear."""
         grouped: dict[str, list[NavItem]] = {}
-        for item in self.items:
+        for item in sorted(self.items, key=lambda one: one.place):
             grouped.setdefault(item.section, []).append(item)
         return list(grouped.items())
 

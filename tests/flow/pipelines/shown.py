@@ -8,11 +8,11 @@ from pathlib import Path
 
 from andon.app.authority import GrantedAuthority
 from andon.flow.artifacts.contract import Digest
-from andon.flow.environments.pages import environments_pages
+from andon.flow.environments.pages import environment_entries, environments_pages
 from andon.flow.pipelines.contract import JobState, RunId, StageState
 from andon.flow.pipelines.folders import RunFolders
 from andon.flow.pipelines.model import Job, JobKind, JobResult, Package
-from andon.flow.pipelines.pages import run_pages
+from andon.flow.pipelines.pages import run_entries, run_pages
 from andon.flow.pipelines.service import Progress
 from andon.kernel.access import Principal
 from andon.kernel.db import Database
@@ -50,7 +50,12 @@ class Shown(Installation):
             sources=self.sources,
             people=self.people,
         )
-        return Room(name="environments", templates="andon.flow.environments", handlers=tuple(handlers))
+        return Room(
+            name="environments",
+            templates="andon.flow.environments",
+            handlers=tuple(handlers),
+            entries=environment_entries(self.environments.recorded),
+        )
 
     def pipelines_room(self) -> Room:
         handlers = run_pages(
@@ -61,7 +66,12 @@ class Shown(Installation):
             people=self.people,
             folders=self.folders,
         )
-        return Room(name="pipelines", templates="andon.flow.pipelines", handlers=tuple(handlers))
+        return Room(
+            name="pipelines",
+            templates="andon.flow.pipelines",
+            handlers=tuple(handlers),
+            entries=run_entries(self.pipelines),
+        )
 
     def enter(self, run: RunId, stage: int) -> bool:
         """Begin a run's stage; false when it waits, or is not for this branch."""

@@ -12,6 +12,7 @@ from andon.flow.definition.contract import DefinitionReader
 from andon.flow.environments.api import environment_routes
 from andon.flow.environments.instances import Instances
 from andon.flow.environments.layout import Layout
+from andon.flow.environments.pages import environment_entries
 from andon.flow.environments.probing import port_is_free
 from andon.flow.environments.running import RunningEnvironments
 from andon.flow.environments.service import EnvironmentService
@@ -22,7 +23,9 @@ from andon.kernel.db import Database
 from andon.kernel.sandbox.limits import Promise, best_limiter
 from andon.kernel.sandbox.spool import end_orphans
 from andon.kernel.settings import Settings
+from andon.web.http.pages import Handlers
 from andon.web.room import Reconciler, Room
+from andon.web.shell import NavItem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,11 +82,15 @@ def build_environments(
     return Built(layout=layout, service=service, sets=sets, environments=environments, watch=watch)
 
 
-def environments_room(built: Built) -> Room:
+def environments_room(built: Built, *, pages: Handlers | None = None) -> Room:
+    """``pages`` are :func:`andon.flow.environments.pages.environments_pages`, which ask deployments as well."""
     watch = built.watch
     return Room(
         name="environments",
-        handlers=tuple(environment_routes(built.service)),
+        templates="andon.flow.environments",
+        handlers=(*(pages or ()), *environment_routes(built.service)),
+        navigation=(NavItem("Flow", "Environments", "/environments", "environment", "e", place=1),),
+        entries=environment_entries(built.service),
         begin=lambda: _forget(end_orphans(built.layout.commands)),
         reconcilers=(
             Reconciler("environments", 10.0, watch.reconcile),

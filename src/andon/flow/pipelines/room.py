@@ -8,6 +8,7 @@ from collections.abc import Callable
 from andon.flow.artifacts.contract import Artifacts
 from andon.flow.pipelines.api import run_routes, schema_route
 from andon.flow.pipelines.execution import Execution
+from andon.flow.pipelines.pages import run_entries
 from andon.flow.pipelines.reactions import reactions
 from andon.flow.pipelines.runner.sandboxed import SandboxRunner
 from andon.flow.pipelines.service import PipelineService, Progress
@@ -16,6 +17,7 @@ from andon.kernel.db import Database
 from andon.kernel.workflows import Workflows
 from andon.web.http.pages import Handlers
 from andon.web.room import Reconciler, Room
+from andon.web.shell import NavItem
 
 _HOUR = 3600.0
 _log = logging.getLogger(__name__)
@@ -39,6 +41,8 @@ def pipelines_room(
     return Room(
         name="pipelines",
         templates="andon.flow.pipelines",
+        navigation=(NavItem("Flow", "Runs", "/runs", "pipeline", "p", place=-1),),
+        entries=run_entries(service),
         handlers=(
             *(pages or ()),
             *run_routes(service, artifacts, runner.folders, console),

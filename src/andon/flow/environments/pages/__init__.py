@@ -6,14 +6,14 @@ from andon.flow.configuration.contract import ConfigurationDesk
 from andon.flow.deployments.contract import Deployments, EnvironmentEnd
 from andon.flow.environments.pages.deeds import environment_deeds
 from andon.flow.environments.pages.instance import instance_pages
-from andon.flow.environments.pages.listing import listing_pages
+from andon.flow.environments.pages.listing import environment_entries, listing_pages
 from andon.flow.environments.pages.show import Places, environment_pages
 from andon.flow.environments.service import EnvironmentService
 from andon.flow.sources.contract import Sources
 from andon.kernel.access.contract import People
 from andon.web.http.pages import Handlers
 
-__all__ = ["environments_pages"]
+__all__ = ["environment_entries", "environments_pages"]
 
 
 def environments_pages(

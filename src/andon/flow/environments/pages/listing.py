@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from andon.flow.environments.contract import EnvironmentView
 from andon.flow.environments.pages.show import Places
 from andon.flow.environments.pages.words import LIST, conclusion, health_of, place_address, service_address
+from andon.flow.environments.service import EnvironmentService
+from andon.kernel.access import Principal
+from andon.kernel.db import Reading
 from andon.web.http.pages import Handlers, Html, PageContext, page
 from andon.web.model import State
 from andon.web.rendering import plural
+from andon.web.room import Entry
 from andon.web.shell import Page
 
 _TOPICS = 40
@@ -72,6 +77,22 @@ def listing_pages(places: Places) -> Handlers:
         return context.part("environments/environment_rows.html", sections=sections, topics=topics)
 
     return [environments, rows_only]
+
+
+def environment_entries(service: EnvironmentService) -> Callable[[Reading, Principal], Iterable[Entry]]:
+    """Every environment, for the palette."""
+
+    def entries(reading: Reading, principal: Principal) -> Iterable[Entry]:
+        seen = principal.visible_services()
+        return [
+            Entry(
+                f"{one.name} of {one.service}", place_address(one.service, one.name), "environment", conclusion(one)[1]
+            )
+            for one in service.all(reading)
+            if seen is None or one.service in seen
+        ]
+
+    return entries
 
 
 def _row(places: Places, place: EnvironmentView) -> Row:

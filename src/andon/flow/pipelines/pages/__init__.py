@@ -7,7 +7,7 @@ from andon.flow.deployments.contract import Deployments
 from andon.flow.pipelines.folders import RunFolders
 from andon.flow.pipelines.pages.compare import comparison_pages
 from andon.flow.pipelines.pages.deeds import run_deeds
-from andon.flow.pipelines.pages.listing import listing_pages
+from andon.flow.pipelines.pages.listing import listing_pages, run_entries
 from andon.flow.pipelines.pages.logs import log_answers
 from andon.flow.pipelines.pages.run import RunView, run_page
 from andon.flow.pipelines.service import PipelineService
@@ -15,7 +15,7 @@ from andon.flow.sources.contract import Sources
 from andon.kernel.access.contract import People
 from andon.web.http.pages import Handlers
 
-__all__ = ["run_pages"]
+__all__ = ["run_entries", "run_pages"]
 
 
 def run_pages(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -15,6 +15,7 @@ from andon.flow.pipelines.pages.words import RUN_WORDS
 from andon.flow.pipelines.service import PipelineService
 from andon.flow.pipelines.service.listing import branches
 from andon.flow.sources.contract import CommitHash, Service, Sources
+from andon.kernel.access import Principal
 from andon.kernel.access.contract import People
 from andon.kernel.db import Reading
 from andon.kernel.events import Facets
@@ -22,6 +23,7 @@ from andon.kernel.events import page as page_of
 from andon.kernel.ids import is_id
 from andon.web.http.pages import Handlers, Html, PageContext, page
 from andon.web.model import Choice, Facet, State, Step
+from andon.web.room import Entry
 from andon.web.shell import Crumb, Page
 
 SHOWN = 30
@@ -160,6 +162,21 @@ def listing_pages(service: PipelineService, sources: Sources, people: People) ->
         return context.part("pipelines/run_rows.html", found=gather(context))
 
     return [runs, rows_only, *refused_pages(people, commits)]
+
+
+def run_entries(service: PipelineService) -> Callable[[Reading, Principal], Iterable[Entry]]:
+    """The newest runs, for the palette."""
+
+    def entries(reading: Reading, principal: Principal) -> Iterable[Entry]:
+        found = service.list_runs(reading, services=principal.visible_services(), limit=SHOWN)
+        return [
+            Entry(
+                f"{one.service} {one.number}", run_address(one.run), "run", f"{RUN_WORDS[one.state][1]}, {one.branch}"
+            )
+            for one in found
+        ]
+
+    return entries
 
 
 def _runs(
