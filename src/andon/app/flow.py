@@ -18,10 +18,12 @@ from andon.flow.definition.schema import json_schema
 from andon.flow.deployments.execution import Execution as DeploymentExecution
 from andon.flow.deployments.room import deployments_room
 from andon.flow.deployments.service.deployments import DeploymentService
+from andon.flow.environments.pages import environments_pages
 from andon.flow.environments.room import build_environments, environments_room
-from andon.flow.pipelines.adapters import RunAnnouncer
 from andon.flow.overview.room import overview_room
+from andon.flow.pipelines.adapters import RunAnnouncer
 from andon.flow.pipelines.execution import Execution as PipelineExecution
+from andon.flow.pipelines.pages import run_pages
 from andon.flow.pipelines.room import pipelines_room
 from andon.flow.pipelines.runner.sandboxed import SandboxRunner
 from andon.flow.pipelines.service import PipelineService, Progress
@@ -76,7 +78,7 @@ def flow_rooms(
     artifacts.keep(deployments)
 
     authority = GrantedAuthority()
-    runner = SandboxRunner(data=data, settings=settings.jobs, sources=sources, artifacts=artifacts)
+    runner = SandboxRunner(data=data, settings=settings.jobs, sources=sources, artifacts=artifacts, entry=router.entry)
     progress = Progress(
         service=pipelines,
         sources=sources,
@@ -107,7 +109,17 @@ def flow_rooms(
         ),
         sources_room(settings, database, bell, git, announcers=(announcer,), definitions=definitions),
         routing_room(router, plane),
-        environments_room(built),
+        environments_room(
+            built,
+            pages=environments_pages(
+                built.service,
+                configuration=configuration,
+                deployments=deployments,
+                end=deployments,
+                sources=sources,
+                people=people,
+            ),
+        ),
         configuration_room(configuration, sources),
         deployments_room(
             database=database,
@@ -135,6 +147,14 @@ def flow_rooms(
             console=settings.address,
             keep_days=settings.retention.run_days,
             schema=json_schema(address=f"{settings.address}/schema/andon.json"),
+            pages=run_pages(
+                pipelines,
+                sources=sources,
+                artifacts=artifacts,
+                deployments=deployments,
+                people=people,
+                folders=runner.folders,
+            ),
         ),
         artifacts_room(database, artifacts),
     )
