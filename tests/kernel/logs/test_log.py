@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -142,6 +143,17 @@ def test_a_line_without_end_is_split_and_bounded(tmp_path: Path) -> None:
     assert page.total == 1601
     assert texts(reader.tail(1)) == ["end"]
     assert sum(len(line.text) for line in reader.tail(4).lines) <= 4 * MAX_LINE
+
+
+def test_a_line_without_end_stays_one_line_however_slowly_it_comes(tmp_path: Path) -> None:
+    moments = itertools.count(1000)  # every look at the clock is another second
+    writer = LogWriter(tmp_path, segment=128 * KIB, clock=lambda: next(moments))
+    for _ in range(5):
+        writer.write(b"x" * MAX_LINE)
+    writer.write(b"end\nnext\n")
+    writer.close()
+    kinds = [line.kind for line in LogReader(tmp_path).lines().lines]
+    assert kinds == [LineKind.TEXT, *[LineKind.CONTINUED] * 5, LineKind.TEXT]
 
 
 def test_binary_output_is_kept_and_readable(tmp_path: Path) -> None:

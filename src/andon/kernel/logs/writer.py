@@ -48,6 +48,7 @@ class LogWriter:
         self._kept: list[Segment] = []
         self._sections = 0
         self._data = self._index = -1
+        self._marked = False  # the line about to begin has its record, which says that it continues another
         os.makedirs(self._folder, mode=0o700, exist_ok=True)  # noqa: PTH103
         self._recover()
 
@@ -109,6 +110,7 @@ class LogWriter:
                 if self._size >= self._limit:  # a line without an end must not make a segment without one
                     self._roll()
                 self._mark(self._lines, self._size, self._now(), CONTINUES)
+                self._marked = True
             elif self._size + end - position >= self._limit and first >= 0:
                 end = data.rindex(b"\n", position, end) + 1
                 self._put(view[position:end], first - position)
@@ -125,11 +127,12 @@ class LogWriter:
             return
         now = self._now()
         if now != self._last_ms:
-            if not self._partial:
+            if not self._partial and not self._marked:
                 self._mark(self._lines, self._size, now)
             elif 0 <= first < len(chunk) - 1:
                 self._mark(self._lines + 1, self._size + first + 1, now)
         self._store(self._data, chunk, self._size)
+        self._marked = False
         data = bytes(chunk)
         self._lines += data.count(b"\n")
         self._size += len(data)
