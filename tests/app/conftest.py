@@ -66,7 +66,7 @@ def people_and_record(folder: Path, databases: Databases) -> AbstractContextMana
     """People and the record, served; nothing else."""
     settings = settings_for(folder, databases.url("sqlite"))
     passwords = quick_passwords()
-    rooms = (record_room(PeopleDirectory()), people_room(settings, passwords))
+    rooms = (record_room(PeopleDirectory(), settings.data / "keys" / "record.pem"), people_room(settings, passwords))
     return serving(settings, Database(open_engine(settings.database_url)), rooms, passwords)
 
 

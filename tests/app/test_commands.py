@@ -91,7 +91,7 @@ def test_the_record_is_read_filtered_and_checked(andon: Terminal) -> None:
 def test_a_broken_chain_is_an_error(tmp_path: Path, databases: Databases) -> None:
     with people_and_record(tmp_path / "data", databases) as server:
         andon = Terminal(tmp_path, server.settings.data, server.address)
-        key = SealingKey.at(tmp_path / "key.pem")
+        key = SealingKey.at(server.settings.data / "keys" / "record.pem")
         with server.database.transaction() as tx:
             sealed = seal_next(tx, key)
         assert sealed is not None
@@ -107,6 +107,18 @@ def test_a_broken_chain_is_an_error(tmp_path: Path, databases: Databases) -> Non
     assert broken.code == 1
     assert "does not follow the one before it" in broken.json["fault"]
     assert "does not follow the one before it" in broken.err
+
+
+def test_a_chain_sealed_with_a_foreign_key_is_an_error(tmp_path: Path, databases: Databases) -> None:
+    with people_and_record(tmp_path / "data", databases) as server:
+        andon = Terminal(tmp_path, server.settings.data, server.address)
+        with server.database.transaction() as tx:
+            assert seal_next(tx, SealingKey.at(tmp_path / "foreign.pem")) is not None
+        forged = andon("events", "verify", "--json")
+        page = server.administrator().get("/record/verify").text
+    assert forged.code == 1
+    assert "a key that is not this installation" in forged.json["fault"]
+    assert "a key that is not this installation" in page
 
 
 def test_following_shows_what_happens_next(andon: Terminal) -> None:

@@ -17,7 +17,7 @@ from andon.kernel.events import ANDON, Bell
 from andon.kernel.events import seal as sealing
 from andon.kernel.events.model import digest_of
 from andon.kernel.events.record import page
-from andon.kernel.events.seal import Sealer, SealingKey, Verification, newest_seal, seal_next, verify
+from andon.kernel.events.seal import Sealer, SealingKey, Verification, newest_seal, seal_next, trusted_keys, verify
 from andon.kernel.events.storage import events, seals
 from tests.kernel.events.declared import happen
 
@@ -245,6 +245,18 @@ def test_the_key_is_made_once_and_private(tmp_path: Path) -> None:
     first = SealingKey.at(path)
     assert SealingKey.at(path).public == first.public
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_an_earlier_key_sealed_stays_trusted(tmp_path: Path) -> None:
+    path = tmp_path / "keys" / "record.pem"
+    assert trusted_keys(path) == frozenset()
+    first = SealingKey.at(path)
+    path.unlink()
+    second = SealingKey.at(path)
+    assert trusted_keys(path) == {first.public, second.public}
+    path.with_suffix(".pub").unlink()  # as after an upgrade from before there was one
+    assert SealingKey.at(path).public == second.public
+    assert trusted_keys(path) == {second.public}
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,11 @@ from tests.web.http.notes import notes_room
 def _notes(folder: Path, databases: Databases) -> AbstractContextManager[Serving]:
     settings = settings_for(folder, databases.url("sqlite"))
     passwords = quick_passwords()
-    rooms = (record_room(PeopleDirectory()), people_room(settings, passwords), notes_room())
+    rooms = (
+        record_room(PeopleDirectory(), settings.data / "keys" / "record.pem"),
+        people_room(settings, passwords),
+        notes_room(),
+    )
     return serving(settings, Database(open_engine(settings.database_url)), rooms, passwords)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated
 
 from anyio import to_thread
@@ -15,7 +16,7 @@ from andon.kernel.errors import Invalid, NotFound
 from andon.kernel.events import Facets, page
 from andon.kernel.events.reactions import discard_delivery, failed_deliveries, retry_delivery
 from andon.kernel.events.record import find
-from andon.kernel.events.seal import verify
+from andon.kernel.events.seal import trusted_keys, verify
 from andon.web.http import api
 from andon.web.http.api import Call, Handlers
 from andon.web.http.live import LiveFeed
@@ -28,7 +29,7 @@ _Position = Annotated[int | None, QueryParameter(ge=0, le=2**63 - 1)]
 _Wait = Annotated[float, QueryParameter(ge=0, le=30, description="Seconds to wait for news (with `after`).")]
 
 
-def record_routes() -> Handlers:
+def record_routes(key: Path) -> Handlers:
     @api.get("/events")
     async def list_events(
         call: Call,
@@ -79,7 +80,7 @@ def record_routes() -> Handlers:
         """Check every event, seal and signature of the record."""
         call.principal.require_reading()
         with call.database.reading() as reading:
-            return ChainState.of(verify(reading))
+            return ChainState.of(verify(reading, trusted=trusted_keys(key)))
 
     @api.get("/events/{event:str}")
     def show_event(call: Call, event: str) -> CloudEvent:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 
 from andon.app.record.reading import (
@@ -23,7 +25,7 @@ from andon.kernel.events import Envelope, event_types
 from andon.kernel.events import page as page_of
 from andon.kernel.events.reactions import discard_delivery, failed_deliveries, retry_delivery
 from andon.kernel.events.record import find
-from andon.kernel.events.seal import Seal, newest_seal, verify
+from andon.kernel.events.seal import Seal, newest_seal, trusted_keys, verify
 from andon.web.http.pages import Handlers, Html, PageContext, deed, page
 from andon.web.model import Fact, State
 from andon.web.shell import Action, Crumb, Page
@@ -32,11 +34,11 @@ SHOWN = 50
 _RECORD = Crumb("Record", ADDRESS)
 
 
-def record_pages(people: People) -> Handlers:
-    return [*_reading(people), *_dead_letters()]
+def record_pages(people: People, key: Path) -> Handlers:
+    return [*_reading(people, key), *_dead_letters()]
 
 
-def _reading(people: People) -> Handlers:
+def _reading(people: People, key: Path) -> Handlers:
     def found_in(context: PageContext, reading: Reading) -> tuple[Envelope, ...]:
         context.principal.require_reading()
         wanted = asked(context.query, context.principal, reading.now)
@@ -94,7 +96,7 @@ def _reading(people: People) -> Handlers:
     def record_verify(context: PageContext) -> Html:
         context.principal.require_reading()
         with context.database.reading() as reading:
-            state = verify(reading)
+            state = verify(reading, trusted=trusted_keys(key))
         sound = state.fault is None
         return context.page(
             "record/verify.html",

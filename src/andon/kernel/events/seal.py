@@ -29,7 +29,7 @@ from andon.kernel.events.bell import Bell
 from andon.kernel.events.model import FACETS, Envelope, digest_of
 from andon.kernel.events.record import page
 from andon.kernel.events.storage import events, seals
-from andon.kernel.files import write_new
+from andon.kernel.files import write_new, write_whole
 
 BATCH = 1000
 _BEGINNING = "0" * 64
@@ -64,7 +64,11 @@ class Verification:
 
 
 class SealingKey:
-    """The Ed25519 key of this installation, made at the first start, readable by its owner only."""
+    """The Ed25519 key of this installation, made at the first start, readable by its owner only.
+
+    Beside it stand the public keys that this installation has ever sealed with (:func:`trusted_keys`), so that
+    whoever verifies need not open the private one.
+    """
 
     def __init__(self, private: Ed25519PrivateKey) -> None:
         self._private = private
@@ -88,10 +92,20 @@ class SealingKey:
                 safe="The record is untouched and goes on unsealed.",
                 remedy="Put the right key back from your backup, or move the file away to begin a new one.",
             )
-        return cls(private)
+        key = cls(private)
+        known = _public_keys(path)
+        if key.public not in known:
+            # Earlier ones stay: what they sealed is as good as it was.
+            write_whole(_public(path), "".join(f"{one}\n" for one in (*known, key.public)).encode(), mode=0o600)
+        return key
 
     def sign(self, digest: str) -> str:
         return self._private.sign(digest.encode()).hex()
+
+
+def trusted_keys(path: Path) -> frozenset[str]:
+    """The public keys that may have signed, for the private key at ``path``; none before the first sealing."""
+    return frozenset(_public_keys(path))
 
 
 def seal_next(tx: Transaction, key: SealingKey) -> Seal | None:
@@ -194,6 +208,17 @@ class Sealer:
                 _log.exception("sealing failed and is tried again")
                 continue
             sealed_to = position
+
+
+def _public(path: Path) -> Path:
+    return path.with_suffix(".pub")
+
+
+def _public_keys(path: Path) -> tuple[str, ...]:
+    try:
+        return tuple(_public(path).read_text("ascii", "replace").split())
+    except FileNotFoundError:
+        return ()
 
 
 def _all(reading: Reading) -> Iterator[Seal]:
