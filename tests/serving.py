@@ -19,7 +19,8 @@ from andon.kernel.db import Database
 from andon.kernel.events import Bell
 from andon.kernel.settings import DatabaseSettings, Settings, WebSettings
 from andon.web.http.application import WebApplication
-from andon.web.http.server import WebServer, listen
+from andon.web.http.port import listen
+from andon.web.http.server import WebServer
 from andon.web.room import Room
 
 PASSWORD = "correct horse battery"

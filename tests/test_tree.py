@@ -88,7 +88,9 @@ def test_no_drawer_for_odds_and_ends() -> None:
 
 
 def test_no_file_has_outgrown_itself() -> None:
-    long = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in tracked("src/*.py")}
+    # A step of the schema's history is as long as what it does: drafted once, never worked on again.
+    written = tracked("src/*.py", ":!src/andon/migrations/r[0-9]*")
+    long = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in written}
     assert not [f"{path.relative_to(ROOT)}: {n} lines" for path, n in long.items() if n > LONGEST], (
         "a name becomes a package once it passes about 400 lines, with modules whose names explain themselves"
     )

@@ -13,8 +13,6 @@ from andon.app.flow import flow_rooms
 from andon.app.people.room import people_room
 from andon.app.record.room import record_room
 from andon.app.starter import WorkflowStarter
-from andon.app.tables import load_all_tables
-from andon.kernel.access import people, tokens
 from andon.kernel.access.contract import People
 from andon.kernel.access.passwords import Passwords
 from andon.kernel.access.people import PeopleDirectory
@@ -70,17 +68,3 @@ def compose(settings: Settings, *, clock: Clock | None = None, passwords: Passwo
 def sealing_key(settings: Settings) -> Path:
     """Where the key is that seals the record."""
     return settings.data / "keys" / "record.pem"
-
-
-def prepare(installation: Installation) -> str | None:
-    """What a start needs once: the tables and the operator's token.
-
-    Answers the address at which the first administrator is created, as long as there is none.
-    """
-    load_all_tables().create_all(installation.database.engine)
-    data = installation.settings.data
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with installation.database.transaction() as tx:
-        tokens.ensure_operator(tx, data / "operator.token")
-        link = people.offer_first_administrator(tx)
-    return None if link is None else f"{installation.settings.address}/welcome?token={link.secret}"

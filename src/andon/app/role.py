@@ -16,12 +16,15 @@ import threading
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from andon.app.composition import Installation, compose
-from andon.app.web import serve
-from andon.app.worker import work
+import msgspec
+
 from andon.kernel.errors import AndonError
 from andon.kernel.settings import Settings, load
+
+if TYPE_CHECKING:  # the supervisor reads this module's names and must start quickly
+    from andon.app.composition import Installation
 
 READY = "ANDON_READY_FD"
 PARENT = "ANDON_PARENT"
@@ -29,6 +32,17 @@ DIES_WITH = "ANDON_DIES_WITH"
 """A process with which all of Andon is to end, as the demo's does."""
 _PR_SET_PDEATHSIG = 1
 _LOG_BYTES = 10 * 1024 * 1024
+
+
+IS_READY = b"ready\n"
+
+
+class Refused(msgspec.Struct):
+    """Why a role did not come up; the supervisor is the one who can be heard."""
+
+    message: str
+    safe: str
+    remedy: str
 
 
 class Role(StrEnum):
@@ -43,21 +57,35 @@ def main() -> int:
     die_with_parent(int(os.environ.get(PARENT, "0")), signal.SIGKILL)
     settings = load(Path(sys.argv[2]), os.environ)
     log_to(settings, role)
-    installation = compose(settings)
     try:
-        run(role, installation, ready)
+        _run(role, settings)
     except AndonError as error:
         logging.getLogger(__name__).error("%s ends: %s", role.value, error)
+        _tell(msgspec.json.encode(Refused(message=error.message, safe=error.safe, remedy=error.remedy)))
         return error.exit_code
+    return 0
+
+
+def _run(role: Role, settings: Settings) -> None:
+    from andon.app.composition import compose  # noqa: PLC0415 - see above
+    from andon.kernel.db.schema import check  # noqa: PLC0415 - see above
+
+    installation = compose(settings)
+    try:
+        check(installation.database)
+        run(role, installation, ready)
     finally:
         installation.close()
-    return 0
 
 
 def run(role: Role, installation: Installation, told: Callable[[], None]) -> None:
     if role is Role.WEB:
+        from andon.app.web import serve  # noqa: PLC0415 - the worker does not serve
+
         serve(installation, ready=told)
         return
+    from andon.app.worker import work  # noqa: PLC0415 - the web has no workflow engine
+
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: ended.set())
@@ -66,9 +94,14 @@ def run(role: Role, installation: Installation, told: Callable[[], None]) -> Non
 
 def ready() -> None:
     """Tell the supervisor."""
-    handle = os.environ.get(READY)
+    _tell(IS_READY)
+
+
+def _tell(what: bytes) -> None:
+    """Once: who is up has told everything."""
+    handle = os.environ.pop(READY, None)
     if handle is not None:
-        os.write(int(handle), b"ready\n")
+        os.write(int(handle), what)
         os.close(int(handle))
 
 

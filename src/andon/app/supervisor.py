@@ -18,14 +18,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from andon.app.composition import compose, prepare
-from andon.app.role import PARENT, READY, Role
+import msgspec
+
+from andon.app.preparation import prepare
+from andon.app.role import IS_READY, PARENT, READY, Refused, Role
 from andon.kernel.errors import AndonError, Unavailable
 from andon.kernel.files import write_whole
 from andon.kernel.keeper import control
 from andon.kernel.settings import Settings
 from andon.kernel.workflows.lease import Lease
-from andon.web.http.server import listen
+from andon.web.http.port import listen
 
 LEASE = "andon"
 UP = "up"
@@ -33,6 +35,9 @@ UP = "up"
 READY_SECONDS = 90.0
 STOP_SECONDS = 30.0
 _PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0)
+
+
+_SAFE = "What ran before is untouched; nothing new was started."
 
 
 @dataclass(slots=True)
@@ -68,11 +73,7 @@ class Supervisor:
             self._watch_signals()
             # Tried here, so that a taken port is told at once and by the one who can be heard.
             listen(self._settings).close()
-            installation = compose(self._settings)
-            try:
-                first = prepare(installation)
-            finally:
-                installation.close()
+            first = prepare(self._settings)
             kept_before = _ids(self._settings.data)
             try:
                 for role in Role:
@@ -131,8 +132,11 @@ class Supervisor:
                 readable, _, _ = select.select([child.ready, self._wake_read], [], [], 0.2)
                 if self._signals:
                     return False
-                if child.ready in readable and os.read(child.ready, 16):
+                told = os.read(child.ready, select.PIPE_BUF) if child.ready in readable else b""
+                if told == IS_READY:
                     return True
+                if told:
+                    raise _refused(role, told)
                 if child.process.poll() is not None:
                     break
         finally:
@@ -140,7 +144,7 @@ class Supervisor:
             child.ready = -1
         raise Unavailable(
             f"The {role.value} process did not come up.",
-            safe="What ran before is untouched; nothing new was started.",
+            safe=_SAFE,
             remedy=f"Read {self._settings.data / 'log' / (role.value + '.log')} and run: andon doctor",
         )
 
@@ -187,6 +191,16 @@ class Supervisor:
         signal.set_wakeup_fd(-1)
         arguments = [one for one in sys.argv[1:] if one not in {"-d", "--detach"}]
         os.execv(sys.executable, [sys.executable, "-m", "andon", *arguments])  # noqa: S606 - our own program, anew
+
+
+def _refused(role: Role, told: bytes) -> Unavailable:
+    try:
+        why = msgspec.json.decode(told, type=Refused)
+    except msgspec.DecodeError:  # longer than fits into one write
+        return Unavailable(f"The {role.value} process did not come up.", safe=_SAFE, remedy="Read its log.")
+    return Unavailable(
+        f"The {role.value} process did not come up: {why.message}", safe=why.safe or _SAFE, remedy=why.remedy
+    )
 
 
 def end_all_kept(data: Path, *, spared: Collection[str] = ()) -> int:

@@ -11,7 +11,8 @@ import andon
 from andon.app.composition import Installation, compose
 from andon.kernel.settings import Settings
 from andon.web.http.application import WebApplication
-from andon.web.http.server import WebServer, listen
+from andon.web.http.port import listen
+from andon.web.http.server import WebServer
 
 
 def create_app(settings: Settings) -> ASGIApp:

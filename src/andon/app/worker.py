@@ -7,9 +7,10 @@ import os
 import threading
 from collections.abc import Callable
 
-from andon.app.composition import Installation
+from andon.app.composition import Installation, sealing_key
 from andon.kernel.errors import AndonError
 from andon.kernel.events.reactions import Reactor
+from andon.kernel.events.record import align_positions
 from andon.kernel.events.seal import Sealer, SealingKey
 from andon.kernel.workflows.durable import DurableWorkflows
 from andon.web.room import Reconciler
@@ -37,13 +38,16 @@ class Worker:
         self._reactor = Reactor(
             installation.database, installation.bell, [one for room in rooms for one in room.reactions]
         )
-        self._sealer = Sealer(installation.database, installation.bell, SealingKey.at(data / "keys" / "record.pem"))
+        key = SealingKey.at(sealing_key(installation.settings))
+        self._sealer = Sealer(installation.database, installation.bell, key)
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
         """Take up what an earlier life left, then work. Raises what a room cannot begin without."""
         installation = self._installation
+        with installation.database.transaction() as tx:
+            align_positions(tx)
         installation.bell.start()
         for room in installation.rooms:
             room.begin()

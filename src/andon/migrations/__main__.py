@@ -6,7 +6,7 @@ import sys
 
 from andon import __version__
 from andon.app.tables import load_all_tables
-from andon.kernel.db.schema import draft
+from andon.kernel.db.drafting import draft
 
 
 def main() -> int:

@@ -13,7 +13,8 @@ import sqlalchemy as sa
 
 from andon.app.tables import load_all_tables
 from andon.kernel.db import Database, append_only
-from andon.kernel.db.schema import HISTORY, SchemaFromTheFuture, check, differences, draft, history, migrate
+from andon.kernel.db.drafting import differences, draft
+from andon.kernel.db.schema import HISTORY, SchemaFromTheFuture, check, history, migrate
 from andon.kernel.errors import Conflict
 from tests.databases import Databases
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
-from alembic.operations import Operations
 from sqlalchemy import event
+
+if TYPE_CHECKING:  # every process guards its tables; only the one that migrates pays for the tool
+    from alembic.operations import Operations
 
 _FUNCTION = """
 CREATE OR REPLACE FUNCTION andon_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
