@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,7 @@ def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
                 yield method, path, paths[path][method]
 
 
+@cache
 def openapi_document() -> dict[str, Any]:
     """The document served at ``/api/v1/openapi.json``, from an installation that is never started."""
     with tempfile.TemporaryDirectory(prefix="andon-reference-") as folder:
