@@ -27,6 +27,7 @@ from andon.flow.routing.service import RouterService
 from andon.flow.sources.adapters.sources import GitSources
 from andon.flow.sources.contract import CommitHash, Service
 from andon.flow.sources.git import Git
+from andon.flow.sources.service import create_repository
 from andon.kernel.access import SYSTEM
 from andon.kernel.db import Database, open_engine
 from andon.kernel.events import Event, Facets, page
@@ -144,7 +145,8 @@ class Place:
 
     def service(self, name: str | None = None) -> Project:
         service = Service(name or f"shop-{new_id('s')[-8:]}")
-        self.git.create(service, "main")
+        with self.database.transaction() as tx:
+            create_repository(tx, self.git, SYSTEM, service, "main")
         return Project(self, service, new_checkout(self.data / f"checkout-{service}"))
 
     # Questions
