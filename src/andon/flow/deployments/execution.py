@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
 
 import httpx
 
@@ -23,6 +25,7 @@ from andon.kernel.db import Database
 from andon.kernel.errors import AndonError
 from andon.kernel.logs.reader import LogReader
 from andon.kernel.logs.text import plain
+from andon.kernel.sockets import pinned
 
 CONFIRM_SECONDS = 2.0
 """How long a version must answer with traffic on it before the deployment counts as done."""
@@ -256,7 +259,7 @@ class Execution:
             place = self._environments.find(tx, found.service, found.environment)
             warm = [one for one in place.sets if one.standing is Standing.WARM] if place else []
             # The set this deployment took the traffic from is the nearest way back, whatever its age.
-            warm.sort(key=lambda one: (one.id == found.former_set, one.created_at), reverse=True)
+            warm.sort(key=lambda one: (one.id == found.former_set, one.created_at, one.id), reverse=True)
             leaving = [one.id for one in warm[keep:]]
             for one in leaving:
                 self._environments.mark(tx, one, Standing.RETIRED, reason=f"{keep} former versions stay warm")
@@ -353,17 +356,22 @@ def ask(endpoint: str, test: SmokeTest) -> str | None:
 
     ``endpoint`` is ``unix:/path`` or ``host:port``.
     """
-    unix = endpoint.removeprefix("unix:") if endpoint.startswith("unix:") else None
-    base = "http://instance" if unix else f"http://{endpoint}"
+    base = "http://instance" if endpoint.startswith("unix:") else f"http://{endpoint}"
     try:
-        with httpx.Client(transport=httpx.HTTPTransport(uds=unix), timeout=test.timeout, trust_env=False) as client:
+        with ExitStack() as open_:
+            unix = None
+            if endpoint.startswith("unix:"):
+                # The version may write to the socket's folder: what it puts there instead is not followed.
+                unix = open_.enter_context(pinned(Path(endpoint.removeprefix("unix:"))))
+            transport = httpx.HTTPTransport(uds=unix)
+            client = open_.enter_context(httpx.Client(transport=transport, timeout=test.timeout, trust_env=False))
             answer = client.request(
                 test.method,
                 base + (test.path or "/"),
                 content=test.body,
                 headers={"User-Agent": "andon-smoke"},
             )
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, OSError) as error:
         return f"no answer to {test.method} {test.path} ({type(error).__name__})"
     if answer.status_code != test.status:
         return f"{test.method} {test.path} answered {answer.status_code}, expected {test.status}"
