@@ -142,8 +142,20 @@ def install_project():
     run([str(PYTHON), str(ROOT / "hatch_build.py")])
     pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
     run([*pip, "--editable", str(ROOT)])
+    compile_what_starts()
     stamp.write_text(wanted, encoding="utf-8")
     return True
+
+
+def compile_what_starts():
+    # type: () -> None
+    """Byte code for what `andon up` loads, so that the first start is as quick as the second, and every start where
+    PYTHONDONTWRITEBYTECODE is set. uv leaves this out; all of site-packages would take ten times as long."""
+    environment = dict(os.environ)
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    roles = "import andon.app.cli, andon.app.supervisor, andon.app.web, andon.app.worker, alembic.operations"
+    # A tree that cannot be imported is the tests' matter, not the set-up's.
+    subprocess.run([str(PYTHON), "-c", roles], env=environment, stderr=subprocess.DEVNULL, check=False)
 
 
 def digest(files):
