@@ -63,3 +63,6 @@ class Room:
     life left behind, starts what the room needs beside it."""
     end: Callable[[], None] = _nothing
     """Called when the worker stops, in the opposite order: what waits is told to give up waiting."""
+    leave: Callable[[], None] = _nothing
+    """Called in the web process when it stops, before requests under way are waited for: those that would go on
+    until something happens are let go. Must return at once."""

@@ -329,6 +329,20 @@ def test_following_ends_when_the_pusher_goes(slow: tuple[Installation, Slow], ch
     assert andon.recorded() == {"refs/heads/main": checkout.head}
 
 
+def test_following_ends_when_andon_stops(slow: tuple[Installation, Slow], checkout: Checkout) -> None:
+    andon, announcer = slow
+    checkout.commit()
+    with follow(andon, checkout) as push:
+        assert push.stderr is not None
+        while "step 0" not in push.stderr.readline():
+            pass
+        andon.gate.stop_following()
+        assert "goes on when it is back" in push.stderr.read()
+        assert push.wait() == 0
+    assert announcer.ended.wait(30)
+    assert andon.recorded() == {"refs/heads/main": checkout.head}
+
+
 def test_what_is_wrong_with_the_definition_is_told_at_once(slow: tuple[Installation, Slow], checkout: Checkout) -> None:
     andon, _ = slow
     checkout.commit("andon.yaml", "stages:\n  commit:\n    jobs:\n      test: {command: make, timout: 3}\n")

@@ -49,6 +49,7 @@ def sources_room(
     return Room(
         name="sources",
         handlers=(_mounted(remote), *source_routes(git, settings.address)),
+        leave=gate.stop_following,
         reconcilers=(
             Reconciler("repositories", 30.0, lambda: _reconcile(database, git)),
             Reconciler("repositories-tidy", timedelta(hours=1).total_seconds(), lambda: tidy(database, git)),

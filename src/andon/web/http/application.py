@@ -37,7 +37,7 @@ LARGEST_BODY = 4 * 1024 * 1024
 
 
 class WebApplication:
-    """The ASGI application. ``feed.end_streams`` lets a server that wants to end do so quickly."""
+    """The ASGI application. :meth:`let_go` lets a server that wants to end do so quickly."""
 
     def __init__(
         self,
@@ -89,6 +89,7 @@ class WebApplication:
             logging_config=None,
             debug=False,
         )
+        self._rooms = tuple(rooms)
         self._hosts = Hosts(settings)
         self._names = names
         self._authentication = Authentication(database, names)
@@ -99,6 +100,12 @@ class WebApplication:
             await self._asgi(scope, receive, send)
         else:
             await self.litestar(scope, receive, send)
+
+    def let_go(self) -> None:
+        """End every answer that waits for news: it would never end by itself."""
+        self.feed.end_streams()
+        for room in self._rooms:
+            room.leave()
 
     def _feed(self) -> LiveFeed:
         return self.feed

@@ -15,7 +15,7 @@ SHUTDOWN = 10
 
 
 class WebServer(uvicorn.Server):
-    """Ends live streams before it waits for connections: they would never end by themselves.
+    """Lets go whoever waits for news before it waits for connections: those would never end by themselves.
 
     ``ready`` is called once it listens. ``should_exit = True`` ends it from another thread.
     """
@@ -31,7 +31,7 @@ class WebServer(uvicorn.Server):
             self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._application.feed.end_streams()
+        self._application.let_go()
         await super().shutdown(sockets)
 
 

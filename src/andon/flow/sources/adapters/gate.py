@@ -77,6 +77,7 @@ class Gate:
         self._definitions = definitions
         self._recorded = recorded
         self._guard = threading.Lock()
+        self._stopping = threading.Event()
         self._active: dict[PushId, Session] = {}
 
     def active(self) -> frozenset[PushId]:
@@ -86,9 +87,7 @@ class Gate:
 
     def stop_following(self) -> None:
         """Let all who follow a push go; for an orderly end."""
-        with self._guard:
-            for session in self._active.values():
-                session.gone.set()
+        self._stopping.set()
 
     def open(self, repository: Repository, principal: Principal) -> Session:
         session = Session(repository=repository, principal=principal)
@@ -226,6 +225,9 @@ class Gate:
             try:
                 for line in announcer.follow(pushed):
                     if session.gone.is_set():
+                        return
+                    if self._stopping.is_set():
+                        yield "Andon is stopping; what your push set off goes on when it is back."
                         return
                     if line:
                         yield line
