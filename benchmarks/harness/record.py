@@ -88,16 +88,16 @@ class Record:
             self.events += page.events
             self._position = page.events[-1].andonposition
 
-    def find(self, name: str, **said: str) -> Iterator[Seen]:
+    def find(self, name: str, /, **said: str) -> Iterator[Seen]:
         """Events of a name whose data has these values."""
         for one in self.read():
             if one.name == name and all(getattr(one.says(), key) == value for key, value in said.items()):
                 yield one
 
-    def first(self, name: str, **said: str) -> Seen | None:
+    def first(self, name: str, /, **said: str) -> Seen | None:
         return next(self.find(name, **said), None)
 
-    def await_event(self, name: str, seconds: float = 120.0, every: float = 0.1, **said: str) -> Seen:
+    def await_event(self, name: str, /, seconds: float = 120.0, every: float = 0.1, **said: str) -> Seen:
         """Wait for an event."""
         # Seldom: the moments are in the record, and every look takes from the processor that is being measured.
         until(lambda: self.first(name, **said) is not None, f"{name} {said}", seconds, every)

@@ -50,9 +50,9 @@ def andon_command(andon: Andon, *arguments: str) -> subprocess.CompletedProcess[
 
 
 @pytest.fixture(scope="module")
-def andon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Andon]:
+def andon() -> Iterator[Andon]:
     """One with a service in production."""
-    with Andon(folder=tmp_path_factory.mktemp("andon")) as running:
+    with Andon() as running:
         checkout = Checkout(running.folder / "service", running.create(SERVICE), running.token)
         checkout.commit({"andon.yaml": ONLY_PRODUCTION, "page.html": "here"}, "One page")
         checkout.push()
@@ -184,7 +184,7 @@ def test_down_ends_everything_and_a_detached_up_begins_again(andon: Andon) -> No
     done = andon_command(andon, "down", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["running"] is True
-    assert left_behind(andon.folder) == []
+    until(lambda: left_behind(andon.folder) == [], "nothing is left")
     again = andon_command(andon, "down", "--json")
     assert json.loads(again.stdout) == {"running": False, "kept": 0}
 
@@ -196,7 +196,7 @@ def test_down_ends_everything_and_a_detached_up_begins_again(andon: Andon) -> No
     with Asking(andon) as asking:
         until(lambda: asking.answers > 3, "answers")
     assert andon_command(andon, "down").returncode == 0
-    assert left_behind(andon.folder) == []
+    until(lambda: left_behind(andon.folder) == [], "nothing is left")
 
 
 def pids(andon: Andon) -> list[int]:

@@ -29,6 +29,7 @@ _ENDED = {"passed", "failed", "cancelled", "superseded"}
 class Stage(msgspec.Struct):
     name: str
     state: str
+    environment: str | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
 
@@ -44,6 +45,18 @@ class Run(msgspec.Struct):
 
 class Runs(msgspec.Struct):
     runs: list[Run]
+
+
+class Job(msgspec.Struct):
+    stage: str
+    name: str
+    state: str
+    tests: int = 0
+
+
+class RunDetails(msgspec.Struct):
+    run: Run
+    jobs: list[Job]
 
 
 class Step(msgspec.Struct):
@@ -101,11 +114,14 @@ def tell(*, once: bool, keep: Path | None) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     teller = Teller()
     try:
+        teller.chapter("Andon starts: console, worker and router, in a folder and on ports of their own")
+        began = time.monotonic()
         with DemoServer(keep) as server:
+            teller.fact(f"It is up after {time.monotonic() - began:.1f} s: {server.address}", good=True)
             good = _Story(server, teller).tell()
             if once:
                 return 0 if good else 1
-            teller.detail("Everything goes on until you press Ctrl-C; then nothing is left behind.")
+            _invite(server, teller)
             while server.process.poll() is None:
                 time.sleep(0.5)
             raise Unavailable("Andon has ended by itself.", remedy=f"Read {server.data / 'log'}.")
@@ -115,6 +131,14 @@ def tell(*, once: bool, keep: Path | None) -> int:
     except AndonError as error:
         report(error.message, error.safe, error.remedy, code=error.code)
         return error.exit_code
+
+
+def _invite(server: DemoServer, teller: Teller) -> None:
+    teller.chapter("Look around")
+    teller.fact(f"The console: {server.address}")
+    if server.first_administrator is not None:
+        teller.fact(f"Create your account (works once): {server.first_administrator}")
+    teller.detail("Customers have left, the shop goes on. Ctrl-C ends everything and leaves nothing behind.")
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
@@ -130,8 +154,6 @@ class _Story:
         self._commits: dict[str, str] = {}
 
     def tell(self) -> bool:
-        self._tell.chapter("Andon is up")
-        self._tell.fact(self._server.address)
         self._client.post("/repositories", msgspec.Raw, NewRepository(SERVICE))
         shop = Checkout(
             self._server.folder / "checkout", f"{self._server.address}/git/{SERVICE}.git", self._server.token
@@ -210,9 +232,7 @@ class _Story:
         self._check(f"{total.served:,} requests served, {total.failed} failed", total.failed == 0)
         for problem, count in traffic.failures.most_common(5):
             self._tell.detail(f"{count} × {problem}")
-        self._tell.fact(f"The console: {self._server.address}")
-        if self._server.first_administrator is not None:
-            self._tell.detail(f"Create your account (works once): {self._server.first_administrator}")
+        self._tell.detail("Lead time: from the push to traffic on it.")
 
     # Steps of the chapters
 
@@ -235,23 +255,45 @@ class _Story:
             time.sleep(0.05)
             run = self._run(commit)
 
+        identity = run.id
+
         def look() -> tuple[Sequence[Row], bool]:
-            found = self._run(commit)
-            assert found is not None  # noqa: S101 - it was there before, and runs are not removed
+            found = self._client.get(f"/runs/{identity}", RunDetails)
             if time.monotonic() > deadline:
                 raise Unavailable(
-                    f"Run {found.number} has not ended within {RUN_SECONDS:g} s.",
+                    f"Run {found.run.number} has not ended within {RUN_SECONDS:g} s.",
                     remedy=f"Read {self._server.data / 'log'}.",
                 )
-            return [_row(stage) for stage in found.stages], found.state in _ENDED
+            rows = [self._stage_row(stage, found.jobs) for stage in found.run.stages]
+            return rows, found.run.state in _ENDED
 
         self._tell.follow(look)
-        ended = self._run(commit)
-        assert ended is not None  # noqa: S101 - as above
+        ended = self._client.get(f"/runs/{identity}", RunDetails).run
         if ended.state == "passed":
             self._check(f"Run {ended.number} passed", outcome == "passed")
         else:
-            self._check(f"Run {ended.number} {ended.state}: {ended.reason}", outcome == ended.state)
+            expected = ", as it should" if outcome == ended.state else ""
+            self._check(f"Run {ended.number} {ended.state}{expected}", outcome == ended.state)
+            self._tell.detail(ended.reason)
+
+    def _stage_row(self, stage: Stage, jobs: Sequence[Job]) -> Row:
+        """A stage with a word on what is going on in it."""
+        note = ""
+        if stage.state == "deploying" and stage.environment is not None:
+            note = self._step_under_way(stage.environment)
+        elif stage.state == "running":
+            note = ", ".join(one.name for one in jobs if one.stage == stage.name and one.state == "running")
+        elif stage.state == "passed":
+            own = [one for one in jobs if one.stage == stage.name]
+            tests = sum(one.tests for one in own)
+            note = ", ".join(one.name for one in own) + (f": {tests} tests" if tests else "")
+        row = _row(stage)
+        return Row(row.label, row.state, row.seconds, note)
+
+    def _step_under_way(self, environment: str) -> str:
+        listed = self._client.get("/deployments", Deployments, service=SERVICE, environment=environment, limit=1)
+        steps = listed.deployments[0].steps if listed.deployments else []
+        return steps[-1].name if steps else ""
 
     def _run(self, commit: str) -> Run | None:
         runs = self._client.get("/runs", Runs, service=SERVICE, limit=10).runs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -53,10 +54,22 @@ class Teller:
 
     def fact(self, text: str, *, good: bool | None = None) -> None:
         sign, style = {None: ("  ", ""), True: ("✔ ", "green"), False: ("✘ ", "red")}[good]
-        self._console.print(Text("  ").append(sign, style=style).append(printable(text)))
+        first, *rest = self._wrapped(text)
+        self._console.print(Text("  ").append(sign, style=style).append(first))
+        for line in rest:
+            self._console.print(Text("    " + line))
 
     def detail(self, text: str) -> None:
-        self._console.print(Text("    " + printable(text), style="bright_black"))
+        for line in self._wrapped(text):
+            self._console.print(Text("    " + line, style="bright_black"))
+
+    def _wrapped(self, text: str) -> Sequence[str]:
+        """Broken between words where somebody looks; an address stays whole, so that it can be clicked."""
+        text = printable(text)
+        if not self._drawn:
+            return [text.replace("\n", " ")]
+        width = max(40, self._console.width - 5)
+        return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         drawn = Table(box=None, padding=(0, 2), pad_edge=False, header_style="bright_black")
@@ -74,7 +87,7 @@ class Teller:
         with Live(console=self._console, refresh_per_second=12, transient=False) as live:
             while True:
                 rows, over = look()
-                live.update(Group(*(_line(row) for row in rows)))
+                live.update(Group(*(_line(row, self._console.width) for row in rows)))
                 if over:
                     return
                 time.sleep(every)
@@ -95,11 +108,13 @@ class Teller:
             time.sleep(every)
 
 
-def _line(row: Row) -> Text:
+def _line(row: Row, width: int) -> Text:
     sign, style = _LOOKS.get(row.state, ("○", "bright_black"))
     text = Text("    ").append(sign + " ", style=style).append(f"{row.label:<14}")
     text.append(f"{row.state:<11}", style=style)
     text.append(f"{row.seconds:6.1f} s" if row.seconds is not None else " " * 8, style="bright_black")
     if row.note:
-        text.append("  " + printable(row.note), style="bright_black")
+        text.append("  " + printable(row.note).replace("\n", " "), style="bright_black")
+    # One row is one line, whatever it says: what is below must not jump.
+    text.truncate(width - 1, overflow="ellipsis")
     return text

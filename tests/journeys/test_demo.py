@@ -1,0 +1,60 @@
+"""The demo's whole story, as `make demo ONCE=1` tells it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from benchmarks.harness.installation import left_behind
+
+pytestmark = [pytest.mark.journey, pytest.mark.slow, pytest.mark.timeout(400)]
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """With a short name: a socket's path is at most 107 bytes."""
+    with TemporaryDirectory(prefix="andon-test-") as made:
+        yield Path(made)
+
+
+def test_the_story_ends_well_and_leaves_nothing(folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "andon", "demo", "--once"],
+        env={**os.environ, "TMPDIR": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=380,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = done.stdout
+    assert done.stderr == ""
+    assert "✘" not in told
+    assert "\x1b" not in told
+    for sentence in (
+        "Run 1 passed",
+        "Run 2 passed",
+        "Production shows reviews now",
+        "Run 3 failed, as it should",
+        "Production still runs the second version",
+        "Production runs the first version",
+    ):
+        assert f"✔ {sentence}" in told, told
+    counts = [
+        (int(served.replace(",", "")), int(failed))
+        for served, failed in re.findall(r"([\d,]+) requests served, (\d+) failed", told)
+    ]
+    assert len(counts) == 4, told
+    assert all(served > 0 and failed == 0 for served, failed in counts), counts
+    assert counts[-1][0] >= sum(served for served, _ in counts[:-1]), "the total comes last"
+    lead_times = re.findall(r"deploy\s+succeeded\s+([\d.]+) s", told)
+    assert len(lead_times) == 2, told
+    assert left_behind(folder) == []
+    assert list(folder.glob("andon-demo-*")) == []
