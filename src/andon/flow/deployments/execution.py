@@ -15,13 +15,13 @@ from pathlib import Path
 import httpx
 
 from andon.flow.definition.contract import SmokeTest
-from andon.flow.deployments.contract import DeploymentId, DeploymentState, StepName, StepState
+from andon.flow.deployments.contract import DeploymentId, DeploymentState, Kind, StepName, StepState
 from andon.flow.deployments.model import STEPS, Course, Deployment, StepOutcome
 from andon.flow.deployments.service.deployments import DeploymentService
 from andon.flow.deployments.service.steps import StepRecord, actor_of
 from andon.flow.environments.contract import Environments, SetId, SetSpec, Standing
 from andon.flow.routing.contract import Router
-from andon.kernel.db import Database
+from andon.kernel.db import Database, Reading
 from andon.kernel.errors import AndonError
 from andon.kernel.logs.reader import LogReader
 from andon.kernel.logs.text import plain
@@ -68,6 +68,9 @@ class Execution:
         """Which steps it takes; prepares the set they work on."""
         with self._database.transaction() as tx:
             found = self._record.load(tx, deployment)
+            if found.course is Course.WARM and not self._is_warm(tx, found):
+                # What went before in the queue has put the set away: it starts again instead.
+                found = self._record.go_cold(tx, deployment)
             course = found.course
             place = self._environments.find(tx, found.service, found.environment)
             live = place.live.id if place is not None and place.live is not None else None
@@ -97,7 +100,7 @@ class Execution:
                 return StepOutcome.PASSED
             self._record.begin(tx, found, step)
         try:
-            if self._may_still_cancel(step) and self._cancelled(deployment):
+            if self._cancelled(deployment) and self._may_still_end(found, step):
                 raise _Cancelled
             note = self._do(found, step)
         except _Cancelled:
@@ -163,6 +166,8 @@ class Execution:
                 return self._restore(found)
 
     def _expand(self, found: Deployment) -> str:
+        if found.kind is Kind.REBUILD:
+            self._require_live(found, by_set=False)
         migrations = self._service.definition(found.service, found.commit).migrations
         if migrations.expand is None:
             return "no migration declared"
@@ -173,6 +178,7 @@ class Execution:
         migrations = self._service.definition(found.service, found.commit).migrations
         if migrations.contract is None:
             raise StepFailed("The contract migration is gone from andon.yaml.")
+        self._require_live(found, by_set=True)
         self._stop_retired(found)
         self._command(found, StepName.CONTRACT, "contract", migrations.contract, migrations.timeout, {})
         return ""
@@ -320,6 +326,18 @@ class Execution:
         last = output.strip().rsplit("\n", 1)[-1]
         raise StepFailed(f"{name} {told} after {outcome.seconds:.1f} s" + (f": {last}" if last else "."))
 
+    def _require_live(self, found: Deployment, *, by_set: bool) -> None:
+        # What was asked for was about what ran then; something else may have come before it in the queue.
+        with self._database.reading() as reading:
+            place = self._environments.find(reading, found.service, found.environment)
+        live = None if place is None else place.live
+        if live is None or live.commit != found.commit or (by_set and live.id != found.set):
+            raise StepFailed(f"{found.commit[:7]} is not what runs in {found.environment} any more: ask for it again.")
+
+    def _is_warm(self, reading: Reading, found: Deployment) -> bool:
+        assert found.warm_set is not None  # noqa: S101 - that is what makes the course a warm one
+        return self._environments.set(reading, found.warm_set).standing in {Standing.WARM, Standing.LIVE}
+
     def _stop_retired(self, found: Deployment) -> None:
         # Sets given up for a contract migration must be gone before the shape they need is.
         with self._database.reading() as reading:
@@ -339,6 +357,14 @@ class Execution:
     def _cancelled(self, deployment: DeploymentId) -> bool:
         with self._database.reading() as reading:
             return self._record.load(reading, deployment).cancel_requested
+
+    def _may_still_end(self, found: Deployment, step: StepName) -> bool:
+        """Whether a deployment may end here: as long as it has not been given the traffic."""
+        if step is not StepName.SWITCH:
+            return self._may_still_cancel(step)
+        with self._database.reading() as reading:
+            route = self._router.route(reading, found.service, found.environment)
+        return route is None or route.set != found.set
 
     @staticmethod
     def _may_still_cancel(step: StepName) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from andon.flow.configuration.contract import Configuration
 from andon.flow.deployments.api import deployment_routes
 from andon.flow.deployments.desk import Rooms
 from andon.flow.deployments.execution import Execution
+from andon.flow.deployments.model import EnvironmentBusy
 from andon.flow.deployments.pages import deployment_pages
 from andon.flow.deployments.reactions import reactions
 from andon.flow.deployments.service.deployments import DeploymentService
@@ -85,7 +87,8 @@ def _expiry(database: Database, service: DeploymentService, environments: Enviro
         with database.reading() as reading:
             over = environments.expired(reading)
         for name, environment in over:
-            with database.transaction() as tx:
+            # A deployment under way there is let finish; the next round looks again.
+            with suppress(EnvironmentBusy), database.transaction() as tx:
                 service.destroy(tx, SYSTEM, name, environment, reason="its time to live is over")
 
     return run

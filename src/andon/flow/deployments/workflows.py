@@ -20,7 +20,7 @@ def deploy_workflow(execution: Execution) -> Workflow:
             outcome = StepOutcome(step(name.value, lambda name=name: execution.perform(deployment, name).value))  # type: ignore[misc]
             if outcome is StepOutcome.PASSED:
                 continue
-            if name in AFTER_SWITCH and name is not StepName.RETIRE:
+            if name in AFTER_SWITCH and name is not StepName.RETIRE and outcome is not StepOutcome.CANCELLED:
                 step("restore", lambda: execution.perform(deployment, StepName.RESTORE).value)
                 step("finish", lambda: execution.finish(deployment, DeploymentState.ROLLED_BACK))
                 return

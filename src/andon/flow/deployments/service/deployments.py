@@ -37,7 +37,7 @@ from andon.flow.sources.contract import CommitHash, Service
 from andon.kernel.access import Grant, Permission, Principal, Role
 from andon.kernel.clock import seconds_between
 from andon.kernel.db import Transaction
-from andon.kernel.errors import NotFound
+from andon.kernel.errors import Invalid, NotFound
 from andon.kernel.events import ANDON, Actor, append
 from andon.kernel.ids import new_id
 
@@ -238,12 +238,16 @@ class DeploymentService(DeploymentQuestions):
                 remedy=f"Choose one of those it has: {known}.",
             )
         taken = self._environments.find(tx, service, name) is not None
-        if taken or definition.environment(name) is not None:
+        if taken or definition.environment(name) is not None or self._is_meant(tx, service, name):
             raise EnvironmentExists(
                 f"{service} has an environment called {name} already.",
                 safe="Nothing was changed.",
                 remedy="Choose another name.",
             )
+        if self._configuration.current_version(tx, service, name):
+            # Values are kept by name, also before an environment is made and after it has gone: whoever fills it
+            # with a commit of their own is handed them.
+            principal.require(Permission.DEPLOY, service, name)
         own = replace(model, name=name, port=None, keep_warm=0, time_to_live=time_to_live)
         self._environments.ensure(tx, principal, service, own, like=like)
         # Whoever may make an environment may fill the one just made.
@@ -255,6 +259,8 @@ class DeploymentService(DeploymentQuestions):
     ) -> None:
         """Take an environment away: its traffic, its instances, its data. A reaction does what lies outside."""
         principal.require(Permission.DESTROY_ENVIRONMENT, service, environment)
+        # Requests wait at the same row: none can slip in between the look at the queue and the end.
+        storage.lock_row(tx.connection, service, environment)
         place = self._environments.find(tx, service, environment)
         if place is None:
             raise NotFound(f"There is no environment {service}/{environment}.", remedy="List them: andon env list")
@@ -341,6 +347,14 @@ class DeploymentService(DeploymentQuestions):
         self.dispatch(tx, found.service, found.environment)
 
     # Inside
+
+    def _is_meant(self, tx: Transaction, service: Service, name: str) -> bool:
+        """Whether the default branch has an environment of this name, though it may not have been made yet."""
+        try:
+            head = self._sources.resolve(service, self._sources.default_branch(tx, service))
+            return self.definition(service, head).environment(name) is not None
+        except (NotFound, Invalid):
+            return False  # nothing there, or nothing that can be read: then nothing is deployed from it either
 
     def _prepare(
         self, tx: Transaction, principal: Principal, service: Service, environment: str, commit: CommitHash

@@ -51,6 +51,11 @@ class StepRecord:
             storage.update(tx.connection, deployment, former_set=former)
         storage.update(tx.connection, deployment, set=chosen)
 
+    def go_cold(self, tx: Transaction, deployment: DeploymentId) -> Deployment:
+        """A roll-back whose warm set is gone starts instances of its own."""
+        storage.update(tx.connection, deployment, warm_set=None)
+        return self.load(tx, deployment)
+
     def note_switched(self, tx: Transaction, deployment: DeploymentId) -> None:
         storage.update(tx.connection, deployment, switched_at=tx.now)
 
