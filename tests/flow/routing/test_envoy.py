@@ -188,3 +188,56 @@ def test_a_machine_without_envoy_is_told_so(tmp_path: Path) -> None:
         envoy_version(tmp_path / "envoy")
     assert none.served(ONE) is None
     assert "1." in envoy_version(envoy_binary())
+
+
+@contextmanager
+def hostile(path: Path, heard: list[str]) -> Iterator[Upstream]:
+    """A service that keeps the cookies it is sent, and tries to set one of the console's."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            heard.extend(self.headers.get_all("Cookie") or [])
+            self.send_response(200)
+            self.send_header("Set-Cookie", "andon-session-7766=theirs; Path=/")
+            self.send_header("Set-Cookie", "basket=3; Path=/")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            return
+
+    server = Answering(str(path), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield Upstream(set=ONE, endpoints=(f"unix:{path}",))
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+        path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("sent", "arrives"),
+    [
+        ("andon-session-7766=secret", []),
+        ("a=1; andon-session-7766=secret; andon-visitor-7766=seed; b=x=y", ["a=1; b=x=y"]),
+        ("a=1;__Host-andon-session-443=secret", ["a=1"]),
+        ("not-andon-session-1=1; b=andon-session-1", ["not-andon-session-1=1; b=andon-session-1"]),
+    ],
+)
+def test_a_hostile_service_is_not_handed_the_consoles_session_and_cannot_set_one(
+    plane: EnvoyDataPlane, sockets: Path, sent: str, arrives: list[str]
+) -> None:
+    """A browser sends its cookies to every port of a host: the console's to each environment beside it, too."""
+    heard: list[str] = []
+    port = free()
+    with hostile(sockets / "hostile.sock", heard) as there:
+        plane.follow(Table(listeners=(listener(plane, "shop", port),), upstreams=(there,)))
+        answer = httpx.get(f"http://127.0.0.1:{port}/", headers={"Cookie": sent}, timeout=20, trust_env=False)
+    plane.follow(Table(listeners=(), upstreams=()))
+    assert heard == arrives
+    assert answer.headers.get_list("set-cookie") == ["basket=3; Path=/"]

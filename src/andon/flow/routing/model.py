@@ -17,6 +17,57 @@ Value = str | int | float | bool | None | Sequence["Value"] | Tree
 """A JSON document on its way to Envoy."""
 
 
+_KEEP_OUR_COOKIES = """\
+local function ours(text)
+  local name = text:match("^%s*([^=%s]*)")
+  return name:find("^andon%-%a+%-%d+$") or name:find("^__Host%-andon%-%a+%-%d+$")
+end
+
+local function values(headers, name)
+  local found = {}
+  for place = 0, headers:getNumValues(name) - 1 do
+    found[#found + 1] = headers:getAtIndex(name, place)
+  end
+  return found
+end
+
+function envoy_on_request(handle)
+  local headers = handle:headers()
+  local given = headers:get("cookie")
+  if given == nil or not given:find("andon-", 1, true) then
+    return
+  end
+  local kept = {}
+  for part in table.concat(values(headers, "cookie"), ";"):gmatch("[^;]+") do
+    if not ours(part) then
+      kept[#kept + 1] = part:match("^%s*(.-)%s*$")
+    end
+  end
+  headers:remove("cookie")
+  if #kept > 0 then
+    headers:add("cookie", table.concat(kept, "; "))
+  end
+end
+
+function envoy_on_response(handle)
+  local headers = handle:headers()
+  local given = headers:get("set-cookie")
+  if given == nil or not given:find("andon-", 1, true) then
+    return
+  end
+  local all = values(headers, "set-cookie")
+  headers:remove("set-cookie")
+  for _, one in ipairs(all) do
+    if not ours(one) then
+      headers:add("set-cookie", one)
+    end
+  end
+end
+"""
+"""Browsers send a host's cookies to all of its ports: without this a hostile service would be handed the console's
+session by whoever opens it signed in. It can set none of ours in an answer either."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upstream:
     """A set of instances the router can send traffic to."""
@@ -217,11 +268,18 @@ def _listener(listener: Listener, name: str, address: Tree, routes: str) -> Tree
                             },
                             "http_filters": [
                                 {
+                                    "name": "envoy.filters.http.lua",
+                                    "typed_config": {
+                                        "@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua",
+                                        "default_source_code": {"inline_string": _KEEP_OUR_COOKIES},
+                                    },
+                                },
+                                {
                                     "name": "envoy.filters.http.router",
                                     "typed_config": {
                                         "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
                                     },
-                                }
+                                },
                             ],
                         },
                     }
