@@ -366,6 +366,39 @@ def test_names_that_are_taken_or_unknown_are_refused(installation: Installation)
             )
 
 
+MINE = (
+    definition()
+    .replace("  production:\n    environment: production\n", "  later:\n    environment: mine\n")
+    .replace("  production:\n    instances: 3", "  mine:\n    secrets: [PAYMENT_KEY]\n    instances: 1")
+)
+"""What somebody may write on a branch of their own."""
+
+
+def test_a_contributor_cannot_take_a_name_that_secrets_are_kept_for(installation: Installation) -> None:
+    """They are set before the first deployment, and stay when an environment goes: whoever made it would have them."""
+    contributor = installation.sign_up("Wes", Grant(Role.CONTRIBUTOR, "store"))
+    commit = installation.built({"andon.yaml": MINE}, through="commit")
+    with installation.database.transaction() as tx:
+        installation.configuration.set(tx, SYSTEM, STORE, "staging", "PAYMENT_KEY", "the real one", secret=True)
+    with pytest.raises(Forbidden), installation.database.transaction() as tx:
+        installation.deployments.create_environment(
+            tx, contributor, STORE, commit, name="staging", like="mine", time_to_live=None
+        )
+    with installation.database.reading() as reading:
+        assert installation.environments.find(reading, STORE, "staging") is None
+
+
+def test_nobody_takes_the_name_of_an_environment_the_default_branch_has(installation: Installation) -> None:
+    """Made like another one, it would be deployed by that other one's definition from then on."""
+    installation.built(through="commit")
+    own = installation.commit(files={"andon.yaml": MINE}, branch="wes")
+    installation.build(installation.push(own, branch="wes"), through="commit")
+    with pytest.raises(EnvironmentExists), installation.database.transaction() as tx:
+        installation.deployments.create_environment(
+            tx, SYSTEM, STORE, own, name="production", like="mine", time_to_live=None
+        )
+
+
 def test_an_environment_with_a_deployment_under_way_is_not_destroyed(installation: Installation) -> None:
     asked = installation.request(installation.built())
     for _ in range(2):
