@@ -57,9 +57,9 @@ class Navigation:
     items: tuple[NavItem, ...] = ()
 
     def sections(self) -> list[tuple[str, list[NavItem]]]:
-        """Entries by section, in the order in which the sections first appear."""
+        """Entries by section: what stands without a heading, then each section in the order in which it first appears."""
         grouped: dict[str, list[NavItem]] = {}
-        for item in sorted(self.items, key=lambda one: one.place):
+        for item in sorted(self.items, key=lambda one: (one.section != "", one.place)):
             grouped.setdefault(item.section, []).append(item)
         return list(grouped.items())
 

@@ -214,9 +214,9 @@ def _by(one: Envelope) -> str:
 
 
 def _first_sentence(text: str) -> str:
+    """As a heading: without full stop, and without what follows a semicolon, which explains fields to programmers."""
     plain = " ".join(text.split()).replace("`", "")
-    first, dot, _ = plain.partition(". ")
-    return first + dot.strip()
+    return plain.partition(". ")[0].partition(";")[0].rstrip(".")
 
 
 def _at(reading: Reading, position: int) -> Envelope | None:
