@@ -14,7 +14,8 @@ from andon.flow.pipelines.folders import RunFolders
 from andon.flow.pipelines.model import Job, JobKind, JobResult, Package
 from andon.flow.pipelines.pages import run_entries, run_pages
 from andon.flow.pipelines.service import Progress
-from andon.kernel.access import Principal
+from andon.flow.sources.contract import Service
+from andon.kernel.access import SYSTEM, Principal
 from andon.kernel.db import Database
 from andon.kernel.logs.writer import LogWriter
 from andon.kernel.settings import Settings
@@ -122,6 +123,34 @@ class Shown(Installation):
             if answer.value != "passed" or last:
                 self.progress.finish(tx, run, answer)
 
+    def pass_jobs(self, run: RunId, stage: int) -> None:
+        """Let every job of a stage pass, and with them the stage."""
+        assert self.enter(run, stage)
+        with self.database.reading() as reading:
+            names = [one.name for one in self.pipelines.jobs(reading, run) if one.stage == stage]
+        for name in names:
+            self.start_job(run, name, says=f"{name} says so\n".encode())
+            self.end_job(run, name)
+        self.end_stage(run, stage)
+
+    def deploy_stage(self, run: RunId, stage: int) -> bool:
+        """What a stage that deploys begins with; false when it waits for somebody."""
+        with self.database.transaction() as tx:
+            self.progress.begin(tx, run)
+            entry = self.progress.enter(tx, run, stage)
+            if entry.answer is not None:
+                self.progress.finish(tx, run, entry.answer)
+                return False
+            found = entry.run
+            environment = found.definition.stages[stage].environment
+            assert environment is not None
+            made = self.deployments.request(
+                tx, SYSTEM, service=found.service, environment=environment, commit=found.commit, run=run
+            )
+            self.progress.note_deployment(tx, run, stage, made)
+        self.settle()
+        return True
+
     def package(self, run: RunId) -> Package:
         tree = self.folder / "trees" / run
         (tree / "app").mkdir(parents=True, exist_ok=True)
@@ -130,16 +159,16 @@ class Shown(Installation):
         return Package(digest=Digest(digest), size=size, files=files)
 
     def refuse(
-        self, files: Mapping[str, str], *, by: Principal, branch: str = "main", message: str = "Break it"
+        self, files: Mapping[str, str], *, by: Principal, service: Service = STORE, message: str = "Break it"
     ) -> None:
         """Push a commit whose ``andon.yaml`` cannot be used."""
-        commit = self.commit(files=files, branch=branch, message=message)
+        commit = self.commit(service, files, message=message)
         with self.database.transaction() as tx:
             made = self.pipelines.queue(
                 tx,
-                service=STORE,
+                service=service,
                 commit=commit,
-                branch=branch,
+                branch="main",
                 pushed_at=tx.now,
                 person=by.person,
                 by=by.actor,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 
@@ -32,6 +32,7 @@ from andon.kernel.access import Permission, Principal
 from andon.kernel.access.contract import People
 from andon.kernel.db import Reading
 from andon.kernel.errors import AndonError, NotFound
+from andon.kernel.logs.text import plain
 from andon.web.http.pages import Handlers, Html, PageContext, page
 from andon.web.model import EventLine, Fact, Instance, State
 from andon.web.rendering import plural, size
@@ -104,9 +105,10 @@ class Places:
         @lru_cache(maxsize=2048)  # a commit never changes
         def commit(owner: Service, named: CommitHash) -> Commit | None:
             try:
-                return sources.commit(owner, named)
+                found = sources.commit(owner, named)
             except AndonError:
                 return None  # a page about what runs does not fail because its commit was pruned
+            return replace(found, subject=plain(found.subject))
 
         self.commit = commit
 

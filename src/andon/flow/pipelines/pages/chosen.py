@@ -93,8 +93,9 @@ def job_pane(
 ) -> JobPane:
     stage = run.definition.stages[job.stage].name
     key = f"{stage}/{job.name}"
-    shown = _attempt(asked.get("attempt", ""), job)
-    former = next((one for one in past if one.number == shown), None) if shown != job.attempt else None
+    current = job.attempt + 1 if job.state in _NOT_BEGUN else job.attempt
+    shown = _attempt(asked.get("attempt", ""), job, current)
+    former = next((one for one in past if one.number == shown), None) if shown != current else None
     tab = asked.get("tab", "")
     tab = tab if tab in TABS else "log"
     if tab == "package" and (job.kind is not JobKind.PACKAGE or artifact is None):
@@ -104,13 +105,12 @@ def job_pane(
         state, word = (State.NONE, "lost") if former.lost else JOB_WORDS[former.state]
     told = failure(former or job) if state is State.BAD else ""
     usual = expected.get((stage, job.name))
-    meta = [f"attempt {shown} of {job.attempt}"] if job.attempt > 1 else []
+    meta = [f"attempt {shown} of {current}"] if current > 1 else []
     if usual:
         meta.append(f"usually {duration(timedelta(seconds=usual.seconds))} (n = {usual.n})")
-    cached = asked.get("attempt", "") and shown != job.attempt
     tests = former.tests if former else job.tests
     tests_failed = former.tests_failed if former else job.tests_failed
-    at = shown if cached else 0
+    at = shown if shown != current else 0
 
     def choice(name: str, label: str, count: int | None = None, mark: State | None = None) -> Choice:
         return Choice(label, run_address(run.id, job=key, tab=name, attempt=at), count, tab == name, mark)
@@ -133,8 +133,8 @@ def job_pane(
         tabs=tuple(tabs),
         tab=tab,
         id=job.id,
-        attempt=shown,
-        complete=job.state.ended or shown != job.attempt,
+        attempt=0 if shown == current and job.state in _NOT_BEGUN else shown,
+        complete=job.state.ended or shown != current,
         log=log_address(job, shown),
         raw=log_address(job, shown, "log.txt"),
         permalink=run_address(run.id, job=key, attempt=shown),
@@ -142,9 +142,12 @@ def job_pane(
     )
 
 
-def _attempt(asked: str, job: Job) -> int:
-    number = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 6 else job.attempt
-    return number if 1 <= number <= job.attempt else job.attempt
+_NOT_BEGUN = {JobState.PENDING, JobState.READY}
+
+
+def _attempt(asked: str, job: Job, current: int) -> int:
+    number = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 6 else current
+    return number if 1 <= number <= job.attempt else current
 
 
 def _deeds(run: Run, job: Job, artifact: Artifact | None, principal: Principal) -> tuple[Action, ...]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from andon.flow.pipelines.model import JobComparison
 from andon.flow.pipelines.pages.places import list_address, run_address, seen_run
+from andon.flow.pipelines.pages.run import told
 from andon.flow.pipelines.pages.words import JOB_WORDS
 from andon.flow.pipelines.service import PipelineService
 from andon.flow.sources.contract import Difference, Sources
 from andon.kernel.errors import AndonError, NotFound
+from andon.kernel.logs.text import plain
 from andon.web.http.pages import Handlers, Html, PageContext, page
 from andon.web.model import Commit, Diff, State
 from andon.web.rendering import duration
@@ -60,7 +63,7 @@ def comparison_pages(service: PipelineService, sources: Sources) -> Handlers:
             rows=rows,
             address=run_address,
             diff=_diff(between) if between else None,
-            files=between.files[:100] if between else (),
+            files=tuple(replace(one, path=plain(one.path)) for one in between.files[:100]) if between else (),
             files_in_all=len(between.files) if between else 0,
             commits=len(between.commits) if between else 0,
         )
@@ -94,6 +97,8 @@ def _row(one: JobComparison) -> Compared:
 
 def _diff(between: Difference) -> Diff:
     return Diff(
-        commits=tuple(Commit(one.hash, one.subject, one.author, one.committed_at) for one in between.commits[:COMMITS]),
+        commits=tuple(
+            Commit(one.hash, one.subject, one.author, one.committed_at) for one in map(told, between.commits[:COMMITS])
+        ),
         truncated=max(0, len(between.commits) - COMMITS),
     )

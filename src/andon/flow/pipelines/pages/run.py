@@ -35,6 +35,7 @@ from andon.kernel.access.people import all_people
 from andon.kernel.db import Reading
 from andon.kernel.errors import AndonError
 from andon.kernel.logs.reader import LogReader
+from andon.kernel.logs.text import plain
 from andon.web.http.pages import Handlers, Html, PageContext, page
 from andon.web.logs import Drawn, log_lines
 from andon.web.model import Fact, State, Step, Task, TestRow
@@ -44,6 +45,11 @@ LINES = 200
 """Lines of a log that the server draws for readers without script."""
 
 
+def told(commit: Commit) -> Commit:
+    """The commit with words that neither colour nor turn the text round them; markup is escaped by the templates."""
+    return replace(commit, subject=plain(commit.subject), author=plain(commit.author))
+
+
 class Commits:
     """Commits never change: each is asked of git once."""
 
@@ -51,7 +57,7 @@ class Commits:
         @lru_cache(maxsize=4096)
         def asked(service: Service, commit: CommitHash) -> Commit | None:
             try:
-                return sources.commit(service, commit)
+                return told(sources.commit(service, commit))
             except AndonError:
                 return None  # a page about a run does not fail because its commit was pruned
 

@@ -107,7 +107,7 @@ def _progress(here: Stage | None, jobs: Sequence[Job]) -> str:
     if failed:
         return f"is failing in {here.name}: {_named(failed)}"
     done = sum(one.state is JobState.PASSED for one in own)
-    return f"is in {here.name}: {done} of {plural(len(own), 'job')} passed"
+    return f"is in {here.name}" + (f": {done} of {plural(len(own), 'job')} passed" if own else "")
 
 
 def remark(
