@@ -242,7 +242,7 @@ class _Story:
         self._tell.detail(f"git push andon main    # {commit[:7]} {message.splitlines()[0]}")
         for line in shop.push().splitlines():
             if line.startswith("remote:") and line.removeprefix("remote:").strip():
-                self._tell.detail(line)
+                self._tell.detail(line.rstrip())
 
     def _expect(self, outcome: str, name: str) -> None:
         """Follow the version's run to its end."""
@@ -292,8 +292,8 @@ class _Story:
 
     def _step_under_way(self, environment: str) -> str:
         listed = self._client.get("/deployments", Deployments, service=SERVICE, environment=environment, limit=1)
-        steps = listed.deployments[0].steps if listed.deployments else []
-        return steps[-1].name if steps else ""
+        under_way = [one for one in listed.deployments if one.state in {"queued", "running"}]
+        return under_way[0].steps[-1].name if under_way and under_way[0].steps else ""
 
     def _run(self, commit: str) -> Run | None:
         runs = self._client.get("/runs", Runs, service=SERVICE, limit=10).runs

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from andon.web.terminal.output import is_colourful, printable
@@ -72,12 +70,14 @@ class Teller:
         return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        drawn = Table(box=None, padding=(0, 2), pad_edge=False, header_style="bright_black")
-        for column in columns:
-            drawn.add_column(column.removeprefix(">"), justify="right" if column.startswith(">") else "left")
-        for row in rows:
-            drawn.add_row(*(printable(cell) for cell in row))
-        self._console.print(Padding(drawn, (0, 0, 0, 4)))
+        cells = [[column.removeprefix(">") for column in columns], *([printable(cell) for cell in row] for row in rows)]
+        widths = [max(len(row[place]) for row in cells) for place in range(len(columns))]
+        for number, row in enumerate(cells):
+            line = "   ".join(
+                f"{cell:>{width}}" if column.startswith(">") else f"{cell:<{width}}"
+                for cell, width, column in zip(row, widths, columns, strict=True)
+            )
+            self._console.print(Text("    " + line.rstrip(), style="" if number else "bright_black"))
 
     def follow(self, look: Callable[[], tuple[Sequence[Row], bool]], *, every: float = 0.1) -> None:
         """Show what ``look`` answers until it says that it is over."""
@@ -100,7 +100,8 @@ class Teller:
                 if told.get(row.label) != row.state and row.state not in {"pending", "queued"}:
                     told[row.label] = row.state
                     took = f" after {row.seconds:.1f} s" if row.seconds and row.state in {"passed", "failed"} else ""
-                    note = f": {row.note}" if row.note else ""
+                    # What is under way changes from look to look: for a reader of lines only the end counts.
+                    note = f": {row.note}" if row.note and row.state in {"passed", "failed"} else ""
                     self._console.print(printable(f"    {row.label} {row.state}{took}{note}"))
             sys.stdout.flush()
             if over:
