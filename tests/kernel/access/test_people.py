@@ -125,6 +125,35 @@ def test_the_last_administrator_stays(database: Database) -> None:
             people.revoke_role(tx, boss, Grant(Role.ADMINISTRATOR), by=ANDON)
 
 
+def test_a_stolen_token_cannot_prolong_its_own_life(database: Database) -> None:
+    who = principal(database, administrator(database))
+    with database.transaction() as tx:
+        made = tokens.create_token(tx, who, label="for a day", days=1)
+        asker = signing_in.caller_of_token(tx, made.secret).principal
+        for days in (None, 300.0):
+            assert tokens.create_token(tx, asker, label="for ever", days=days).token.expires_at == made.token.expires_at
+        shorter = tokens.create_token(tx, asker, label="for an hour", days=1 / 24).token.expires_at
+        assert shorter is not None
+        assert made.token.expires_at is not None
+        assert shorter < made.token.expires_at
+        assert tokens.create_token(tx, who, label="signed in", days=None).token.expires_at is None
+
+
+def test_a_token_to_push_only_sees_no_service(database: Database) -> None:
+    who = principal(database, administrator(database))
+    with database.transaction() as tx:
+        made = tokens.create_token(tx, who, label="robot", scopes=[Permission.PUSH])
+        robot = signing_in.caller_of_token(tx, made.secret).principal
+        assert tokens.may_token(tx, made.token.id, Permission.PUSH)
+        assert not tokens.may_token(tx, made.token.id, Permission.DEPLOY)
+        tokens.revoke_token(tx, who, made.token.id)
+        assert not tokens.may_token(tx, made.token.id, Permission.PUSH)
+    assert who.visible_services() is None
+    assert robot.visible_services() == frozenset()
+    with pytest.raises(Forbidden):
+        robot.require_reading()
+
+
 def test_a_token_may_no_more_than_it_says(database: Database) -> None:
     who = principal(database, administrator(database))
     with database.transaction() as tx:

@@ -129,14 +129,15 @@ class Principal:
 
     def require_reading(self) -> None:
         """Raises :class:`Forbidden` for somebody who may read nothing at all (no role yet, a token to push only)."""
-        if self.scopes is None or Permission.READ in self.scopes:
-            services = self.visible_services()
-            if services is None or services:
-                return
+        services = self.visible_services()
+        if services is None or services:
+            return
         raise Forbidden("You may not read anything here yet.", remedy="Ask an administrator for a role on a service.")
 
     def visible_services(self) -> frozenset[str] | None:
         """The services this principal may read; ``None`` is every one."""
+        if self.scopes is not None and Permission.READ not in self.scopes:
+            return frozenset()
         reading = [g for g in self.grants if Permission.READ in PERMISSIONS[g.role]]
         if any(grant.service is None for grant in reading):
             return self.services

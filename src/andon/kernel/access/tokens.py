@@ -15,7 +15,7 @@ from andon.kernel.access.secret import TOKEN_PREFIX, digest_of, new_secret
 from andon.kernel.access.storage import grants, people, tokens
 from andon.kernel.db import Reading, Transaction
 from andon.kernel.errors import Forbidden, Invalid, NotFound
-from andon.kernel.events import ANDON, Actor, append
+from andon.kernel.events import ANDON, Actor, ActorKind, append
 from andon.kernel.files import write_private
 from andon.kernel.ids import new_id
 
@@ -54,9 +54,10 @@ def create_token(
     services: Iterable[str] | None = None,
     days: float | None = 90,
 ) -> NewToken:
-    """A token that acts for the asker. A token cannot make one that may more than itself.
+    """A token that acts for the asker. A token cannot make one that may more than itself, or for longer.
 
-    ``days`` is ``None`` for one that never expires. Raises :class:`Forbidden`, :class:`Invalid`.
+    ``days`` is ``None`` for one that never expires; what a token makes ends with it at the latest.
+    Raises :class:`Forbidden`, :class:`Invalid`.
     """
     if asker.person is None:
         raise Forbidden("Only people have tokens.", remedy="Sign in first.")
@@ -75,15 +76,24 @@ def create_token(
             safe="No token was made.",
             remedy="Ask for fewer scopes or services, or make it on your account's page.",
         )
+    ends = [] if days is None else [tx.now + timedelta(days=days)]
+    if (own := _end_of(tx, asker)) is not None:
+        ends.append(own)
     return _insert(
         tx,
         asker.person,
         label=label,
         scopes=None if wanted_scopes is None else tuple(sorted(wanted_scopes)),
         services=None if wanted_services is None else tuple(sorted(wanted_services)),
-        expires_at=None if days is None else tx.now + timedelta(days=days),
+        expires_at=min(ends, default=None),
         by=asker.actor,
     )
+
+
+def may_token(reading: Reading, token: str, permission: Permission) -> bool:
+    """Whether a token's scopes leave it this, whatever its owner may; ``False`` for one that is no more."""
+    row = reading.connection.execute(sa.select(tokens.c.scopes).where(tokens.c.id == token)).first()
+    return row is not None and (row.scopes is None or permission in row.scopes)
 
 
 def tokens_of(reading: Reading, person: PersonId) -> tuple[Token, ...]:
@@ -127,6 +137,16 @@ def ensure_operator(tx: Transaction, file: Path) -> None:
     tx.connection.execute(tokens.delete().where(tokens.c.person == OPERATOR))
     made = _insert(tx, OPERATOR, label="this machine", scopes=None, services=None, expires_at=None, by=ANDON)
     write_private(file, made.secret.encode() + b"\n")
+
+
+def _end_of(reading: Reading, asker: Principal) -> datetime | None:
+    """When the token that asks ends; ``None`` for one that never does, and for somebody signed in."""
+    if asker.actor.kind is not ActorKind.TOKEN:
+        return None
+    ends: datetime | None = reading.connection.execute(
+        sa.select(tokens.c.expires_at).where(tokens.c.id == asker.actor.id)
+    ).scalar()
+    return ends
 
 
 def _opens(reading: Reading, secret: str) -> bool:
