@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from andon.kernel.access import PersonId, Principal
+from andon.kernel.access import Permission, PersonId, Principal
 from andon.kernel.access.signing_in import grants_of, person_actor
+from andon.kernel.access.tokens import may_token
 from andon.kernel.db import Reading
+from andon.kernel.events import Actor, ActorKind
 
 
 class GrantedAuthority:
@@ -18,3 +20,6 @@ class GrantedAuthority:
         if not grants:
             return None  # erased, or without any role: nobody stands for the work any more
         return Principal(actor=person_actor(known), person=known, grants=grants)
+
+    def lends(self, reading: Reading, actor: Actor) -> bool:
+        return actor.kind is not ActorKind.TOKEN or may_token(reading, actor.id, Permission.DEPLOY)

@@ -54,6 +54,9 @@ class Roles:
     def principal_of(self, reading: Reading, person_id: str | None) -> Principal | None:
         return person(person_id) if person_id in ROLES else None
 
+    def lends(self, reading: Reading, actor: Actor) -> bool:
+        return actor.kind is not ActorKind.TOKEN
+
 
 class Line:
     def __init__(self, data: Path, *, parallel: int = 2, executor: str = "worker") -> None:
@@ -124,7 +127,10 @@ class Line:
         """A commit with these files (and nothing else) on top of the branch."""
         return commit_files(self.data, self.git, files, branch)
 
-    def push(self, files: Mapping[str, str], *, branch: str = "main", by: str = "dev") -> CommitHash:
+    def push(
+        self, files: Mapping[str, str], *, branch: str = "main", by: str = "dev", token: bool = False
+    ) -> CommitHash:
+        """``token``: by one of theirs that may not deploy."""
         commit = self.commit(files, branch)
         with self.database.transaction() as tx:
             pushed = BranchPushed(
@@ -135,7 +141,7 @@ class Line:
                 commit=commit,
                 forced=False,
             )
-            append(tx, pushed, by=person(by).actor)
+            append(tx, pushed, by=Actor(ActorKind.TOKEN, "token_robot", by) if token else person(by).actor)
         self.bell.ring()
         return commit
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from andon.flow.pipelines.contract import (
     StageState,
 )
 from andon.flow.pipelines.model import CannotCancel, CannotRetry
+from andon.kernel.access import Permission
 from andon.kernel.errors import Forbidden, Invalid, NotFound
 from tests.flow.pipelines.line import SHOP, Line, person, running, wait_for
 
@@ -218,6 +220,27 @@ def test_a_contributors_push_waits_for_somebody_who_may_deploy(line: Line) -> No
         line.service.proceed(tx, person("dev"), run.run)
     assert line.await_run(commit).state is RunState.PASSED
     assert line.deployments.asked[-1].person == "dev"
+
+
+def test_a_token_that_may_only_push_and_run_does_not_deploy_by_way_of_a_run(line: Line) -> None:
+    """Whoever steals it may not do by a push or a retry what it may not do itself."""
+    files = definition("      unit: {run: 'true'}\n", DEPLOYING.format(name="production") + REST)
+    before = len(line.deployments.asked)
+    commit = line.push(files | {"app/serve": ""}, token=True)
+    run = line.await_run(commit, RunState.WAITING)
+    robot = replace(person("dev"), scopes=frozenset({Permission.READ, Permission.RUN}))
+    with line.database.transaction() as tx:
+        line.service.retry_job(tx, robot, line.jobs(run.run)["unit"].id)
+    wait_for(lambda: line.summary(run.run).state is RunState.WAITING or None)
+    with line.database.transaction() as tx:
+        started = line.service.start_by_hand(tx, robot, SHOP, commit)
+    wait_for(lambda: line.summary(started).state is RunState.WAITING or None)
+    with pytest.raises(Forbidden), line.database.transaction() as tx:
+        line.service.proceed(tx, robot, started)
+    assert len(line.deployments.asked) == before
+    with line.database.transaction() as tx:
+        for one in (run.run, started):
+            line.service.cancel(tx, person("dev"), one)
 
 
 def test_a_branch_does_not_deploy(line: Line) -> None:

@@ -9,6 +9,7 @@ from andon.flow.pipelines.contract import JobId, RunId
 from andon.flow.pipelines.model import JobResult, JobTask
 from andon.kernel.access import Principal
 from andon.kernel.db import Reading
+from andon.kernel.events import Actor
 
 
 class JobRunner(Protocol):
@@ -39,4 +40,8 @@ class Authority(Protocol):
 
     def principal_of(self, reading: Reading, person: str | None) -> Principal | None:
         """``None`` when there is no such person (any more)."""
+        ...
+
+    def lends(self, reading: Reading, actor: Actor) -> bool:
+        """Whether what ``actor`` sets off deploys by its person's authority; not for a token that may not deploy."""
         ...

@@ -33,6 +33,7 @@ def reactions(
             person=envelope.actor.person,
             by=envelope.actor,
             key=envelope.id,
+            lends=progress.lends(tx, envelope.actor),
         )
 
     def start(tx: Transaction, envelope: Envelope) -> None:

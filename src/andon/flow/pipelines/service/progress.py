@@ -66,6 +66,10 @@ class Progress:
 
     # The run
 
+    def lends(self, reading: Reading, actor: Actor) -> bool:
+        """See :meth:`andon.flow.pipelines.ports.Authority.lends`."""
+        return self._authority.lends(reading, actor)
+
     def begin(self, tx: Transaction, run: RunId) -> int:
         """Record that the run works; how many stages it has, 0 when there is nothing to do any more."""
         found = self._require(tx, run, lock=True)

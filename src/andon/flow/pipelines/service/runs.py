@@ -63,10 +63,12 @@ class PipelineService(Questions):
         person: str | None,
         by: Actor,
         key: str,
+        lends: bool = True,
     ) -> RunId | None:
         """Make a run of a commit from its ``andon.yaml``; ``None`` when that is missing or faulty (recorded).
 
-        A repeated call with the same ``key`` answers the same run.
+        A repeated call with the same ``key`` answers the same run. Unless ``person`` ``lends`` it their authority,
+        it waits before each deployment for somebody who may.
         """
         storage.lock_service(tx.connection, service)
         if (known := storage.by_key(tx.connection, key)) is not None:
@@ -91,7 +93,7 @@ class PipelineService(Questions):
             definition=definition,
             generation=0,
             person=person,
-            acting_person=person,
+            acting_person=person if lends else None,
             cancel_requested=False,
             pushed_at=pushed_at,
             queued_at=tx.now,
@@ -119,6 +121,7 @@ class PipelineService(Questions):
             person=principal.person,
             by=principal.actor,
             key=new_id("key"),
+            lends=_lends(principal),
         )
         assert run is not None  # noqa: S101 - the definition was read above
         return run
@@ -213,7 +216,7 @@ class PipelineService(Questions):
                 "The run is still under way in another stage.",
                 remedy="Wait until it has ended, or cancel it, then retry the job.",
             )
-        self._reopen(tx, run, found.stage, by=principal.actor, acting=principal.person)
+        self._reopen(tx, run, found.stage, by=principal.actor, acting=principal.person if _lends(principal) else None)
 
     def proceed(self, tx: Transaction, principal: Principal, run: RunId) -> None:
         """Let a waiting run go on into the stage it waits for."""
@@ -310,6 +313,11 @@ class PipelineService(Questions):
         if source is None:
             raise NotFound(f"{commit[:7]} has no {DEFINITION_FILE}, so nothing runs.", remedy="Write one: andon init")
         return self._definitions.read(source)
+
+
+def _lends(principal: Principal) -> bool:
+    """A token that may run and not deploy does not deploy by way of a run."""
+    return principal.scopes is None or Permission.DEPLOY in principal.scopes
 
 
 def _stages(run: Run) -> list[Stage]:
