@@ -120,6 +120,7 @@ HOSTILE = "<script>alert(1)</script>\" onmouseover='x'"
         "{{ ui.field(said, said, value=said, hint=said) }}",
         "{{ ui.sparkline(trend) }}",
         "{{ said | paragraphs }}",
+        "{{ ('`' ~ said ~ '`') | commands }}",
     ],
 )
 def test_what_others_wrote_is_never_markup(source: str) -> None:
@@ -228,3 +229,10 @@ def test_static_addresses_change_with_the_content(tmp_path: Path) -> None:
     (tmp_path / "console.css").write_text("b")
     assert first != Static(tmp_path).address("console.css")
     assert Static(tmp_path).address("missing.js") == "/static/missing.js"
+
+
+def test_commands_in_a_message_are_set_as_commands() -> None:
+    assert render("{{ 'See `andon runs` or `git log`.' | commands }}") == (
+        "See <code>andon runs</code> or <code>git log</code>."
+    )
+    assert render("{{ 'one ` alone' | commands }}") == "one ` alone"

@@ -230,11 +230,22 @@ def paragraphs(text: str) -> Markup:
     return Markup("<br>").join(escape(line) for line in text.splitlines())
 
 
+def commands(text: str) -> Markup:
+    """Plain text in which `commands` stand between backticks, as in messages that a terminal shows too."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:  # one backtick too many: none of them means anything
+        return escape(text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if turn % 2 else escape(part) for turn, part in enumerate(parts)
+    )
+
+
 FILTERS: dict[str, Callable[..., object]] = {
     "age": age,
     "ago": ago,
     "bytes": size,
     "clock": clock_time,
+    "commands": commands,
     "duration": duration,
     "exact": exact,
     "number": number,

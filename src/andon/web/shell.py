@@ -57,7 +57,7 @@ class Navigation:
     items: tuple[NavItem, ...] = ()
 
     def sections(self) -> list[tuple[str, list[NavItem]]]:
-        """Entries by section: what stands without a heading, then each section in the order in which it first appears."""
+        """Entries by section: what stands without a heading, then each section as they first appear."""
         grouped: dict[str, list[NavItem]] = {}
         for item in sorted(self.items, key=lambda one: (one.section != "", one.place)):
             grouped.setdefault(item.section, []).append(item)

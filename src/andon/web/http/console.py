@@ -39,8 +39,15 @@ class Console:
         return min(said, key=lambda one: _GRAVITY.index(one.state), default=_QUIET)
 
     def entries(self, reading: Reading, principal: Principal) -> list[Entry]:
-        """What the rooms hold, for the palette; the rooms themselves it takes from the rail."""
-        return [entry for room in self._rooms if room.entries is not None for entry in room.entries(reading, principal)]
+        """What the rooms hold, for the palette; the rooms themselves it takes from the rail.
+
+        Each address once, though more than one room may know it: the first room's words for it stand.
+        """
+        found: dict[str, Entry] = {}
+        for room in self._rooms:
+            for entry in () if room.entries is None else room.entries(reading, principal):
+                found.setdefault(entry.href, entry)
+        return list(found.values())
 
     def rooms(self) -> list[Entry]:
         """The rooms themselves, for the search without script."""
