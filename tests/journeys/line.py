@@ -1,0 +1,144 @@
+"""A whole line to look at: a private Andon, the example shop in two versions, and what went wrong beside it."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import msgspec
+
+from andon.app.demo.shop import SERVICE, Checkout
+from andon.app.demo.story import Deployment, Deployments, RunDetails, Runs
+from andon.app.people.views import NewTokenView, PasswordSignIn
+from andon.flow.deployments.views import EnvironmentRequest
+from benchmarks.harness.installation import Andon, until
+
+NAME, PASSWORD = "Maxine Chambers", "wrenches under the bonnet"
+OVER = {"passed", "failed", "cancelled", "superseded"}
+TALKER = """\
+stages:
+  talk:
+    jobs:
+      count:
+        run: |
+          for number in $(seq 1 400); do echo "part $number is on the shelf"; sleep 0.2; done
+"""
+"""A pipeline whose one job goes on talking for longer than anybody listens; it is cancelled."""
+
+
+class Started(msgspec.Struct):
+    first_administrator: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """``commits`` are the shop's two versions, the older first."""
+
+    andon: Andon
+    token: str
+    folder: Path
+    commits: tuple[str, ...]
+
+    def run_of(self, commit: str, service: str = SERVICE) -> str:
+        found: list[str] = []
+
+        def look() -> bool:
+            listed = self.andon.client.get("/runs", Runs, service=service, limit=20).runs
+            found[:] = [one.id for one in listed if one.commit == commit]
+            return bool(found)
+
+        until(look, "a run of the commit")
+        return found[0]
+
+    def passes(self, commit: str) -> None:
+        run = self.run_of(commit)
+        until(lambda: self._state(run) in OVER, "the run is over")
+        assert self._state(run) == "passed"
+
+    def _state(self, run: str) -> str:
+        return self.andon.client.get(f"/runs/{run}", RunDetails).run.state
+
+    def deployments(self, environment: str) -> list[Deployment]:
+        """The newest first."""
+        return self.andon.client.get(
+            "/deployments", Deployments, service=SERVICE, environment=environment, limit=20
+        ).deployments
+
+    def settled(self, environment: str) -> bool:
+        return all(one.state not in {"queued", "running"} for one in self.deployments(environment))
+
+
+@contextmanager
+def installation() -> Iterator[tuple[Andon, str]]:
+    """An empty Andon, and the link that makes its first administrator."""
+    # A short name: sockets lie below it.
+    with TemporaryDirectory(prefix="andon-console-") as folder, Andon(folder=Path(folder)) as andon:
+        lines = (andon.folder / "up.out").read_bytes().splitlines()
+        started = next(one for one in lines if b'"address"' in one)
+        yield andon, msgspec.json.decode(started, type=Started).first_administrator
+
+
+def token(andon: Andon) -> str:
+    """One of the administrator's own, as their command line gets it: what it pushes was pushed by a person."""
+    return andon.client.post("/sign-in", NewTokenView, PasswordSignIn(name=NAME, password=PASSWORD)).secret
+
+
+def shop(andon: Andon, secret: str) -> Line:
+    """Push both versions of the shop; return when both are through."""
+    folder = andon.folder / "work"
+    folder.mkdir()
+    remote = andon.create(SERVICE)
+    checkout = Checkout(folder / "store", remote, secret)
+    first = checkout.commit("Open the shop")
+    checkout.push()
+    Line(andon, secret, folder, (first,)).passes(first)
+    second = checkout.commit(checkout.apply("02-reviews"))
+    checkout.push()
+    line = Line(andon, secret, folder, (first, second))
+    line.passes(second)
+    return line
+
+
+def refuse(line: Line) -> str:
+    """Push an ``andon.yaml`` that makes no sense, on a branch; the commit."""
+    git(line, "switch", "--quiet", "--create", "shelves")
+    definition = line.folder / "store" / "andon.yaml"
+    whole = definition.read_text("utf-8")
+    definition.write_text(whole.replace("reports: [", "raports: [", 1), "utf-8")
+    git(line, "commit", "--quiet", "--all", "--message", "Number the shelves")
+    git(line, "push", "--quiet", "andon", "shelves")
+    commit = git(line, "rev-parse", "HEAD").strip()
+    git(line, "switch", "--quiet", "main")
+    return commit
+
+
+def talk(line: Line) -> str:
+    """A second service, whose job talks for a long time; the run's id once it has begun."""
+    source = line.folder / "talker-source"
+    source.mkdir()
+    (source / "andon.yaml").write_text(TALKER, "utf-8")
+    checkout = Checkout(line.folder / "talker", line.andon.create("talker"), line.token, source=source)
+    commit = checkout.commit("Count the parts")
+    checkout.push()
+    return line.run_of(commit, "talker")
+
+
+def make_environment(line: Line, name: str) -> None:
+    """One of somebody's own, from the newest version; return once it is up."""
+    wanted = EnvironmentRequest(name=name, revision=line.commits[-1], like="acceptance", time_to_live=3600.0)
+    line.andon.client.post(f"/services/{SERVICE}/environments", msgspec.Raw, wanted)
+    until(lambda: line.settled(name), f"{name} is up")
+    assert [one.state for one in line.deployments(name)] == ["succeeded"]
+
+
+def git(line: Line, *arguments: str) -> str:
+    author = ["-c", "user.name=Maxine Chambers", "-c", "user.email=maxine@parts-unlimited.example"]
+    header = ["-c", f"http.extraHeader=Authorization: Bearer {line.token}"]
+    done = subprocess.run(
+        ["git", *author, *header, *arguments], cwd=line.folder / "store", capture_output=True, text=True, check=True
+    )
+    return done.stdout

@@ -1,0 +1,347 @@
+"""Every page of the console in a real browser, on a real line, and what one does there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
+
+from andon.app.demo.shop import SERVICE
+from andon.app.people.views import Invitation, InvitationLink
+from benchmarks.harness.installation import until
+from tests.browser import PHONE, browser, troubles, violations
+from tests.journeys.line import NAME, PASSWORD, Line, installation, make_environment, refuse, shop, talk, token
+from tests.journeys.pages import PLACE, addresses, begin, signed_in
+
+__all__ = ["browser"]
+pytestmark = [pytest.mark.journey, pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(400)]
+
+SECRET = "a spanner nobody may see 7f3"
+SOON, LATER = 20_000, 120_000
+"""Milliseconds: for an answer, and for a deployment on a busy machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    line: Line
+    visitor: BrowserContext
+    empty: list[str]
+    """What was wrong with the pages while there was nothing on them."""
+
+    @property
+    def address(self) -> str:
+        return self.line.andon.address
+
+
+@pytest.fixture(scope="module")
+def console(browser: Browser) -> Iterator[Console]:
+    """One installation for all: made by its first administrator, empty, and then with a shop in two versions."""
+    with installation() as (andon, link):
+        visitor = begin(browser, link)
+        visitor.set_default_timeout(SOON)
+        empty = []
+        for path in ("/", "/runs", "/deploy", "/deployments", "/environments", "/record"):
+            with looked_at(visitor) as (page, wrong):
+                page.goto(andon.address + path)
+                wrong.extend(faults(page))
+            empty += [f"{path}: {one}" for one in wrong]
+        with looked_at(visitor) as (page, _):
+            page.goto(andon.address)
+            empty += [] if "andon init" in page.inner_text("main") else ["/: it does not say what to do next"]
+        line = shop(andon, token(andon))
+        refuse(line)
+        make_environment(line, "maxine")
+        yield Console(line, visitor, empty)
+        visitor.close()
+
+
+@contextmanager
+def looked_at(context: BrowserContext, *, refused: bool = False) -> Iterator[tuple[Page, list[str]]]:
+    """A page, and a list of what is wrong with it. ``refused``: its own answer is an error, which Chromium tells of."""
+    page = context.new_page()
+    wrong: list[str] = []
+    said = troubles(page)
+    page.on("request", lambda asked: wrong.extend(_elsewhere(asked)))
+    page.on("requestfailed", lambda asked: wrong.extend(_broken(asked)))
+    yield page, wrong
+    page.close()
+    wrong += [one for one in said if not (refused and "Failed to load resource" in one)]
+
+
+def _elsewhere(asked: Request) -> list[str]:
+    here = urlsplit(asked.url)
+    return [] if here.hostname == "127.0.0.1" or here.scheme in {"data", "blob"} else [f"asked {asked.url}"]
+
+
+def _broken(asked: Request) -> list[str]:
+    # Leaving a page ends its stream of events and whatever it was asking for.
+    return [] if asked.failure == "net::ERR_ABORTED" else [f"{asked.url} failed: {asked.failure}"]
+
+
+def faults(page: Page) -> list[str]:
+    """Of a page that is open: its heading, its title, and what axe says."""
+    found = []
+    if page.locator("h1").count() != 1:
+        found.append(f"{page.locator('h1').count()} headings of the first order")
+    if not re.fullmatch(r".+ · Andon", page.title()):
+        found.append(f"its title is {page.title()!r}")
+    return found + violations(page)
+
+
+def test_an_empty_installation_says_what_to_do_next(console: Console) -> None:
+    assert console.empty == []
+
+
+def test_every_page_is_accessible_fits_and_is_at_peace(console: Console, browser: Browser) -> None:
+    finder = console.visitor.new_page()
+    pages = addresses(console.line, finder)
+    finder.close()
+    desktop = signed_in(browser, console.visitor)
+    phone = signed_in(browser, console.visitor, dark=True, phone=True)
+    wrong: dict[str, list[str]] = {}
+    for turn, (name, path) in enumerate(pages.items()):
+        # axe in one of the two looks each; whether it fits a phone, of every page
+        for context in (desktop, phone):
+            with looked_at(context, refused=name == "not-found") as (page, found):
+                page.goto(console.address + path)
+                if context is phone:
+                    over = page.evaluate("document.documentElement.scrollWidth") - PHONE[0]
+                    found.extend([f"{over} px wider than a phone"] if over > 0 else [])
+                if context is (phone if turn % 2 else desktop):
+                    found.extend(faults(page))
+            if found:
+                wrong[f"{name} ({'phone' if context is phone else 'desktop'})"] = found
+    desktop.close()
+    phone.close()
+    assert not wrong
+
+
+def test_signing_in_and_out(console: Console, browser: Browser) -> None:
+    context = browser.new_context()
+    with looked_at(context, refused=True) as (page, wrong):
+        page.goto(f"{console.address}/runs")
+        assert urlsplit(page.url).path == "/login"
+        sign_in(page, NAME, "not the password")
+        assert "Sign in" in page.inner_text("main")
+        assert page.locator("[name=password]").input_value() == ""
+        sign_in(page, NAME, PASSWORD)
+        assert urlsplit(page.url).path == "/runs", "it goes on to what was asked for"
+        page.locator(".viewer summary").click()
+        page.get_by_role("button", name="Sign out").click()
+        page.goto(f"{console.address}/runs")
+        assert urlsplit(page.url).path == "/login"
+    context.close()
+    assert wrong == []
+
+
+def sign_in(page: Page, name: str, password: str) -> None:
+    page.locator("[name=name]").fill(name)
+    page.locator("[name=password]").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_load_state()
+
+
+def test_a_log_grows_while_its_job_talks_and_a_line_has_an_address(console: Console) -> None:
+    run = talk(console.line)
+    with looked_at(console.visitor) as (page, wrong):
+        page.goto(f"{console.address}/runs/{run}?job=talk/count")
+        page.evaluate("window.first = true")
+        expect(page.locator(".log-t", has_text=re.compile(r"part 5 is on"))).to_be_visible(timeout=LATER)
+        expect(page.locator(".log-t", has_text=re.compile(r"part 12 is on"))).to_be_visible(timeout=SOON)
+        assert page.evaluate("window.first") is True, "the log grew without the page being loaded again"
+
+        page.get_by_placeholder("Find in this log").fill("part 3 is")
+        expect(page.locator(".log mark").first).to_have_text("part 3 is")
+        page.locator(".log-row", has=page.locator("mark")).locator("a.log-n").click()
+        link = page.url
+        assert re.search(r"#L\d+$", link)
+        page.get_by_role("button", name=re.compile("^Cancel run")).click()
+        expect(page.locator("#run-sentence")).to_contain_text("cancelled", timeout=LATER)
+
+        page.goto("about:blank")
+        page.goto(link)
+        expect(page.locator(".log-row.chosen .log-t")).to_have_text("part 3 is on the shelf")
+        page.get_by_role("tab", name="Tests").or_(page.get_by_role("link", name="Tests")).first.click()
+        expect(page.locator("#job")).to_contain_text("no tests")
+    assert wrong == []
+
+
+def test_deploying_and_rolling_back_are_one_button_each(console: Console) -> None:
+    older, newer = (one[:7] for one in console.line.commits)
+    with looked_at(console.visitor) as (page, wrong):
+        page.goto(f"{console.address}{PLACE}/production/deploy")
+        page.locator(".choices").get_by_role("link", name="Open the shop").click()
+        page.locator(".isbe-could").get_by_role("button", name=re.compile(older)).click()
+        page.evaluate("window.first = true")
+        expect(page.get_by_role("heading", name="This deployment")).to_be_visible(timeout=SOON)
+        expect(page.locator(".task").first).to_be_visible(timeout=SOON)
+        expect(page.locator("#deploy-sentence")).to_contain_text(f"runs {older}", timeout=LATER)
+        until(lambda: console.line.settled("production"), "the deployment has ended")
+        back = page.locator(".page-actions").get_by_role("button", name=f"Roll back to {newer}")
+        expect(back).to_be_visible(timeout=SOON)
+        assert page.evaluate("window.first") is True, "all of this was shown without the page being loaded again"
+        back.click()
+        expect(page.locator("#deploy-sentence")).to_contain_text(f"runs {newer}", timeout=LATER)
+        until(lambda: console.line.settled("production"), "the rollback has ended")
+    assert [(one.kind, one.state) for one in console.line.deployments("production")[:2]] == [
+        ("rollback", "succeeded"),
+        ("deploy", "succeeded"),
+    ]
+    assert wrong == []
+
+
+def test_a_setting_is_seen_and_a_secret_never(console: Console) -> None:
+    environment = f"{console.address}{PLACE}/acceptance"
+    with looked_at(console.visitor) as (page, wrong):
+        page.goto(environment)
+        form = page.locator("form[action$='/config']")
+        form.locator("[name=name]").fill("STORE_SHELVES")
+        form.locator("[name=value]").fill("forty-two")
+        form.get_by_role("button").click()
+        expect(page.locator("#config-list")).to_contain_text("forty-two")
+        form = page.locator("form[action$='/secrets']")
+        form.locator("[name=name]").fill("PAYMENT_KEY")
+        form.locator("[name=value]").fill(SECRET)
+        form.get_by_role("button").click()
+        expect(page.locator("#secret-list")).to_contain_text("PAYMENT_KEY")
+        for path in (environment, f"{console.address}/record", f"{console.address}/", f"{environment}/deploy"):
+            page.goto(path)
+            assert SECRET not in page.content(), path
+        page.goto(f"{console.address}/record?type=dev.andon.secret.*")
+        page.locator(".event-text a").first.click()
+        assert "PAYMENT_KEY" in page.inner_text("main")
+        assert SECRET not in page.content()
+    assert wrong == []
+
+
+def test_destroying_asks_for_the_name(console: Console) -> None:
+    with looked_at(console.visitor, refused=True) as (page, wrong):
+        page.goto(f"{console.address}{PLACE}/maxine")
+        page.get_by_text("Destroy maxine…").click()
+        field = page.get_by_label("Type maxine to confirm")
+        field.fill("maxim")
+        button = page.get_by_role("button", name="Destroy maxine")
+        if button.is_enabled():
+            button.click()
+            page.goto(f"{console.address}{PLACE}/maxine")
+            assert "maxine" in page.inner_text("h1").lower(), "the wrong name destroys nothing"
+            page.get_by_text("Destroy maxine…").click()
+        field.fill("maxine")
+        button.click()
+        page.wait_for_load_state()
+        page.goto(f"{console.address}/environments")
+        expect(page.locator("main")).to_contain_text("production")
+        gone = page.locator(".environment-rows .row-title a", has_text="maxine")
+        expect(gone).to_have_count(0, timeout=LATER)
+    assert wrong == []
+
+
+def test_the_record_is_filtered_searched_and_verified(console: Console) -> None:
+    with looked_at(console.visitor) as (page, wrong):
+        page.goto(f"{console.address}/record")
+        filters = page.get_by_role("navigation", name="Filters")
+        filters.get_by_role("link", name="Push", exact=True).click()
+        lines = page.locator("#record-lines .event-text")
+        assert lines.count() >= 3
+        assert all("push" in said for said in lines.all_inner_texts())
+        page.go_back()
+        field = page.get_by_placeholder("A commit, a person, an id, a kind")
+        field.fill(console.line.commits[0])
+        field.press("Enter")
+        page.wait_for_url(re.compile(console.line.commits[0]))
+        assert lines.count() >= 3
+        page.goto(f"{console.address}/record")
+        page.get_by_role("link", name="Verify the chain").click()
+        expect(page.locator("h1")).to_contain_text("events are whole")
+    assert wrong == []
+
+
+def test_hands_stay_on_the_keyboard(console: Console) -> None:
+    with looked_at(console.visitor) as (page, wrong):
+        page.goto(console.address)
+        page.keyboard.press("Control+k")
+        page.get_by_role("combobox", name="Search or jump to").fill(SERVICE)
+        option = page.get_by_role("option", name=re.compile(rf"^{SERVICE}\b")).first
+        expect(option).to_be_visible()
+        assert violations(page) == []
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"**/services/{SERVICE}**")
+        page.keyboard.press("g")
+        page.keyboard.press("r")
+        page.wait_for_url("**/record")
+        page.keyboard.press("/")
+        expect(page.locator("main [data-search]")).to_be_focused()
+        page.locator("h1").click()
+        page.keyboard.press("?")
+        expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog", name="Keyboard")).to_have_count(0)
+    assert wrong == []
+
+
+def test_the_theme_is_switched_and_kept(console: Console, browser: Browser) -> None:
+    context = signed_in(browser, console.visitor)
+    with looked_at(context) as (page, wrong):
+        page.goto(console.address)
+        light = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        switch = page.get_by_role("button", name=re.compile("^Theme"))
+        switch.click()
+        switch.click()
+        assert page.locator("html").get_attribute("data-theme") == "dark"
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light
+        page.reload()
+        assert page.locator("html").get_attribute("data-theme") == "dark"
+    context.close()
+    assert wrong == []
+
+
+def test_what_is_not_there_and_what_one_may_not_see(console: Console, browser: Browser) -> None:
+    with looked_at(console.visitor, refused=True) as (page, wrong):
+        answer = page.goto(f"{console.address}/runs/run_of_nothing")
+        assert answer is not None
+        assert answer.status == 404
+        assert "What to do next" in page.inner_text("main")
+    invited = console.line.andon.client.post("/people", InvitationLink, Invitation(name="Visitor"))
+    context = browser.new_context()
+    context.set_default_timeout(SOON)
+    with looked_at(context, refused=True) as (page, more):
+        page.goto(invited.link)
+        page.locator("[name=password]").fill(PASSWORD)
+        page.locator("[name=again]").fill(PASSWORD)
+        page.get_by_role("button", name="Choose this password").click()
+        page.get_by_role("navigation", name="Rooms").wait_for()
+        answer = page.goto(f"{console.address}/dead-letters")
+        assert answer is not None
+        assert answer.status == 403
+        assert "What to do next" in page.inner_text("main")
+        assert faults(page) == []
+        answer = page.goto(f"{console.address}/services/{SERVICE}")
+        assert answer is not None
+        assert answer.status == 404, "who has no role there learns not even that it exists"
+    context.close()
+    assert wrong + more == []
+
+
+def test_it_works_without_script(console: Console, browser: Browser) -> None:
+    older, newer = (one[:7] for one in console.line.commits)
+    context = signed_in(browser, console.visitor, script=False)
+    context.set_default_timeout(SOON)
+    with looked_at(context) as (page, wrong):
+        page.goto(console.address)
+        assert newer in page.inner_text("main")
+        page.goto(f"{console.address}/runs/{console.line.run_of(console.line.commits[-1])}?job=commit/lint")
+        assert page.locator(".log-static li").count() > 0
+        page.goto(f"{console.address}{PLACE}/acceptance/deploy")
+        page.locator(".choices").get_by_role("link", name="Open the shop").click()
+        page.locator(".isbe-could").get_by_role("button", name=re.compile(older)).click()
+        assert urlsplit(page.url).path == f"{PLACE}/acceptance/deploy"
+        until(lambda: console.line.settled("acceptance"), "the deployment has ended")
+        page.reload()
+        assert f"runs {older}" in page.inner_text("h1")
+    context.close()
+    assert wrong == []
