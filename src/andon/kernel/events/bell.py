@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
 from collections.abc import Callable
+
+import sqlalchemy as sa
+from sqlalchemy.pool import PoolProxiedConnection
 
 from andon.kernel.db import Database
 from andon.kernel.errors import Unavailable
@@ -16,8 +20,9 @@ _log = logging.getLogger(__name__)
 class Bell:
     """Watches the record's newest position and wakes whoever waits for it to move.
 
-    One thread a process asks the database every ``interval`` seconds (a primary-key look-up, some 20 µs);
-    that is what lets a page served by one process show at once what a worker in another has written.
+    One thread a process asks the database every ``interval`` seconds; that is what lets a page served by one
+    process show at once what a worker in another has written. Where nothing is going on this is all that an Andon
+    does, so it costs little: SQLite is asked for its data version (5 µs), and for the position when that has moved.
     """
 
     def __init__(self, database: Database, *, interval: float = 0.02) -> None:
@@ -29,6 +34,7 @@ class Bell:
         self._stopping = threading.Event()
         self._nudge = threading.Event()
         self._thread: threading.Thread | None = None
+        self._changes = _Changes(database) if database.is_sqlite else None
 
     def start(self) -> None:
         self._position = self._look()
@@ -74,7 +80,7 @@ class Bell:
 
     def _watch(self) -> None:
         while not self._stopping.is_set():
-            position = self._look()
+            position = self._position if self._changes is not None and not self._changes.any() else self._look()
             if position > self._position:
                 with self._changed:
                     self._position = position
@@ -87,6 +93,8 @@ class Bell:
                         _log.exception("a listener to the record failed")
             self._nudge.wait(self._interval)
             self._nudge.clear()
+        if self._changes is not None:
+            self._changes.close()
 
     def _look(self) -> int:
         try:
@@ -94,4 +102,42 @@ class Bell:
                 return latest_position(reading)
         except Unavailable:
             # The next look tells; whoever waits does so with a time-out of its own.
+            if self._changes is not None:
+                self._changes.forget()
             return self._position
+
+
+class _Changes:
+    """Whether other connections, of this process or another one, have committed to a SQLite database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._connection: PoolProxiedConnection | None = None
+        self._version: int | None = None
+
+    def any(self) -> bool:
+        """Since it was asked the last time; true as well when that cannot be told."""
+        try:
+            if self._connection is None:
+                self._connection = self._database.engine.raw_connection()
+            cursor = self._connection.cursor()
+            cursor.execute("PRAGMA data_version")
+            found = cursor.fetchone()
+            cursor.close()
+        except (sqlite3.Error, sa.exc.SQLAlchemyError):
+            self.close()
+            return True
+        version = None if found is None else int(found[0])
+        changed = version is None or version != self._version
+        self._version = version
+        return changed
+
+    def forget(self) -> None:
+        """What changed has not been looked at after all."""
+        self._version = None
+
+    def close(self) -> None:
+        self._version = None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.invalidate()
