@@ -45,7 +45,7 @@ class Browser(httpx.Client):
     def __init__(self, address: str) -> None:
         super().__init__(base_url=address, headers={"accept": "text/html"}, timeout=30)
 
-    def submit(self, page: str, to: str, **fields: str | list[str]) -> httpx.Response:
+    def submit(self, page: str, to: str, /, **fields: str | list[str]) -> httpx.Response:
         """Open ``page`` and send a form of it to ``to``; redirects are not followed."""
         found = _TOKEN.search(self.get(page).text)
         assert found, f"{page} has no form"
@@ -131,7 +131,7 @@ def serving(
     server = WebServer(settings, application, ready.set)
     listening = listen(settings)
     bell.start()
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])))
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=listening)))
     thread.start()
     try:
         assert ready.wait(30), "the server did not start"
@@ -144,6 +144,7 @@ def serving(
         server.should_exit = True
         thread.join(30)
         bell.stop()
-        listening.close()
+        for one in listening:
+            one.close()
         database.close()
         assert not thread.is_alive(), "the server did not end"

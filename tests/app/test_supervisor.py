@@ -190,7 +190,7 @@ def test_down_ends_everything_and_a_detached_up_begins_again(andon: Andon) -> No
 
     up = andon_command(andon, "up", "--detach", "--json")
     assert up.returncode == 0, up.stderr
-    assert json.loads(up.stdout)["address"] == andon.address
+    assert json.loads(up.stdout)["address"] == f"http://localhost:{andon.port}"
     assert answers(andon)
     until(lambda: len(andon.keepers()) == 2, "production is served again")
     with Asking(andon) as asking:

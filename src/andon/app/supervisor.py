@@ -72,7 +72,8 @@ class Supervisor:
         try:
             self._watch_signals()
             # Tried here, so that a taken port is told at once and by the one who can be heard.
-            listen(self._settings).close()
+            for listening in listen(self._settings):
+                listening.close()
             first = prepare(self._settings)
             kept_before = _ids(self._settings.data)
             try:

@@ -40,7 +40,8 @@ def serve(installation: Installation, *, ready: Callable[[], None] = lambda: Non
     listening = listen(installation.settings)
     installation.bell.start()
     try:
-        asyncio.run(server.serve(sockets=[listening]))
+        asyncio.run(server.serve(sockets=listening))
     finally:
-        listening.close()
+        for one in listening:
+            one.close()
         installation.bell.stop()

@@ -94,7 +94,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
         thread.start()
         wait_until(lambda: server.started)
         token = (settings.data / "operator.token").read_text().strip()
-        yield Site(f"http://127.0.0.1:{port}", token, git, database, tmp_path)
+        yield Site(settings.address, token, git, database, tmp_path)
         server.should_exit = True
         thread.join(30)
         bell.stop()

@@ -70,6 +70,37 @@ def test_loopbacks_own_names_are_known(server: Serving, host: str) -> None:
     assert httpx.get(f"{server.address}/login", headers={"host": host}).status_code == 200
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1:1234", "[::1]:1234"])
+@pytest.mark.parametrize(
+    ("asked", "better"),
+    [
+        ("/", "/"),
+        ("/record?type=x&q=%2F%0d%0aset-cookie:x", "/record?type=x&q=%2F%0d%0aset-cookie:x"),
+        ("//evil.example/%2e%2e", "/evil.example/%2e%2e"),
+    ],
+)
+def test_who_opens_a_page_by_a_loopback_address_is_sent_to_localhost(
+    server: Serving, host: str, asked: str, better: str
+) -> None:
+    answer = httpx.get(server.address + asked, headers={"host": host, "accept": "text/html,*/*"})
+    assert answer.status_code == 307
+    assert answer.headers["location"] == f"http://localhost:1234{better}"
+    assert "set-cookie" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["/api/v1/me", "/static/console.css", "/git/x.git/info/refs"])
+def test_programs_stay_at_the_address_they_chose(server: Serving, path: str) -> None:
+    address = f"http://127.0.0.1:{server.settings.web.port}{path}"
+    assert httpx.get(address, headers={"accept": "text/html"}).status_code != 307
+    assert httpx.get(f"http://127.0.0.1:{server.settings.web.port}/login").status_code == 200, "no browser asked"
+
+
+def test_localhost_is_answered_on_both_loopbacks(server: Serving) -> None:
+    assert server.address == f"http://localhost:{server.settings.web.port}"
+    for host in ("127.0.0.1", "[::1]"):
+        assert httpx.get(f"http://{host}:{server.settings.web.port}/login").status_code == 200
+
+
 def test_two_host_headers_are_refused(server: Serving) -> None:
     port = server.settings.web.port
     with socket.create_connection(("127.0.0.1", port), timeout=30) as line:

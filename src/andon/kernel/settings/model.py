@@ -55,10 +55,16 @@ class WebSettings:
     port: int = setting(7766, "The port to listen on.", at_least=1, at_most=65535)
     address: str = setting(
         "",
-        "How people reach the console from outside, such as `https://andon.example`; empty is host and port.",
+        "How people reach the console from outside, such as `https://andon.example`; empty is host and port, or "
+        "`localhost` and port where only this machine can ask.",
         form="address",
     )
     session_hours: float = setting(12.0, "How long a sign-in lasts.", at_least=0.1, at_most=24 * 365)
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether only this machine can ask; people then say ``localhost``, which environments are not under."""
+        return self.host in {"127.0.0.1", "::1", "localhost"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,8 +135,10 @@ class Settings:
 
     @property
     def address(self) -> str:
-        """Where the console is, without a slash at the end."""
+        """Where the console is for people, without a slash at the end."""
         host = f"[{self.web.host}]" if ":" in self.web.host else self.web.host
+        if self.web.on_loopback:
+            host = "localhost"
         return self.web.address.rstrip("/") or f"http://{host}:{self.web.port}"
 
 

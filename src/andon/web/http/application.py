@@ -11,6 +11,7 @@ from litestar.enums import ScopeType
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme, Server
+from litestar.response import Redirect
 from litestar.types import ControllerRouterHandler, Message, Receive, Scope, Send
 
 from andon.kernel.access.passwords import Passwords
@@ -129,6 +130,11 @@ class WebApplication:
 
         try:
             self._hosts.check(scope)
+            if (better := self._hosts.better(scope)) is not None:
+                await Redirect(better, status_code=307).to_asgi_response(app=None, request=Request(scope))(
+                    scope, receive, send
+                )
+                return
             if not scope["path"].startswith("/static/"):
                 await self._authentication.note(scope)
                 if scope["method"] not in SAFE and visit_of(scope).seed:

@@ -2,24 +2,47 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 
 from andon.kernel.errors import Unavailable
 from andon.kernel.settings import Settings
 
+_NO_SUCH_FAMILY = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT}
 
-def listen(settings: Settings) -> socket.socket:
-    """The listening socket. Raises :class:`Unavailable` when the port is taken."""
-    family = socket.AF_INET6 if ":" in settings.web.host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
+
+def listen(settings: Settings) -> list[socket.socket]:
+    """The listening sockets. Raises :class:`Unavailable` when the port is taken.
+
+    On loopback there are two: browsers take ``localhost`` for either address, and were only one of them ours, whoever
+    else has an account on this machine could answer on the other and be handed the sessions.
+    """
+    if not settings.web.on_loopback:
+        return [_listen(settings.web.host, settings.web.port)]
+    found = [_listen("127.0.0.1", settings.web.port)]
+    try:
+        found.append(_listen("::1", settings.web.port))
+    except OSError:
+        pass  # a machine without IPv6
+    except Unavailable:
+        found[0].close()
+        raise
+    return found
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Raises :class:`Unavailable`, and ``OSError`` when the machine has no such address."""
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((settings.web.host, settings.web.port))
+        listening.bind((host, port))
         listening.listen(1024)
     except OSError as error:
         listening.close()
+        if host == "::1" and error.errno in _NO_SUCH_FAMILY:
+            raise
         raise Unavailable(
-            f"Andon cannot listen on {settings.web.host}:{settings.web.port}: {error.strerror}.",
+            f"Andon cannot listen on {f'[{host}]' if ':' in host else host}:{port}: {error.strerror}.",
             safe="Nothing was started.",
             remedy="Is Andon running already? Else set web.port in settings.toml to a free one.",
         ) from error

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from litestar.enums import ScopeType
-from litestar.types import ASGIApp, Message, Receive, ReceiveMessage, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, ReceiveMessage, Scope, Send
 
 from andon.kernel.errors import AndonError, Forbidden, Invalid
 from andon.kernel.settings import Settings
@@ -64,6 +64,7 @@ class Hosts:
         configured = urlsplit(settings.address)
         self._names = {"localhost", configured.hostname or "localhost"}
         self._authority = configured.netloc.casefold()
+        self._by_name = settings.web.on_loopback and not settings.web.address
         if not _is_everything(settings.web.host):
             self._names.add(settings.web.host.casefold())
 
@@ -85,10 +86,27 @@ class Hosts:
             return False
         if name in self._names or name.endswith(".localhost"):
             return True
-        try:
-            return ip_address(name).is_loopback
-        except ValueError:
-            return False
+        return _is_address(name) and ip_address(name).is_loopback
+
+    def better(self, scope: HTTPScope) -> str | None:
+        """Where a person who opened a page by a loopback address is to be sent instead, if anywhere.
+
+        Browsers keep a host's cookies for all of its ports and take its ports for one site: under 127.0.0.1 every
+        environment would be handed the console's session. Programs are left where they are.
+        """
+        if not self._by_name or scope["method"] not in {"GET", "HEAD"}:
+            return None
+        host = urlsplit(f"//{header(scope, 'host')}")
+        path = scope.get("raw_path") or scope["path"].encode()
+        if not _is_address(host.hostname or "") or path.startswith((b"/api/", b"/git/", b"/static/")):
+            return None
+        if header(scope, "sec-fetch-mode") != "navigate" and "text/html" not in header(scope, "accept"):
+            return None
+        query = scope.get("query_string", b"")
+        where = path.partition(b"?")[0] + (b"?" + query if query else b"")
+        # The port they used: it is another one at the near end of a tunnel.
+        port = "" if host.port is None else f":{host.port}"
+        return f"http://localhost{port}/{where.decode('latin-1').lstrip('/')}"
 
     def check_origin(self, scope: Scope) -> None:
         """Refuse a change that another site's page sends. Raises :class:`Forbidden`."""
@@ -141,6 +159,14 @@ def protecting(app: ASGIApp, *, secure: bool) -> ASGIApp:
         await app(scope, receive_in_time, send_protected)
 
     return protected
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_everything(host: str) -> bool:
