@@ -200,8 +200,6 @@ def _one(rooms: Rooms) -> Handlers:
                     Crumb("Deployments", f"{_ADDRESS}?{urlencode({'service': view.service})}"),
                     Crumb(str(view.number), address(view)),
                 ),
-                state=shown.state,
-                word=shown.word,
             ),
             one=shown,
         )
