@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from andon.flow.definition.reader import YamlDefinitionReader
+from andon.flow.sources.adapters.http import MOST_UNPACKED
 from andon.flow.sources.contract import (
     NO_COMMIT,
     BranchDeleted,
@@ -247,6 +248,20 @@ def test_a_hostile_ref_cannot_speak_for_the_hooks(andon: Installation, checkout:
     assert b"unpack" in answer or b"ng " in answer or b"Andon" in answer
     assert andon.recorded() == before
     assert andon.git.refs(Service("shop")) == before
+
+
+def test_a_little_that_unpacks_to_a_lot_is_refused_before_git_keeps_it_in_memory(
+    andon: Installation, checkout: Checkout
+) -> None:
+    checkout.commit()
+    checkout.git("push", andon.address("shop"), "main")
+    before = andon.recorded()
+    line = f"{NO_COMMIT} {'1' * 40} refs/heads/x\n"
+    bomb = f"{len(line) + 4:04x}{line}".encode() * (MOST_UNPACKED // len(line) + 1) + b"0000"
+    _status, answer = post(andon, "shop", bomb, token="t-admin", packed=True)
+    assert b"refs/heads/x" not in answer  # git would answer each of the list it had read to its end
+    assert andon.recorded() == before
+    assert post(andon, "shop", b"0000", token="t-admin", packed=True)[0] == 200
 
 
 class Slow:

@@ -11,7 +11,8 @@ import logging
 import re
 import socket
 import threading
-from collections.abc import Awaitable, Callable
+import zlib
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -38,6 +39,9 @@ FETCHES_AT_ONCE = 32
 """Fetches served at the same time, each costs a processor; further ones wait."""
 PUSHES_AT_ONCE = 256
 """Pushes served at the same time: more, because who follows a push stays for long and costs little."""
+
+MOST_UNPACKED = 64 * 1024**2
+"""Bytes that a compressed push may unpack to. Git does not compress pushes; those who do, do it to small ones."""
 
 _ADDRESS = re.compile(rb"/([a-z0-9-]{1,40})\.git/(info/refs|git-upload-pack|git-receive-pack)")
 _PROTOCOL = re.compile(r"[a-z0-9=:-]{1,60}")
@@ -69,6 +73,13 @@ class _WrongType(Invalid):
 
     code = "git.type"
     status = 415
+
+
+class _TooMuch(Invalid):
+    """A little that unpacks to a lot: git keeps the list of what a push moves in memory, whatever its length."""
+
+    code = "git.too_much"
+    status = 413
 
 
 class _ClientGone(Exception):
@@ -171,7 +182,7 @@ class GitRemote:
             "GIT_COMMITTER_NAME": "Andon",
             "GIT_COMMITTER_EMAIL": "andon@localhost",
         }
-        if wanted.encoding:
+        if wanted.encoding and wanted.exchange is Exchange.FETCH:
             variables["HTTP_CONTENT_ENCODING"] = wanted.encoding
         if wanted.protocol:
             variables["GIT_PROTOCOL"] = wanted.protocol
@@ -196,7 +207,8 @@ class GitRemote:
             ) from error
         if hooks is not None:
             hooks.close()  # from here on only git holds it: its end is the conversation's end
-        incoming = asyncio.create_task(_bring(backend, receive, self._git.largest_push))
+        unpacker = _Unpacker() if wanted.encoding and wanted.exchange is Exchange.PUSH else None
+        incoming = asyncio.create_task(_bring(backend, receive, self._git.largest_push, unpacker))
         outgoing = asyncio.create_task(_answer(backend, send))
         patience = 0.0
         try:
@@ -257,7 +269,32 @@ def recognise(scope: Scope, prefix: bytes) -> Wanted:
     return Wanted(name, Exchange(rest), False, encoding, protocol)
 
 
-async def _bring(backend: Backend, receive: Receive, largest: int) -> None:
+class _Unpacker:
+    """Unpacks what comes in pieces, in pieces."""
+
+    def __init__(self) -> None:
+        self._stream = zlib.decompressobj(wbits=31)
+        self._made = 0
+
+    def pieces(self, packed: bytes) -> Iterator[bytes]:
+        """Raises :class:`_TooMuch`, and :class:`_WrongType` for what is not compressed so."""
+        while packed:
+            try:
+                piece = self._stream.decompress(packed, CHUNK)
+            except zlib.error as error:
+                raise _WrongType("This is not what git sends.", safe="Nothing was changed.") from error
+            self._made += len(piece)
+            if self._made > MOST_UNPACKED:
+                raise _TooMuch(
+                    f"This push unpacks to more than {MOST_UNPACKED // 1024**2} MiB.",
+                    safe="Nothing was changed.",
+                    remedy="Push without compressing the request, as git does.",
+                )
+            yield piece
+            packed = self._stream.unconsumed_tail
+
+
+async def _bring(backend: Backend, receive: Receive, largest: int, unpacker: _Unpacker | None) -> None:
     """Carry the request's body to git. Raises :class:`_ClientGone`."""
     taken = 0
     listening = True
@@ -275,12 +312,18 @@ async def _bring(backend: Backend, receive: Receive, largest: int) -> None:
             raise _ClientGone
         if body and listening:
             try:
-                backend.stdin.write(body)
-                await backend.stdin.drain()
+                for piece in (body,) if unpacker is None else unpacker.pieces(body):
+                    backend.stdin.write(piece)
+                    await backend.stdin.drain()
             except OSError:
                 # Git has refused and gone. The rest is read all the same: a client hears no answer before it
                 # has sent its request.
                 listening = False
+            except Invalid as error:
+                # Git may have begun to answer: it hears the end of its input instead, and refuses by itself.
+                _log.info("a push was cut off: %s", error)
+                listening = False
+                backend.stdin.close()
         if not message.get("more_body", False):
             backend.stdin.close()
             return
