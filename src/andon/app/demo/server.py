@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -112,18 +113,37 @@ class DemoServer:
 
 
 def free_ports() -> tuple[int, int]:
-    """A port for the console, and the first of a stretch of :data:`_PORTS` for environments, all free now."""
+    """A port for the console, and the first of a stretch of :data:`_PORTS` for environments, all free now.
+
+    They are this process's until it ends: two that start at once get different ones.
+    """
     for first in range(7800, 60000, 100):
-        if all(_free(port) for port in range(first, first + 6)):
+        if all(_free(port) for port in range(first, first + 6)) and _claim(first):
             with closing(socket.socket()) as probe:
                 preferred = 7766
-                if not _free(preferred):
+                if not (_free(preferred) and _claim(preferred)):
                     probe.bind(("127.0.0.1", 0))
                     preferred = probe.getsockname()[1]
             return preferred, first
     raise Unavailable(
         "No stretch of free ports was found on 127.0.0.1.", safe="Nothing was started.", remedy="Stop other programs."
     )
+
+
+def _claim(port: int) -> bool:
+    """Whether nobody else of this user has claimed it. What claims is a lock, which ends with the process."""
+    folder = Path(tempfile.gettempdir()) / f"andon-ports-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        claim = os.open(folder / str(port), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError:
+        return True  # somebody else's folder is in the way: then only what is free now counts
+    try:
+        fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(claim)
+        return False
+    return True  # the descriptor stays open, and with it the lock
 
 
 def _free(port: int) -> bool:
