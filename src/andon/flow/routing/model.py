@@ -143,7 +143,9 @@ def render_route(listener: Listener) -> bytes:
                                 "match": {"prefix": "/"},
                                 "route": {
                                     "cluster": listener.set,
-                                    "timeout": "300s",
+                                    # A stream of events or a long download lasts as long as something moves.
+                                    "timeout": "0s",
+                                    "idle_timeout": "300s",
                                     # Only what cannot have reached the application: repeating is then harmless,
                                     # whatever the method.
                                     "retry_policy": {
