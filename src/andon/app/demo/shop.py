@@ -26,7 +26,8 @@ def examples() -> Path:
 class Checkout:
     """A working copy with a remote called ``andon``. The token travels in git's environment, never in a file."""
 
-    def __init__(self, folder: Path, remote: str, token: str) -> None:
+    def __init__(self, folder: Path, remote: str, token: str, *, source: Path | None = None) -> None:
+        """``source`` is the tree it begins with: the shop, unless another one is named."""
         self._folder = folder
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
@@ -41,7 +42,8 @@ class Checkout:
             "GIT_COMMITTER_NAME": "Maxine Chambers",
             "GIT_COMMITTER_EMAIL": "maxine@parts-unlimited.example",
         }
-        shutil.copytree(examples() / "store", folder, ignore=shutil.ignore_patterns("__pycache__", "*.db*"))
+        ignored = shutil.ignore_patterns("__pycache__", "*.db*")
+        shutil.copytree(source or examples() / "store", folder, ignore=ignored)
         self._git("init", "--quiet", "--initial-branch", "main")
         self._git("remote", "add", "andon", remote)
 
