@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +15,8 @@ from andon.app.demo.shop import SERVICE, Checkout
 from andon.app.demo.story import Deployment, Deployments, RunDetails, Runs
 from andon.app.people.views import NewTokenView, PasswordSignIn
 from andon.flow.deployments.views import EnvironmentRequest
+from andon.web.terminal.client import Client, connect
+from andon.web.terminal.contexts import Context
 from benchmarks.harness.installation import Andon, until
 
 NAME, PASSWORD = "Maxine Chambers", "wrenches under the bonnet"
@@ -31,6 +33,7 @@ stages:
 
 
 class Started(msgspec.Struct):
+    address: str
     first_administrator: str
 
 
@@ -39,6 +42,8 @@ class Line:
     """``commits`` are the shop's two versions, the older first."""
 
     andon: Andon
+    console: str
+    """The address under which its pages are seen; a session belongs to that name alone."""
     token: str
     folder: Path
     commits: tuple[str, ...]
@@ -53,6 +58,10 @@ class Line:
 
         until(look, "a run of the commit")
         return found[0]
+
+    def asked(self) -> AbstractContextManager[Client]:
+        """The API as the administrator asks it, by name and not as the operator of this machine."""
+        return connect(Context(url=self.andon.address, token=self.token, source="the test"))
 
     def passes(self, commit: str) -> None:
         run = self.run_of(commit)
@@ -73,13 +82,13 @@ class Line:
 
 
 @contextmanager
-def installation() -> Iterator[tuple[Andon, str]]:
-    """An empty Andon, and the link that makes its first administrator."""
+def installation() -> Iterator[tuple[Andon, Started]]:
+    """An empty Andon, and what it said when it was up."""
     # A short name: sockets lie below it.
     with TemporaryDirectory(prefix="andon-console-") as folder, Andon(folder=Path(folder)) as andon:
         lines = (andon.folder / "up.out").read_bytes().splitlines()
         started = next(one for one in lines if b'"address"' in one)
-        yield andon, msgspec.json.decode(started, type=Started).first_administrator
+        yield andon, msgspec.json.decode(started, type=Started)
 
 
 def token(andon: Andon) -> str:
@@ -87,7 +96,7 @@ def token(andon: Andon) -> str:
     return andon.client.post("/sign-in", NewTokenView, PasswordSignIn(name=NAME, password=PASSWORD)).secret
 
 
-def shop(andon: Andon, secret: str) -> Line:
+def shop(andon: Andon, console: str, secret: str) -> Line:
     """Push both versions of the shop; return when both are through."""
     folder = andon.folder / "work"
     folder.mkdir()
@@ -95,10 +104,10 @@ def shop(andon: Andon, secret: str) -> Line:
     checkout = Checkout(folder / "store", remote, secret)
     first = checkout.commit("Open the shop")
     checkout.push()
-    Line(andon, secret, folder, (first,)).passes(first)
+    Line(andon, console, secret, folder, (first,)).passes(first)
     second = checkout.commit(checkout.apply("02-reviews"))
     checkout.push()
-    line = Line(andon, secret, folder, (first, second))
+    line = Line(andon, console, secret, folder, (first, second))
     line.passes(second)
     return line
 
@@ -130,7 +139,8 @@ def talk(line: Line) -> str:
 def make_environment(line: Line, name: str) -> None:
     """One of somebody's own, from the newest version; return once it is up."""
     wanted = EnvironmentRequest(name=name, revision=line.commits[-1], like="acceptance", time_to_live=3600.0)
-    line.andon.client.post(f"/services/{SERVICE}/environments", msgspec.Raw, wanted)
+    with line.asked() as client:
+        client.post(f"/services/{SERVICE}/environments", msgspec.Raw, wanted)
     until(lambda: line.settled(name), f"{name} is up")
     assert [one.state for one in line.deployments(name)] == ["succeeded"]
 

@@ -43,11 +43,11 @@ def addresses(line: Line, page: Page) -> dict[str, str]:
     """A name for every page to look at, and its address: those that have an id are found by way of other pages."""
     newest = line.run_of(line.commits[-1])
     deployment = line.deployments("production")[0].id
-    page.goto(f"{line.andon.address}/runs")
+    page.goto(f"{line.console}/runs")
     faulty = page.locator("main a[href^='/runs/refused/']").first.get_attribute("href")
-    page.goto(f"{line.andon.address}{PLACE}/production")
+    page.goto(f"{line.console}{PLACE}/production")
     instance = page.locator(".tiles a").first.get_attribute("href")
-    page.goto(f"{line.andon.address}/record")
+    page.goto(f"{line.console}/record")
     event = page.locator(".event-text a").first.get_attribute("href")
     assert faulty and instance and event  # noqa: PT018 - three things that the pages above must offer
     return {

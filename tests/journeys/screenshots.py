@@ -1,7 +1,8 @@
-"""Pictures of every page for the documentation: ``python -m tests.journeys.screenshots FOLDER``.
+"""Pictures of every page: ``python -m tests.journeys.screenshots FOLDER [NAME …]``.
 
-Each page three times: wide and light, wide and dark, on a phone. The few that the documentation shows are kept in
-docs/images; take them anew when a page changes.
+Each page three times: wide and light, wide and dark, on a phone. ``NAME`` is a picture, such as ``run-dark``; without
+one all are taken. The few that the documentation shows lie in docs/images; take them anew when their page changes:
+``python -m tests.journeys.screenshots docs/images $(ls docs/images | cut -d. -f1)``.
 """
 
 from __future__ import annotations
@@ -9,44 +10,63 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from andon.app.demo.story import Revision
+from benchmarks.harness.installation import until
 from tests.browser import ARGUMENTS
 from tests.journeys.line import Line, installation, make_environment, refuse, shop, token
-from tests.journeys.pages import addresses, begin, signed_in
+from tests.journeys.pages import PLACE, addresses, begin, signed_in
 
 LOOKS = {"light": (False, False), "dark": (True, False), "phone": (False, True)}
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, wanted: frozenset[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     program = os.environ.get("ANDON_CHROMIUM") or shutil.which("chromium")
     if program is None:
         raise SystemExit("Chromium is missing: apt-get install chromium, or set ANDON_CHROMIUM.")
-    with sync_playwright() as playwright, installation() as (andon, link):
+    with sync_playwright() as playwright, installation() as (andon, started):
         browser = playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
-        visitor = begin(browser, link)
+        visitor = begin(browser, started.first_administrator)
         page = visitor.new_page()
-        page.goto(andon.address)
-        take(page, folder / "first-light.png")
-        line = shop(andon, token(andon))
+        page.goto(started.address)
+        if not wanted or "first-light" in wanted:
+            take(page, folder / "first-light.png")
+        line = shop(andon, started.address, token(andon))
         make_environment(line, "maxine")
         refuse(line)
-        shoot(browser, visitor, line, folder)
+        found = addresses(line, page)
+        console = {"deploy-console": found.pop("deploy-console")}
+        shoot(browser, visitor, line, folder, found, wanted)
+        # with a newer version that could go, the deploy console has something to show
+        with line.asked() as client:
+            client.post(f"{PLACE}/production/rollback", msgspec.Raw, Revision(line.commits[0]))
+        until(lambda: line.settled("production"), "production is rolled back")
+        shoot(browser, visitor, line, folder, console, wanted)
         browser.close()
 
 
-def shoot(browser: Browser, visitor: BrowserContext, line: Line, folder: Path) -> None:
-    """Every page in every look."""
-    found = addresses(line, visitor.new_page())
+def shoot(
+    browser: Browser,
+    visitor: BrowserContext,
+    line: Line,
+    folder: Path,
+    found: Mapping[str, str],
+    wanted: frozenset[str],
+) -> None:
+    """Every page in every look, or those that are wanted."""
     for look, (dark, phone) in LOOKS.items():
         context = signed_in(browser, visitor, dark=dark, phone=phone)
         page = context.new_page()
         for name, address in found.items():
-            page.goto(line.andon.address + address)
-            take(page, folder / f"{name}-{look}.png")
+            if not wanted or f"{name}-{look}" in wanted:
+                page.goto(line.console + address)
+                take(page, folder / f"{name}-{look}.png")
         context.close()
 
 
@@ -58,4 +78,4 @@ def take(page: Page, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), frozenset(sys.argv[2:]))
