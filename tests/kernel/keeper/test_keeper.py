@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -147,12 +148,12 @@ def test_killing_the_keeper_takes_the_program_along_and_is_noticed(house: House)
         child = state.child
         assert child is not None
         os.kill(state.keeper.pid, signal.SIGKILL)
-        wait_until(lambda gone=child: not alive(gone), "the program is gone with it")  # type: ignore[misc]
+        wait_until(partial(nobody, [child]), "the program is gone with it")
         assert [found.status for found in control.kept(house.state)] == [Status.LOST]
         assert [found.id for found in control.reap_lost(house.state)] == ["web"]
         assert control.kept(house.state) == ()
         if state.init is not None:
-            wait_until(lambda gone=state.init: not alive(gone), "and its namespace")  # type: ignore[misc]
+            wait_until(partial(nobody, [state.init]), "and its namespace")
 
 
 def test_a_keeper_outlives_who_started_it_and_is_found_again(house: House) -> None:

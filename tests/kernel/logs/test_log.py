@@ -383,7 +383,7 @@ def test_the_first_error_is_found_far_into_a_log(tmp_path: Path) -> None:
 
 def test_a_full_disk_loses_lines_but_not_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import resource  # noqa: PLC0415 (a file size limit stands in for the full disk)
-    import signal  # noqa: PLC0415
+    import signal  # noqa: PLC0415 (as above)
 
     writer = LogWriter(tmp_path)
     writer.write(b"before\n")

@@ -64,7 +64,7 @@ class Bench:
         return path.read_text(errors="replace")
 
     def run(self, *argv: str, **options: object) -> tuple[Exit, str]:
-        sandbox = self.start(*argv, **options)  # type: ignore[arg-type]
+        sandbox = self.start(*argv, **options)  # type: ignore[arg-type]  # passed through as they are
         return sandbox.wait(60), self.output(sandbox)
 
 

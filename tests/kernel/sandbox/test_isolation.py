@@ -97,7 +97,7 @@ def test_environment_values_stand_in_no_command_line(bench: Bench) -> None:
         assert sandbox.poll() is None
     inside = [sandbox.pid, *descendants(sandbox.pid)]
     assert len(inside) >= 3  # bubblewrap, the init, the shell
-    for name in os.listdir("/proc"):  # noqa: PTH208
+    for name in os.listdir("/proc"):  # noqa: PTH208 - names, not paths
         if name.isdecimal():
             try:
                 line = Path(f"/proc/{name}/cmdline").read_bytes()

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,10 @@ SOURCES = Path(__file__).parents[3] / "src"
 
 def everybody(sandbox: Sandboxed) -> list[ProcessId]:
     return [found for pid in [sandbox.pid, *descendants(sandbox.pid)] if (found := identify(pid))]
+
+
+def are_there(sandbox: Sandboxed, least: int) -> bool:
+    return len(everybody(sandbox)) >= least
 
 
 def nobody(processes: list[ProcessId]) -> bool:
@@ -113,7 +118,7 @@ def test_who_ignores_sigterm_is_killed_with_all_its_children(bench: Bench) -> No
 def test_killing_bubblewrap_alone_leaves_nothing(bench: Bench) -> None:
     for dies in (True, False):
         sandbox = bench.start("sh", "-c", "sleep 61 & sleep 62", dies_with_parent=dies)
-        wait_until(lambda found=sandbox: len(everybody(found)) >= 5, "the sleepers run")  # type: ignore[misc]
+        wait_until(partial(are_there, sandbox, 5), "the sleepers run")
         inside = everybody(sandbox)
         os.kill(sandbox.pid, signal.SIGKILL)
         assert sandbox.wait(60).signal == 9
@@ -134,7 +139,7 @@ def test_a_fork_bomb_is_limited_and_ended(bench: Bench) -> None:
 
 def _lines_of_processes() -> list[str]:
     found: list[str] = []
-    for name in os.listdir("/proc"):  # noqa: PTH208
+    for name in os.listdir("/proc"):  # noqa: PTH208 - names, not paths
         if name.isdecimal() and int(name) != os.getpid():
             try:
                 found.append(Path(f"/proc/{name}/cmdline").read_bytes().decode(errors="replace"))

@@ -22,49 +22,19 @@ import time
 from contextlib import suppress
 
 if __name__ == "__main__":  # without site there is no path to our own package
-    sys.path.insert(0, os.path.abspath(f"{os.path.dirname(__file__)}/../../.."))  # noqa: PTH100, PTH120
+    sys.path.insert(0, os.path.abspath(f"{os.path.dirname(__file__)}/../../.."))  # noqa: PTH100, PTH120 - pathlib would double what a keeper holds in memory
 
-from andon.kernel.keeper.layout import LOCK, MOST, SOCKET, STATE, VERSION, listen
+from andon.kernel.keeper.child import Child, start_plain, start_sandboxed
+from andon.kernel.keeper.door import Door, tell
+from andon.kernel.keeper.layout import LOCK, SOCKET, STATE, VERSION
 from andon.kernel.logs.writer import LogWriter
-from andon.kernel.sandbox.attach import Attachment, attach, kill_groups, out_of_memory_kills, write
-from andon.kernel.sandbox.identity import ProcessId, boot_id, children, end, identify, send
+from andon.kernel.sandbox.attach import Attachment, kill_groups, out_of_memory_kills, write
+from andon.kernel.sandbox.identity import boot_id, end, identify
 
 FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 30.0
 HEALTHY_AFTER = 60.0
 """Seconds a program must have run for the next pause to be the first one again."""
-
-_CHUNK = 65536
-_PR_SET_PDEATHSIG = 1
-_LEFTOVER = 1.0  # seconds to read what an ended program left in its pipe
-
-
-class Child:
-    """One life of the program."""
-
-    def __init__(self, outer: ProcessId, init: ProcessId | None, output: int, status: int, started: float) -> None:
-        self.outer = outer
-        self.init = init
-        self.output = output
-        self.status = status
-        self.started = started
-        self.pidfd = os.pidfd_open(outer.pid)
-        self.heard = False  # its output has ended
-
-    def signal(self, number: int) -> bool:
-        """Signal the program itself, inside a sandbox the first process below the init; False if there is none yet."""
-        if self.init is None:
-            return send(self.outer, number)
-        return any(send(found, number) for pid in children(self.init.pid)[:1] if (found := identify(pid)))
-
-    def kill(self) -> None:
-        """Everything, now."""
-        if self.init is not None:
-            send(self.init, signal.SIGKILL)
-        else:
-            with suppress(ProcessLookupError):
-                os.killpg(self.outer.pid, signal.SIGKILL)  # not yet waited for: the number is still ours
-        send(self.outer, signal.SIGKILL)
 
 
 class Keeper:
@@ -105,10 +75,9 @@ class Keeper:
         self.stopping = False
         self.restarting = False
         self.waiting: list[socket.socket] = []  # who asked to stop or restart and waits for the answer
-        self.clients: dict[int, tuple[socket.socket, bytes]] = {}
         self.poll = select.poll()
         self.kills_before = 0
-        self.socket: socket.socket | None = None
+        self.door: Door | None = None
 
     # State
 
@@ -139,9 +108,9 @@ class Keeper:
     def save(self) -> None:
         draft = f"{self.folder}/{STATE}.new"
         try:
-            with open(draft, "w", encoding="utf-8") as file:  # noqa: PTH123
+            with open(draft, "w", encoding="utf-8") as file:  # noqa: PTH123 - without pathlib, see above
                 file.write(json.dumps(self.state()))
-            os.rename(draft, f"{self.folder}/{STATE}")  # noqa: PTH104
+            os.rename(draft, f"{self.folder}/{STATE}")  # noqa: PTH104 - without pathlib, see above
         except OSError as error:
             # a full disk, or the folder is gone: keeping the program up matters more than telling of it
             self.note(f"the state could not be written: {error.strerror}")
@@ -164,100 +133,17 @@ class Keeper:
         self.become("starting")
         with suppress(OSError):
             self.log.section(f"start {self.restarts + 1}")
-        self.child = self._sandbox() if self.sandboxed else self._plain()
+        if self.sandboxed:
+            self.child = start_sandboxed(self.argv, self.private, self.limits, self._running, self.note)
+        else:
+            self._running(start_plain(self.argv, self.environment, self.directory, self.limits))
+        assert self.child is not None  # noqa: S101 - both have just set it
         self.poll.register(self.child.output, select.POLLIN)
         self.poll.register(self.child.pidfd, select.POLLIN)
 
-    def _sandbox(self) -> Child:
-        status_read, status_write = os.pipe()
-        pipe, gate_write = os.pipe()
-        # open for writing too: if we die with the gate shut, its reader must wait, not see the pipe's end and go on
-        gate_read = os.open(f"/proc/self/fd/{pipe}", os.O_RDWR | os.O_CLOEXEC)
-        os.close(pipe)
-        private = os.memfd_create("andon")
-        os.write(private, self.private)
-        os.lseek(private, 0, os.SEEK_SET)
-        argv = [self.argv[0], "--args", str(private), "--json-status-fd", str(status_write)]
-        argv += ["--block-fd", str(gate_read), *self.argv[1:]]
-        environment = {"PATH": "/usr/bin:/bin"}
-        try:
-            pid, output = self._fork(argv, environment, (private, status_write, gate_read))
-        finally:
-            for fd in (private, status_write, gate_read):
-                os.close(fd)
-        outer = identify(pid)
-        init: ProcessId | None = None
-        try:
-            data = b""
-            while b"\n" not in data:
-                more = os.read(status_read, 4096)
-                if not more:
-                    break
-                data += more
-            init = identify(int(json.loads(data.partition(b"\n")[0])["child-pid"])) if data else None
-            if init is None or outer is None:
-                return self._failed(pid, output, status_read)
-            attach(self.limits, init.pid)
-            child = Child(outer, init, output, status_read, time.monotonic())
-            self.child = child
-            self.become("running")
-            os.write(gate_write, b"1")  # only now, limited and on file, does the program itself start
-            os.set_blocking(status_read, False)
-            return child
-        except OSError as error:
-            self.note(f"the program could not be put under its limits: {error.strerror}")
-            if init is not None:
-                end(init)
-            return self._failed(pid, output, status_read)
-        finally:
-            os.close(gate_write)
-
-    def _failed(self, pid: int, output: int, status: int) -> Child:
-        """bubblewrap gave up, or limits could not be had: kill it, and let the loop see its end."""
-        found = identify(pid)
-        os.kill(pid, signal.SIGKILL)
-        return Child(found or ProcessId(pid, 0), None, output, status, time.monotonic())
-
-    def _plain(self) -> Child:
-        pid, output = self._fork(self.argv, self.environment, (), own_session=True)
-        outer = identify(pid) or ProcessId(pid, 0)
-        child = Child(outer, None, output, -1, time.monotonic())
+    def _running(self, child: Child) -> None:
         self.child = child
         self.become("running")
-        return child
-
-    def _fork(
-        self, argv: list[str], environment: dict[str, str], keep: tuple[int, ...], *, own_session: bool = False
-    ) -> tuple[int, int]:
-        """Start a process with its output in a pipe; (pid, pipe). Limits of a plain program are attached here."""
-        read, write_ = os.pipe()
-        nothing = os.open("/dev/null", os.O_RDONLY)
-        parent = os.getpid()
-        pid = os.fork()
-        if pid == 0:
-            try:
-                os.dup2(nothing, 0)
-                os.dup2(write_, 1)
-                os.dup2(write_, 2)
-                for fd in keep:
-                    os.set_inheritable(fd, True)
-                signal.set_wakeup_fd(-1)
-                for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
-                    signal.signal(number, signal.SIG_DFL)
-                if own_session:
-                    os.setsid()
-                    _die_with_parent(parent)
-                    attach(self.limits, os.getpid())
-                    os.chdir(self.directory)
-                os.execvpe(argv[0], argv, environment)  # noqa: S606
-            except BaseException as error:  # noqa: BLE001 (we are a fork: nobody above may go on)
-                os.write(2, f"[keeper] {argv[0]} could not be started: {error}\n".encode("utf-8", "replace"))
-            finally:
-                os._exit(127)
-        os.close(write_)
-        os.close(nothing)
-        os.set_blocking(read, False)
-        return pid, read
 
     def ended(self) -> None:
         """The child's end: clean up after it, and decide what follows."""
@@ -268,12 +154,12 @@ class Keeper:
             end(child.init)  # still there if somebody killed bubblewrap alone
         elif child.status < 0:
             child.kill()  # what it left in its session
-        self._drain(child)
+        child.drain(self.out)
         _, status = os.waitpid(child.outer.pid, 0)
         number = os.waitstatus_to_exitcode(status)
         started = True
         if child.status >= 0:
-            inside = _exit_code(child.status)
+            inside = child.exit_code_inside()
             started = inside is not None
             number = number if inside is None else inside
             os.close(child.status)
@@ -322,23 +208,6 @@ class Keeper:
             self.note(f"the program {how}")
             self.become("stopped" if number == 0 else "failed")
 
-    def _drain(self, child: Child) -> None:
-        """What is left in the pipe; bounded, since a stray process might hold the other end and write for ever."""
-        until = time.monotonic() + _LEFTOVER
-        poll = select.poll()
-        poll.register(child.output, select.POLLIN)
-        while time.monotonic() < until and poll.poll(50):
-            if not self._read(child):
-                break
-
-    def _read(self, child: Child) -> bool:
-        try:
-            data = os.read(child.output, _CHUNK)
-        except BlockingIOError:
-            return True
-        self.out(data)
-        return bool(data)
-
     # Orders
 
     def stop(self, timeout: float, *, again: bool) -> None:
@@ -366,19 +235,19 @@ class Keeper:
             order = json.loads(line)
             what, timeout = order["do"], float(order.get("timeout", self.stop_timeout))
         except (ValueError, KeyError, TypeError, AttributeError):
-            _send(client, {"version": VERSION, "ok": False, "error": "not understood"})
+            tell(client, ok=False, error="not understood")
             return
         if what == "status":
-            _send(client, {"version": VERSION, "ok": True, "state": self.state()})
+            tell(client, ok=True, state=self.state())
         elif what in ("stop", "restart"):
             self.waiting.append(client)
             self.stop(timeout, again=what == "restart")
         else:
-            _send(client, {"version": VERSION, "ok": False, "error": f"unknown order {what!r}"})
+            tell(client, ok=False, error=f"unknown order {what!r}")
 
     def _answer(self, *, ok: bool) -> None:
         for client in self.waiting:
-            _send(client, {"version": VERSION, "ok": ok, "state": self.state()})
+            tell(client, ok=ok, state=self.state())
         self.waiting.clear()
 
     # The loop
@@ -390,8 +259,6 @@ class Keeper:
         os.set_blocking(woken, False)
         signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
         self.poll.register(wake, select.POLLIN)
-        if self.socket is not None:
-            self.poll.register(self.socket, select.POLLIN)
         while self.status not in ("stopped", "failed"):
             for fd, _ in self.poll.poll(self._patience()):
                 self._event(fd, wake)
@@ -414,7 +281,7 @@ class Keeper:
     def _event(self, fd: int, wake: int) -> None:
         child = self.child
         if child is not None and fd == child.output:
-            if not self._read(child):  # closed, maybe by a program that lives on: its end is still awaited
+            if not child.read(self.out):  # closed, maybe by a program that lives on: its end is still awaited
                 self.poll.unregister(fd)
                 child.heard = True
         elif child is not None and fd == child.pidfd:
@@ -423,81 +290,14 @@ class Keeper:
             numbers = os.read(wake, 512)
             if any(number in (signal.SIGTERM, signal.SIGINT) for number in numbers) and not self.stopping:
                 self.stop(self.stop_timeout, again=False)
-        elif self.socket is not None and fd == self.socket.fileno():
-            self._accept(self.socket)
-        elif fd in self.clients:
-            self._hear(fd)
+        elif self.door is not None:
+            self.door.event(fd)
 
     def _patience(self) -> int | None:
         if self.unsent:
             return 10
         times = [moment for moment in (self.start_at, self.kill_at) if moment is not None]
         return max(0, int((min(times) - time.monotonic()) * 1000) + 1) if times else None
-
-    def _accept(self, listening: socket.socket) -> None:
-        try:
-            client, _ = listening.accept()
-        except OSError:
-            return
-        credentials = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-        user = int.from_bytes(credentials[4:8], sys.byteorder)
-        if user not in (0, os.geteuid()) or len(self.clients) >= 64:
-            client.close()
-            return
-        client.setblocking(False)
-        self.clients[client.fileno()] = (client, b"")
-        self.poll.register(client, select.POLLIN)
-
-    def _hear(self, fd: int) -> None:
-        client, before = self.clients[fd]
-        try:
-            more = client.recv(MOST)
-        except BlockingIOError:
-            return
-        except OSError:
-            more = b""
-        data = before + more
-        if more and b"\n" not in data and len(data) < MOST:
-            self.clients[fd] = (client, data)
-            return
-        self.poll.unregister(fd)
-        del self.clients[fd]
-        if b"\n" in data:
-            self.order(client, data.partition(b"\n")[0])
-        else:
-            client.close()
-
-
-def _send(client: socket.socket, answer: dict[str, object]) -> None:
-    try:
-        client.setblocking(True)
-        client.settimeout(1.0)
-        client.sendall(json.dumps(answer).encode() + b"\n")
-    except OSError:
-        pass  # who asked has gone
-    finally:
-        client.close()
-
-
-def _exit_code(fd: int) -> int | None:
-    try:
-        data = os.read(fd, 65536)
-    except BlockingIOError:
-        return None
-    for line in data.splitlines():
-        found = json.loads(line)
-        if "exit-code" in found:
-            return int(found["exit-code"])
-    return None
-
-
-def _die_with_parent(parent: int) -> None:
-    """In the child: be killed when the keeper dies. ctypes is loaded only here, not in the keeper itself."""
-    import ctypes  # noqa: PLC0415
-
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:  # it died before we asked
-        os._exit(127)
 
 
 def _lock(folder: str) -> int:
@@ -550,10 +350,10 @@ def main() -> None:
         for group in order["spec"]["keeper_cgroups"]:
             write(f"{group}/cgroup.procs", str(os.getpid()))
         with suppress(FileNotFoundError):
-            os.unlink(f"{folder}/{SOCKET}")  # noqa: PTH108
+            os.unlink(f"{folder}/{SOCKET}")  # noqa: PTH108 - without pathlib, see above
         keeper = Keeper(folder, order)
         del order
-        keeper.socket = listen(folder)
+        keeper.door = Door(folder, keeper.poll, keeper.order)
         keeper.start()
     except BlockingIOError:
         os.write(1, b"kept\n")
@@ -564,12 +364,11 @@ def main() -> None:
     os.write(1, b"ready\n")
     _silence(folder)
     keeper.run()
-    if keeper.socket is not None:
-        keeper.socket.close()
+    keeper.door.close()
     with suppress(OSError):
         keeper.log.close()
     with suppress(FileNotFoundError):
-        os.unlink(f"{folder}/{SOCKET}")  # noqa: PTH108
+        os.unlink(f"{folder}/{SOCKET}")  # noqa: PTH108 - without pathlib, see above
     os.close(held)
 
 

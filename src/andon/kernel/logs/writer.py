@@ -49,7 +49,7 @@ class LogWriter:
         self._sections = 0
         self._data = self._index = -1
         self._marked = False  # the line about to begin has its record, which says that it continues another
-        os.makedirs(self._folder, mode=0o700, exist_ok=True)  # noqa: PTH103
+        os.makedirs(self._folder, mode=0o700, exist_ok=True)  # noqa: PTH103 - keepers do without pathlib
         self._recover()
 
     # What is in the open segment: whole lines, bytes, bytes of the unfinished line, index records.
@@ -187,7 +187,7 @@ class LogWriter:
                 break
             for ending in (".gz", ".idz"):
                 with suppress(FileNotFoundError):
-                    os.unlink(f"{self._folder}/{segment.stem}{ending}")  # noqa: PTH108
+                    os.unlink(f"{self._folder}/{segment.stem}{ending}")  # noqa: PTH108 - keepers do without pathlib
             self._kept.remove(segment)
             excess -= segment.size
 
@@ -204,7 +204,7 @@ class LogWriter:
                         view = view[os.write(draft, view) :]
             finally:
                 os.close(draft)
-            os.rename(f"{self._folder}/draft", f"{self._folder}/{closed.stem}{ending}")  # noqa: PTH104
+            os.rename(f"{self._folder}/draft", f"{self._folder}/{closed.stem}{ending}")  # noqa: PTH104 - keepers do without pathlib
         self._kept.append(closed)
         self._drop_open()
 
@@ -217,8 +217,8 @@ class LogWriter:
     def _recover(self) -> None:
         """Go on where the folder ends, whatever state its last writer left it in."""
         with suppress(FileNotFoundError):
-            os.unlink(f"{self._folder}/{CLOSED}")  # noqa: PTH108
-        with suppress(FileNotFoundError), open(f"{self._folder}/{SECTIONS}", "rb") as file:  # noqa: PTH123
+            os.unlink(f"{self._folder}/{CLOSED}")  # noqa: PTH108 - keepers do without pathlib
+        with suppress(FileNotFoundError), open(f"{self._folder}/{SECTIONS}", "rb") as file:  # noqa: PTH123 - keepers do without pathlib
             self._sections = file.read().count(b"\n")
         found = segments(self._folder)
         self._kept = [segment for segment in found if segment.closed]
@@ -252,7 +252,7 @@ class LogWriter:
 def _remove_open(folder: str, segment: Segment) -> None:
     for ending in (".log", ".idx"):
         with suppress(FileNotFoundError):
-            os.unlink(f"{folder}/{segment.stem}{ending}")  # noqa: PTH108
+            os.unlink(f"{folder}/{segment.stem}{ending}")  # noqa: PTH108 - keepers do without pathlib
 
 
 def pump(fd: int, writer: LogWriter) -> int:

@@ -158,7 +158,7 @@ def _base(extra: tuple[Path, ...], network: bool) -> tuple[str, ...]:
     arguments += ["--proc", "/proc", "--dev", "/dev"]
     arguments += ["--perms", "1777", "--size", size, "--tmpfs", "/tmp"]  # noqa: S108 (the sandbox's own)
     arguments += ["--size", size, "--tmpfs", "/run", "--size", size, "--tmpfs", HOME]
-    arguments += ["--symlink", "/tmp", "/var/tmp", "--symlink", "/run", "/var/run"]  # noqa: S108
+    arguments += ["--symlink", "/tmp", "/var/tmp", "--symlink", "/run", "/var/run"]  # noqa: S108 - as above
     return tuple(arguments)
 
 

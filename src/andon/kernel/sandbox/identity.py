@@ -30,7 +30,7 @@ def boot_id() -> str:
 def _stat(pid: int) -> list[str] | None:
     """The fields of /proc/<pid>/stat from the state on (field 3 is item 0); None when there is no such process."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123
+        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - keepers do without pathlib
             data = file.read()
     except (FileNotFoundError, ProcessLookupError):
         return None
@@ -103,13 +103,13 @@ def children(pid: int) -> list[int]:
     """The direct children of every thread of a process, oldest first; empty when it is gone."""
     found: list[int] = []
     try:
-        threads = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208
+        threads = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208 - keepers do without pathlib
     except (FileNotFoundError, ProcessLookupError):
         return found
     for thread in threads:
         with (
             suppress(FileNotFoundError, ProcessLookupError),
-            open(f"/proc/{pid}/task/{thread}/children", "rb") as file,  # noqa: PTH123
+            open(f"/proc/{pid}/task/{thread}/children", "rb") as file,  # noqa: PTH123 - keepers do without pathlib
         ):
             found += [int(word) for word in file.read().split()]
     return found
