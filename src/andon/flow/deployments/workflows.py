@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from andon.flow.deployments.contract import DeploymentId, DeploymentState, StepName
 from andon.flow.deployments.execution import Execution
 from andon.flow.deployments.model import AFTER_SWITCH, STEPS, Course, StepOutcome
@@ -17,18 +19,22 @@ def deploy_workflow(execution: Execution) -> Workflow:
         deployment = DeploymentId(subject)
         course = Course(step("plan", lambda: execution.plan(deployment).value))
         for name in STEPS[course]:
-            outcome = StepOutcome(step(name.value, lambda name=name: execution.perform(deployment, name).value))  # type: ignore[misc]
+            outcome = StepOutcome(step(name.value, partial(_performed, execution, deployment, name)))
             if outcome is StepOutcome.PASSED:
                 continue
             if name in AFTER_SWITCH and name is not StepName.RETIRE and outcome is not StepOutcome.CANCELLED:
-                step("restore", lambda: execution.perform(deployment, StepName.RESTORE).value)
-                step("finish", lambda: execution.finish(deployment, DeploymentState.ROLLED_BACK))
+                step("restore", partial(_performed, execution, deployment, StepName.RESTORE))
+                step("finish", partial(execution.finish, deployment, DeploymentState.ROLLED_BACK))
                 return
             if name is not StepName.RETIRE:
-                step("discard", lambda: execution.discard(deployment))
+                step("discard", partial(execution.discard, deployment))
                 ended = DeploymentState.CANCELLED if outcome is StepOutcome.CANCELLED else DeploymentState.FAILED
-                step("finish", lambda ended=ended: execution.finish(deployment, ended))  # type: ignore[misc]
+                step("finish", partial(execution.finish, deployment, ended))
                 return
-        step("finish", lambda: execution.finish(deployment, DeploymentState.SUCCEEDED))
+        step("finish", partial(execution.finish, deployment, DeploymentState.SUCCEEDED))
 
     return Workflow(DEPLOY, run)
+
+
+def _performed(execution: Execution, deployment: DeploymentId, name: StepName) -> str:
+    return execution.perform(deployment, name).value
