@@ -114,6 +114,7 @@ def deployment_routes(
         call.principal.require_sight(service)
         name = Service(service)
         with call.database.reading() as reading:
+            sources.default_branch(reading, name)
             live = deployments.live(reading, name, environment)
             builds = pipelines.builds(reading, name, environment=environment)
             targets = deployments.rollback_targets(reading, name, environment)
@@ -221,7 +222,8 @@ def check_name(name: str) -> None:
 def chosen_commit(
     pipelines: Pipelines, sources: Sources, reading: Reading, service: Service, environment: str, revision: str
 ) -> CommitHash:
-    """The commit somebody means; without a word the newest build that may go there."""
+    """The commit somebody means; without a word the newest build that may go there. Raises ``NotFound``."""
+    sources.default_branch(reading, service)
     if revision:
         return sources.resolve(service, revision)
     builds = pipelines.builds(reading, service, environment=environment)
