@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 
 from andon.app.composition import Installation, sealing_key
 from andon.kernel.errors import AndonError
@@ -17,6 +18,9 @@ from andon.web.room import Reconciler
 
 STOP_SECONDS = 15.0
 """How long work under way may take to come to rest before the process leaves it to the next start."""
+
+KEPT_DAYS = 30
+"""How long the workflow engine remembers what has ended: the record tells of it for ever."""
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +44,7 @@ class Worker:
         )
         key = SealingKey.at(sealing_key(installation.settings))
         self._sealer = Sealer(installation.database, installation.bell, key)
+        self._forgetting = Reconciler("ended-workflows", timedelta(hours=1).total_seconds(), self._forget)
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -56,15 +61,15 @@ class Worker:
             for reconciler in room.reconcilers:
                 self._round(reconciler)
         self._workflows.launch()
+        self._round(self._forgetting)
         self._reactor.start()
         self._sealer.start()
-        for room in installation.rooms:
-            for reconciler in room.reconcilers:
-                thread = threading.Thread(
-                    target=self._repeat, args=(reconciler,), name=f"reconcile {reconciler.name}", daemon=True
-                )
-                thread.start()
-                self._threads.append(thread)
+        for reconciler in (self._forgetting, *(one for room in installation.rooms for one in room.reconcilers)):
+            thread = threading.Thread(
+                target=self._repeat, args=(reconciler,), name=f"reconcile {reconciler.name}", daemon=True
+            )
+            thread.start()
+            self._threads.append(thread)
 
     def stop(self) -> bool:
         """Stop; whether all work came to rest. What did not is resumed at the next start."""
@@ -80,6 +85,16 @@ class Worker:
         self._sealer.seal_all()
         self._installation.bell.stop()
         return rested and not any(thread.is_alive() for thread in self._threads)
+
+    def _forget(self) -> None:
+        """An event that is delivered late, a dead letter for example, must find what it has started already."""
+        database = self._installation.database
+        with database.reading() as reading:
+            waits_since = self._reactor.waits_since(reading)
+        ended = database.clock.now() - timedelta(days=KEPT_DAYS)
+        forgotten = self._workflows.forget(ended if waits_since is None else min(ended, waits_since))
+        if forgotten:
+            _log.info("forgot %d workflows that ended more than %d days ago", forgotten, KEPT_DAYS)
 
     def _repeat(self, reconciler: Reconciler) -> None:
         while not self._stopping.wait(reconciler.every):

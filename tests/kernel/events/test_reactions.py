@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import pytest
 
@@ -246,3 +247,30 @@ def test_a_long_record_that_nobody_waited_for_is_passed_only_once(database: Data
     again.turn()
     # One turn reads 200: without the stored cursor it would still be among the first.
     assert handler.calls == ["thing:a"]
+
+
+def test_it_is_known_since_when_something_waits_to_be_handled(database: Database, clock: SettableClock) -> None:
+    def since(one: Reactor) -> datetime | None:
+        with database.reading() as reading:
+            return one.waits_since(reading)
+
+    one = reactor(database, reaction(Handler(fails={"thing:bad"})))
+    assert since(one) is None
+    first = clock.now()
+    happen(database, "a")
+    assert since(one) == first
+    run(one)
+    assert since(one) is None
+    with database.transaction() as tx:
+        append(tx, Ended(thing="of no interest"), by=ANDON)
+    assert since(one) is None
+    clock.advance(60)
+    bad = clock.now()
+    happen(database, "bad")
+    for _ in range(ATTEMPTS + 1):
+        run(one)
+        clock.advance(600)
+    happen(database, "b")
+    run(one)
+    assert [delivery.next_at for delivery in waiting(database)] == [None], "a dead letter"
+    assert since(one) == bad

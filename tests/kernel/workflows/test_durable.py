@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
@@ -241,6 +242,41 @@ def test_one_key_runs_once(launch: Launch) -> None:
     workflows.start("note", "a", key="another")
     drained(workflows)
     assert seen == ["a", "a"]
+
+
+def test_what_ended_long_ago_is_forgotten_with_everything_of_it(launch: Launch, tmp_path: Path) -> None:
+    ran: list[str] = []
+    held = threading.Event()
+
+    def build(step: Step, subject: str) -> None:
+        step("begin", lambda: ran.append(subject))
+        if subject == "waiting":
+            step("wait", lambda: held.wait(60))
+        if subject == "failing":
+            raise ValueError("no luck")
+
+    workflows = launch([Workflow("build", build)])
+    try:
+        for subject in ("old", "failing", "waiting"):
+            workflows.start("build", subject)
+        until(lambda: len(ran) == 3 and len(workflows.pending()) == 1)
+        # A moment is given in whole milliseconds.
+        time.sleep(0.002)
+        now = datetime.now(UTC)
+        assert workflows.forget(now - timedelta(days=1)) == 0
+        workflows.start("build", "old")
+        assert workflows.forget(now) == 2
+        assert workflows.failed() == ()
+        assert [work.subject for work in workflows.pending()] == ["waiting"], "whatever its age"
+        with sqlite3.connect(tmp_path / "workflows.db") as connection:
+            for table in ("workflow_status", "workflow_input", "operation_outputs"):
+                kept = {row[0] for row in connection.execute(f"SELECT workflow_uuid FROM {table}")}
+                assert kept <= {"build:waiting"}, table
+        workflows.start("build", "old")
+        until(lambda: ran.count("old") == 2)
+    finally:
+        held.set()
+    drained(workflows)
 
 
 def test_two_hundred_steps_wait_side_by_side(launch: Launch) -> None:

@@ -23,7 +23,7 @@ from andon.kernel.errors import AndonError, NotFound
 from andon.kernel.events.bell import Bell
 from andon.kernel.events.model import Envelope, Event
 from andon.kernel.events.record import at_position, latest_position, page
-from andon.kernel.events.storage import cursors, failures
+from andon.kernel.events.storage import cursors, events, failures
 
 ATTEMPTS = 8
 """Tries before a delivery becomes a dead letter: about four minutes in all."""
@@ -87,6 +87,20 @@ class Reactor:
         # Both each time: a busy record must not keep the failed ones waiting.
         advanced = self._advance()
         return self._retry() or advanced
+
+    def waits_since(self, reading: Reading) -> datetime | None:
+        """When the oldest event happened that a reaction has yet to see, dead letters included; ``None`` without any.
+
+        Where a reaction never ran, everything that it wants is yet to be seen.
+        """
+        stored = {row.reaction: row.position for row in reading.connection.execute(sa.select(cursors))}
+        ahead = [
+            sa.and_(events.c.type.in_(wanted), events.c.position > stored.get(name, 0))
+            for name, wanted in self._wanted.items()
+        ]
+        failed = events.c.position.in_(sa.select(failures.c.position))
+        query = sa.select(events.c.at).where(sa.or_(failed, *ahead)).order_by(events.c.position).limit(1)
+        return reading.connection.execute(query).scalar()
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -41,6 +41,11 @@ from andon.kernel.workflows.ports import Interrupted, Primitive, Workflow
 VERSION = "1"
 """Never changes: work recorded by one release must be taken up by the next."""
 
+_FAILED = ("ERROR", "CANCELLED")
+_ENDED = ("SUCCESS", *_FAILED)
+_BATCH = 200
+"""Workflows forgotten in one transaction: nobody else should have to wait for long."""
+
 _P = TypeVar("_P", bound=Primitive)
 _log = logging.getLogger(__name__)
 
@@ -176,7 +181,27 @@ class DurableWorkflows:
 
     def failed(self) -> tuple[Work, ...]:
         """What has ended with an error, oldest first."""
-        return self._works(("ERROR", "CANCELLED"))
+        return self._works(_FAILED)
+
+    def forget(self, before: datetime) -> int:
+        """Remove what ended before then, with the records of its steps; how many workflows that were.
+
+        It is by these records that a start happens once: nobody may ask again for what is forgotten.
+        """
+        forgotten = 0
+        while (instance := self._instance) is not None and not self.stopping.is_set():
+            table = instance._sys_db.tables.workflow_status
+            ended = sa.func.coalesce(table.c.completed_at, table.c.updated_at)
+            query = sa.select(table.c.workflow_uuid).where(
+                table.c.status.in_(_ENDED), ended < int(before.timestamp() * 1000)
+            )
+            with instance._sys_db.engine.begin() as connection:
+                found = list(connection.execute(query.limit(_BATCH)).scalars())
+            if not found:
+                break
+            instance._sys_db.delete_workflows(found)
+            forgotten += len(found)
+        return forgotten
 
     def _launch(self) -> None:
         # Without a handler of its own DBOS would write to the console instead of into our log.
@@ -289,7 +314,7 @@ class DurableWorkflows:
         )
 
     def _state(self, status: str, name: str) -> State:
-        if status in {"ERROR", "CANCELLED"}:
+        if status in _FAILED:
             return State.FAILED
         if name not in self._workflows:
             return State.UNKNOWN
