@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from andon.app.demo.traffic import Traffic
+from andon.app.demo.traffic import Counted, Traffic
 from andon.kernel.errors import AndonError, Unavailable
 from benchmarks.harness.checkouts import Checkout
 from benchmarks.harness.hollow import Fault, files
@@ -139,6 +139,10 @@ class Line:
         self._traffic = Traffic(address_of(self.andon, SERVICE, PRODUCTION), customers=2, pause=0.01)
         self._traffic.start()
         return self._traffic
+
+    def customers(self) -> Counted:
+        """How they have fared so far."""
+        return Counted(0, 0) if self._traffic is None else self._traffic.count()
 
     def close_shop(self) -> None:
         if self._traffic is not None:
