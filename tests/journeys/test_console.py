@@ -190,7 +190,7 @@ def test_deploying_and_rolling_back_are_one_button_each(console: Console) -> Non
         expect(page.locator("#deploy-sentence")).to_contain_text(f"runs {newer}", timeout=LATER)
         until(lambda: console.line.settled("production"), "the rollback has ended")
     assert [(one.kind, one.state) for one in console.line.deployments("production")[:2]] == [
-        ("rollback", "succeeded"),
+        ("roll-back", "succeeded"),
         ("deploy", "succeeded"),
     ]
     assert wrong == []
