@@ -21,7 +21,7 @@ from benchmarks.harness.crashing import PRODUCTION, SERVICE, address_of
 from benchmarks.harness.installation import Andon, left_behind, until
 from benchmarks.harness.record import Record
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 ONLY_PRODUCTION = """\
 stages:
