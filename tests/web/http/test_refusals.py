@@ -268,3 +268,17 @@ def newest(server: Serving) -> int:
     position = api.get("/events?limit=1").json()["events"][0]["andonposition"]
     assert isinstance(position, int)
     return position
+
+
+def test_a_request_that_never_gets_to_its_point_is_given_up(server: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("andon.web.http.connection.HEAD_SECONDS", 0.2)
+    with socket.create_connection(("127.0.0.1", server.settings.web.port), timeout=20) as slow:
+        slow.sendall(b"GET /login HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
+        assert slow.recv(1) == b"", "the connection was closed, not answered"
+
+
+def test_a_slow_answer_is_not_taken_for_a_slow_request(server: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("andon.web.http.connection.HEAD_SECONDS", 0.2)
+    with httpx.Client(base_url=server.address, timeout=30) as patient:
+        for _ in range(3):
+            assert patient.get("/login").status_code == 200

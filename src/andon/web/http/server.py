@@ -9,6 +9,7 @@ import uvicorn
 
 from andon.kernel.settings import Settings
 from andon.web.http.application import WebApplication
+from andon.web.http.connection import ImpatientProtocol
 
 SHUTDOWN = 10
 """Seconds that requests under way may take to end."""
@@ -41,7 +42,7 @@ def _config(settings: Settings, application: WebApplication) -> uvicorn.Config:
         host=settings.web.host,
         port=settings.web.port,
         loop="uvloop" if _has_uvloop() else "asyncio",
-        http="httptools",
+        http=ImpatientProtocol,
         ws="none",
         lifespan="on",
         log_config=None,
