@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from andon.flow.artifacts.contract import Digest
 from andon.flow.configuration.contract import ConfigVersion
+from andon.flow.definition.contract import Definition
 from andon.flow.deployments.contract import DeploymentId, DeploymentState, Kind, StepName
 from andon.flow.environments.contract import SetId
 from andon.flow.pipelines.contract import RunId
@@ -143,3 +144,15 @@ class EnvironmentBusy(Conflict):
 
 class NothingDeployable(Conflict):
     code = "deployments.nothing_deployable"
+
+
+def is_rehearsal(definition: Definition, environment: str) -> bool:
+    """Whether a run only tries a version here: jobs of the stage ask it next, and another environment comes behind.
+
+    Nobody is served here who could notice anything before those jobs do.
+    """
+    deploying = [stage for stage in definition.stages if stage.environment is not None]
+    here = next((place for place, stage in enumerate(deploying) if stage.environment == environment), None)
+    if here is None or not deploying[here].jobs:
+        return False
+    return any(stage.environment != environment for stage in deploying[here + 1 :])
