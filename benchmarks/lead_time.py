@@ -237,9 +237,9 @@ def production(andon: Andon, service: str, pushes: int, files: Mapping[str, str]
         busy = union([job_span(one) for one in record.find("job.finished", run=run)])
         whole.append(took)
         own.append(took - busy)
-        for one in record.find("deployment.step-finished"):
-            said = one.says()
-            steps.setdefault(said.step, []).append(said.seconds)
+    for one in record.find("deployment.step-finished"):
+        if one.andonservice == service:
+            steps.setdefault(one.says().step, []).append(one.says().seconds)
     slowest = ", ".join(f"{name} {median(values):.2f} s" for name, values in steps.items())
     what = "the example shop" if files is None else "empty jobs"
     return (
