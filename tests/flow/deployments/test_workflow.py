@@ -378,6 +378,14 @@ def test_former_versions_stay_warm_as_many_as_asked_for(local: Installation) -> 
     assert local.environments.running() == frozenset(one for one in sets[1:] if one is not None)
 
 
+def test_a_second_set_of_a_version_takes_no_former_versions_place(local: Installation) -> None:
+    old, new = local.built(), local.built()
+    for commit in (old, new, new, new):
+        local.deploy(commit)
+    warm = [one.commit for one in local.place().sets if one.standing is Standing.WARM]
+    assert warm == [old]
+
+
 def test_rolling_back_keeps_what_was_left_warm(local: Installation) -> None:
     old, new = local.built(), local.built()
     local.deploy(old)

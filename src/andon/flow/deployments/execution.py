@@ -273,12 +273,15 @@ class Execution:
             warm = [one for one in place.sets if one.standing is Standing.WARM] if place else []
             # The set this deployment took the traffic from is the nearest way back, whatever its age.
             warm.sort(key=lambda one: (one.id == found.former_set, one.created_at, one.id), reverse=True)
-            leaving = [one.id for one in warm[keep:]]
+            # A second set of a version, or one of the version that has the traffic, is no further way back.
+            kept = {one.commit: one.id for one in reversed(warm) if one.commit != found.commit}
+            staying = [one.id for one in warm if kept.get(one.commit) == one.id][:keep]
+            leaving = [one.id for one in warm if one.id not in staying]
             for one in leaving:
                 self._environments.mark(tx, one, Standing.RETIRED, reason=f"{keep} former versions stay warm")
         for one in leaving:
             self._environments.stop(one)
-        return f"{min(keep, len(warm))} kept warm, {len(leaving)} retired"
+        return f"{len(staying)} kept warm, {len(leaving)} retired"
 
     def _restore(self, found: Deployment) -> str:
         chosen = self._set(found)
