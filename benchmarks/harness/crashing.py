@@ -86,9 +86,10 @@ class Line:
 
     # What people do
 
-    def commit(self, fault: Fault = Fault.NONE) -> Pushed:
+    def commit(self, fault: Fault = Fault.NONE, *, work: float = 0.2) -> Pushed:
+        """``work`` is how many seconds the job of that name takes."""
         number = len(self.pushed)
-        made = Pushed(self.checkout.commit(files(number, fault), f"Version {number}"), fault)
+        made = Pushed(self.checkout.commit(files(number, fault, work), f"Version {number}"), fault)
         self.pushed.append(made)
         return made
 

@@ -69,12 +69,12 @@ class Fault(StrEnum):
         return "passed" if self is Fault.NONE else "failed"
 
 
-def files(number: int, fault: Fault = Fault.NONE) -> dict[str, str]:
+def files(number: int, fault: Fault = Fault.NONE, work: float = 0.2) -> dict[str, str]:
     """A version's whole checkout."""
     return {
         "andon.yaml": DEFINITION,
         "answer.py": _ANSWER,
         "answer": "broken\n" if fault is Fault.PRODUCTION else f"ok {number}\n",
-        "work.sh": f"sleep 0.2; exit {1 if fault is Fault.JOB else 0} # {number}\n",
+        "work.sh": f"sleep {work}; exit {1 if fault is Fault.JOB else 0} # {number}\n",
         "number": f"{number}\n",
     }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -207,7 +206,7 @@ def test_stop_lets_what_is_under_way_finish_and_leaves_nothing(place: Place) -> 
     answers: list[httpx.Response] = []
     slow = threading.Thread(target=lambda: answers.append(shop.get("/slow")))
     slow.start()
-    time.sleep(0.3)  # long enough to be in the middle of it; nothing is asserted of the time
+    wait_until(lambda: (found := place.router.served(made)) is not None and found.active > 0)
     with place.database.transaction() as tx:
         place.router.withdraw(tx, shop.service, "production")
         place.built.environments.mark(tx, made, Standing.RETIRED, reason="test")
