@@ -16,7 +16,7 @@ from benchmarks.harness.hollow import Fault
 from benchmarks.harness.installation import Andon, left_behind
 from benchmarks.harness.telling import Options, Outcome, chosen, main
 
-LONGEST = 7.0
+LONGEST = 4.5
 """Seconds of a run after which one has been killed with certainty: a little less than a whole run takes."""
 
 LIMIT = 2400.0
