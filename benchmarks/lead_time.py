@@ -221,7 +221,7 @@ def production(andon: Andon, service: str, pushes: int, files: Mapping[str, str]
         shutil.copytree(examples() / "store", folder, ignore=shutil.ignore_patterns("__pycache__", "*.db*"))
     checkout = Checkout(folder, andon.create(service), andon.token)
     record = Record(andon.client)
-    whole, own = [], []
+    whole, own, bare = [], [], []
     steps: dict[str, list[float]] = {}
     for number in range(pushes):
         commit = checkout.commit({**(files or {}), "count": str(number)}, f"Push {number}")
@@ -237,6 +237,12 @@ def production(andon: Andon, service: str, pushes: int, files: Mapping[str, str]
         busy = union([job_span(one) for one in record.find("job.finished", run=run)])
         whole.append(took)
         own.append(took - busy)
+        commands = [
+            one.says().seconds
+            for one in record.find("deployment.command-ran")
+            if one.andonservice == service and began <= one.time.timestamp() <= began + took
+        ]
+        bare.append(took - busy - sum(commands))
     for one in record.find("deployment.step-finished"):
         if one.andonservice == service:
             steps.setdefault(one.says().step, []).append(one.says().seconds)
@@ -250,6 +256,12 @@ def production(andon: Andon, service: str, pushes: int, files: Mapping[str, str]
             "s",
             goal=Goal(at_most=3),
             note=f"steps of both deployments: {slowest}",
+        ),
+        Figure(
+            name=f"{what}: and without its migrations and smoke tests, median of {len(bare)}",
+            value=median(bare),
+            unit="s",
+            note="what is left is Andon's: sandboxes, instances, health checks, routes, the record",
         ),
     )
 
