@@ -21,6 +21,7 @@ from andon.flow.environments.contract import EnvironmentView, Health, InstanceVi
 from andon.flow.pipelines.contract import Build, Verdict
 from andon.flow.routing.contract import Served
 from andon.flow.sources.contract import CommitHash
+from andon.web.charts import version_series
 from andon.web.model import Instance, Share, State, Step, Task
 from andon.web.rendering import number, plural
 
@@ -80,8 +81,6 @@ _HEALTH: Mapping[Health, State] = {
     Health.UNHEALTHY: State.BAD,
     Health.STOPPED: State.NONE,
 }
-SERIES = 6
-"""Colours there are for versions."""
 
 
 def place_address(service: str, environment: str) -> str:
@@ -205,14 +204,8 @@ def _authority(one: DeploymentView, names: Mapping[str, str]) -> str:
 
 def series_of(sets: Iterable[SetView]) -> Mapping[CommitHash, int]:
     """A colour for each version: its own as long as no older one beside it has that."""
-    given: dict[CommitHash, int] = {}
-    for one in sorted(sets, key=lambda view: view.created_at):
-        if one.commit in given:
-            continue
-        wanted = int(one.commit[:6], 16) % SERIES
-        order = [(wanted + step) % SERIES + 1 for step in range(SERIES)]
-        given[one.commit] = next((free for free in order if free not in given.values()), order[0])
-    return given
+    ordered = sorted(sets, key=lambda view: view.created_at)
+    return {CommitHash(commit): colour for commit, colour in version_series(one.commit for one in ordered).items()}
 
 
 @dataclass(frozen=True, slots=True)
