@@ -108,7 +108,8 @@ def test_commands_run_in_the_package_and_reach_their_own_set(place: Place, shop:
     assert found.live is not None
     ask = (
         "import os, socket; s = socket.socket(socket.AF_UNIX); s.connect(os.environ['ANDON_URL'][5:]);"
-        "s.sendall(b'GET / HTTP/1.0\\r\\n\\r\\n'); print(s.recv(9999).decode().split()[-1], os.environ['EXTRA'])"
+        "s.sendall(b'GET / HTTP/1.0\\r\\n\\r\\n'); answer = s.makefile().read();"
+        "print(answer.split()[-1], os.environ['EXTRA'])"
     )
     went = environments.run_command(
         found.live.id,
