@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
@@ -34,11 +34,11 @@ def faults(document: Json) -> list[str]:
     return []
 
 
-def names(least: int = 1, most: int = 3) -> st.SearchStrategy[list[str]]:
-    name = st.from_regex(r"[a-z][a-z0-9]{0,6}", fullmatch=True).filter(
-        lambda one: one not in {"all", "andon", "new", "none", "package"}
-    )
-    return st.lists(name, min_size=least, max_size=most, unique=True)
+NAMES = st.sampled_from(["a", "b0", "build", "check", "deploy", "docs", "lint9", "prod", "qa", "store", "test", "zz"])
+
+
+def names(least: int = 1, most: int = 2) -> st.SearchStrategy[list[str]]:
+    return st.lists(NAMES, min_size=least, max_size=most, unique=True)
 
 
 COMMANDS = st.sampled_from(["make test", "python3 -m store\n", "exec ./start --x='1: 2' # y", "é", "12 34"])
@@ -47,10 +47,8 @@ SIZES = st.sampled_from(["64MiB", "1GiB", "20000000B", "0.5GB", "1TiB"])
 GLOBS = st.sampled_from(["a", "a/b.txt", "**", "reports/*.xml", ".venv", "..x/y..", "a b/ü"])
 GLOB_LISTS = st.lists(GLOBS, min_size=1, max_size=3, unique=True)
 VARIABLES = st.sampled_from(["A", "_B", "LEVEL_2", "PATH", "ANDONX"])
-VALUES = st.one_of(
-    st.text(max_size=20).filter(lambda one: "\0" not in one and one.isprintable()), st.integers(), st.booleans()
-)
-ENV = st.dictionaries(VARIABLES, VALUES, max_size=3)
+TEXTS = st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), max_size=10)
+ENV = st.dictionaries(VARIABLES, st.one_of(TEXTS, st.integers(), st.booleans()), max_size=2)
 NETWORK = st.sampled_from(["none", "host"])
 
 
@@ -63,10 +61,10 @@ def documents(draw: st.DrawFn) -> dict[str, object]:
     """A sound definition, as plain data."""
     services = draw(names(0))
     environments = draw(names(0))
-    stage_names = draw(names(1, 4))
+    stage_names = draw(names(1, 3))
     stages: dict[str, object] = {}
     for index, stage in enumerate(stage_names):
-        job_names = draw(names(1, 4))
+        job_names = draw(names(1, 2))
         jobs: dict[str, object] = {}
         for position, job in enumerate(job_names):
             made: dict[str, object] = {"run": draw(COMMANDS)} | draw(
@@ -185,20 +183,20 @@ def mutants(draw: st.DrawFn) -> dict[str, object]:
     return mutate(draw, draw(documents()))
 
 
-SLOW_TO_DRAW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
-
-
-@settings(max_examples=40, deadline=None, derandomize=True, database=None, suppress_health_check=SLOW_TO_DRAW)
+# the same documents every time: a fault found here is found again
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(documents())
 def test_what_is_sound_passes_both(document: dict[str, object]) -> None:
     assert faults(document) == []  # type: ignore[arg-type]  # it is JSON
     VALIDATOR.validate(document)
 
 
-@settings(max_examples=25, deadline=None, derandomize=True, database=None, suppress_health_check=SLOW_TO_DRAW)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(mutants())
 def test_what_the_schema_refuses_the_reader_refuses(document: dict[str, object]) -> None:
-    if not VALIDATOR.is_valid(document):
+    refused = not VALIDATOR.is_valid(document)
+    event(f"the schema {'refuses' if refused else 'takes'} it")
+    if refused:
         assert faults(document)  # type: ignore[arg-type]  # it is JSON
 
 
