@@ -94,7 +94,7 @@ class Listener:
         for topic in topics:
             if not self.wanted or topic in self.wanted or topic == _ANYTHING:
                 self.waiting[topic] = None
-        if len(self.waiting) > MOST_WAITING:
+        if _ANYTHING in self.waiting or len(self.waiting) > MOST_WAITING:  # everything includes each
             self.waiting = {_ANYTHING: None}
         if self.waiting or self.doubtful:
             self.rung.set()
