@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,53 +12,29 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from andon.kernel.clock import SettableClock
 from andon.kernel.db import Database
 from andon.kernel.errors import Unavailable
-from andon.kernel.events import ANDON, Bell
+from andon.kernel.events import Bell
 from andon.kernel.events import seal as sealing
-from andon.kernel.events.model import digest_of
 from andon.kernel.events.record import page
 from andon.kernel.events.seal import Sealer, SealingKey, Verification, newest_seal, seal_next, trusted_keys, verify
 from andon.kernel.events.storage import events, seals
 from tests.kernel.events.declared import happen
-
-KEY = SealingKey(Ed25519PrivateKey.generate())
-Tamper = Callable[[sa.Connection], object]
-
-
-def seal(database: Database, key: SealingKey = KEY) -> None:
-    with database.transaction() as tx:
-        assert seal_next(tx, key) is not None
+from tests.kernel.events.tampering import (
+    KEY,
+    Tamper,
+    forge_event,
+    positions,
+    remove,
+    remove_seal,
+    seal,
+    set_event,
+    set_seal,
+    tamper,
+)
 
 
 def checked(database: Database) -> Verification:
     with database.reading() as reading:
         return verify(reading, trusted={KEY.public})
-
-
-@pytest.fixture
-def sealed(database: Database, clock: SettableClock) -> Database:
-    """Two seals over three events each, and an event behind them."""
-    for names in ("abc", "def"):
-        happen(database, *names)
-        seal(database)
-        clock.advance(60)
-    happen(database, "g")
-    return database
-
-
-def tamper(database: Database, change: Tamper) -> None:
-    """As someone who owns the database: without the guards."""
-    with database.transaction() as tx:
-        if database.is_sqlite:
-            triggers = tx.connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'")
-            for name in triggers.scalars().all():
-                tx.connection.exec_driver_sql(f"DROP TRIGGER {name}")
-        else:
-            tx.connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
-        change(tx.connection)
-
-
-def positions(connection: sa.Connection) -> list[int]:
-    return list(connection.execute(sa.select(events.c.position).order_by(events.c.position)).scalars())
 
 
 def test_a_sound_record_is_sound(sealed: Database) -> None:
@@ -75,36 +50,6 @@ def test_an_empty_record_is_sound(database: Database) -> None:
     assert checked(database) == Verification(sealed_to=0, seals=0, events=0, unsealed=0, fault=None)
 
 
-def set_event(number: int, /, **values: object) -> Tamper:
-    def change(connection: sa.Connection) -> object:
-        return connection.execute(
-            events.update().where(events.c.position == positions(connection)[number]).values(values)
-        )
-
-    return change
-
-
-def forge_event(connection: sa.Connection) -> None:
-    """Change an event and its digest along with it."""
-    row = connection.execute(sa.select(events).order_by(events.c.position).limit(1)).mappings().one()
-    data = '{"thing":"z"}'
-    digest = digest_of(
-        id=row["id"],
-        type=row["type"],
-        at=row["at"],
-        actor=ANDON,
-        subject=row["subject"],
-        data=data.encode(),
-    )
-    set_event(0, data=data, digest=digest)(connection)
-
-
-def remove(number: int) -> Tamper:
-    return lambda connection: connection.execute(
-        events.delete().where(events.c.position == positions(connection)[number])
-    )
-
-
 def swap(connection: sa.Connection) -> None:
     first, second = positions(connection)[:2]
     for old, new in ((first, -1), (second, first), (-1, second)):
@@ -114,14 +59,6 @@ def swap(connection: sa.Connection) -> None:
 def put_in(connection: sa.Connection) -> None:
     row = dict(connection.execute(sa.select(events).order_by(events.c.position).limit(1)).mappings().one())
     connection.execute(events.insert().values(row | {"position": row["position"] - 1, "id": "ev_new"}))
-
-
-def set_seal(number: int, /, **values: object) -> Tamper:
-    return lambda connection: connection.execute(seals.update().where(seals.c.number == number).values(values))
-
-
-def remove_seal(number: int) -> Tamper:
-    return lambda connection: connection.execute(seals.delete().where(seals.c.number == number))
 
 
 def sign_with_another_key(connection: sa.Connection) -> None:

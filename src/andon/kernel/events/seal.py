@@ -15,6 +15,7 @@ import threading
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 
 import msgspec
@@ -50,6 +51,23 @@ class Seal:
     signature: str
 
 
+class Checkpoint(StrEnum):
+    """Where a seal that was kept elsewhere stands in the record."""
+
+    HOLDS = "holds"
+    """It lies on the chain: what it covers is as it was when it was kept."""
+    REWRITTEN = "rewritten"
+    """Another seal stands in its place: the record was changed and sealed anew."""
+    MISSING = "missing"
+    """The chain ends before it: the end was cut off, or the record was sealed anew in other batches."""
+    UNREACHED = "unreached"
+    """The chain is broken before it."""
+    UNKNOWN_KEY = "unknown-key"
+    """It lies on the chain, but the key that signed it is not among this installation's."""
+    FOREIGN = "foreign"
+    """Neither is it on the chain nor its key among this installation's."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
     """What a check of the chain found. The record is sound when ``fault`` is ``None``."""
@@ -61,6 +79,8 @@ class Verification:
     unsealed: int
     """Events that came after the last seal."""
     fault: str | None
+    checkpoint: Checkpoint | None = None
+    """``None`` when the check was made without one."""
 
 
 class SealingKey:
@@ -142,20 +162,32 @@ def verify(reading: Reading, *, trusted: Collection[str] | None = None, checkpoi
     previous = _BEGINNING
     sealed_to = checked = seals_sound = 0
     fault: str | None = None
+    stands = None if checkpoint is None else Checkpoint.UNREACHED
     for seal in _all(reading):
         fault = _fault(reading, seal, previous, sealed_to, expected=seals_sound + 1, trusted=trusted)
-        if fault is None and checkpoint is not None and seal.number == checkpoint.number and seal != checkpoint:
-            fault = f"Seal {seal.number} is not the one of the checkpoint: the record was rewritten up to there."
+        if fault is None and checkpoint is not None and seal.number == checkpoint.number:
+            stands = Checkpoint.HOLDS if seal == checkpoint else Checkpoint.REWRITTEN
+            if stands is Checkpoint.REWRITTEN:
+                fault = (
+                    f"Seal {seal.number} is not the one that was kept: "
+                    f"the record was rewritten somewhere up to position {checkpoint.last} and sealed anew."
+                )
         if fault is not None:
             break
         seals_sound, previous, sealed_to, checked = seal.number, seal.digest, seal.last, checked + seal.count
-    if fault is None and checkpoint is not None and checkpoint.number > seals_sound:
-        fault = f"The checkpoint's seal {checkpoint.number} is missing: the record ends with seal {seals_sound}."
-    unsealed = reading.connection.execute(
-        sa.select(sa.func.count()).select_from(events).where(events.c.position > sealed_to)
-    ).scalar_one()
+    if fault is None and checkpoint is not None and stands is Checkpoint.UNREACHED:
+        stands = Checkpoint.MISSING
+        fault = (
+            f"The kept seal {checkpoint.number} is missing: it reached position {checkpoint.last}, and the record ends "
+            f"with seal {seals_sound} at {sealed_to}. The end was cut off, or it was rewritten and sealed anew."
+        )
     return Verification(
-        sealed_to=sealed_to, seals=seals_sound, events=checked, unsealed=0 if fault else unsealed, fault=fault
+        sealed_to=sealed_to,
+        seals=seals_sound,
+        events=checked,
+        unsealed=0 if fault else unsealed_after(reading, sealed_to),
+        fault=fault,
+        checkpoint=stands,
     )
 
 
@@ -163,6 +195,22 @@ def newest_seal(reading: Reading) -> Seal | None:
     """The checkpoint to keep elsewhere."""
     row = reading.connection.execute(sa.select(seals).order_by(seals.c.number.desc()).limit(1)).mappings().first()
     return None if row is None else Seal(**row)
+
+
+def is_signed(seal: Seal) -> bool:
+    """Whether its signature is one of its own key over its digest."""
+    try:
+        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(seal.key))
+        key.verify(bytes.fromhex(seal.signature), seal.digest.encode())
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def unsealed_after(reading: Reading, position: int) -> int:
+    """How many events came after the one that stands there."""
+    query = sa.select(sa.func.count()).select_from(events).where(events.c.position > position)
+    return int(reading.connection.execute(query).scalar_one())
 
 
 class Sealer:
@@ -257,12 +305,7 @@ def _fault(
         return f"The events from {seal.first} to {seal.last} are not those that seal {seal.number} was made over."
     if trusted is not None and seal.key not in trusted:
         return f"Seal {seal.number} was signed with a key that is not this installation's: {seal.key}."
-    try:
-        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(seal.key))
-        key.verify(bytes.fromhex(seal.signature), seal.digest.encode())
-    except (InvalidSignature, ValueError):
-        return f"The signature of seal {seal.number} is wrong."
-    return None
+    return None if is_signed(seal) else f"The signature of seal {seal.number} is wrong."
 
 
 def _digest(envelope: Envelope) -> str:
