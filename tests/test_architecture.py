@@ -7,6 +7,8 @@ that needs it, and say why in docs/decisions/.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
@@ -208,3 +210,12 @@ def test_doors_are_open(importer: str, imported: str) -> None:
 def test_walls_hold(importer: str, imported: str, because: str) -> None:
     (complaint,) = complaints([Import(importer, imported)])
     assert because in complaint
+
+
+def test_the_command_line_knows_nothing_of_the_server() -> None:
+    """Every command of every user waits for what is imported here."""
+    script = "import sys; from andon.app.cli import build; build(); print(*sys.modules)"
+    asked = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in asked.stdout.split()}
+    assert {"andon", "typer", "httpx"} <= loaded
+    assert loaded & {"sqlalchemy", "litestar", "dbos", "uvicorn", "jinja2", "alembic", "cryptography"} == set()

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import NewType, Protocol
+from typing import TYPE_CHECKING, NewType, Protocol
 
 from andon.flow.sources.contract import CommitHash, Service
-from andon.kernel.db import Reading, Transaction
 from andon.kernel.errors import Conflict, Invalid, NotFound
 from andon.kernel.events import Event, event
+
+if TYPE_CHECKING:  # the command line shows what is told here, and knows no database
+    from andon.kernel.db import Reading, Transaction
 
 Digest = NewType("Digest", str)
 """SHA-256 of the stored bytes, 64 hexadecimal digits."""

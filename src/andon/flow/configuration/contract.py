@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NewType, Protocol
+from typing import TYPE_CHECKING, NewType, Protocol
 
 from andon.flow.definition.contract import EnvironmentDefinition
 from andon.flow.sources.contract import Service
 from andon.kernel.access import Principal
-from andon.kernel.db import Reading, Transaction
 from andon.kernel.events import Event, event
+
+if TYPE_CHECKING:  # the command line shows what is told here, and knows no database
+    from andon.kernel.db import Reading, Transaction
 
 ConfigVersion = NewType("ConfigVersion", int)
 """Counts the changes to one environment's configuration; a deployment remembers the one it used."""

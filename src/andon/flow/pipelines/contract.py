@@ -6,13 +6,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import NewType, Protocol
+from typing import TYPE_CHECKING, NewType, Protocol
 
 from andon.flow.artifacts.contract import Digest
 from andon.flow.sources.contract import CommitHash, Service
 from andon.kernel.access import Principal
-from andon.kernel.db import Reading, Transaction
 from andon.kernel.events import Event, event
+
+if TYPE_CHECKING:  # the command line shows what is told here, and knows no database
+    from andon.kernel.db import Reading, Transaction
 
 RunId = NewType("RunId", str)
 JobId = NewType("JobId", str)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from andon.flow.environments.contract import SetId
 from andon.flow.sources.contract import Service
-from andon.kernel.db import Reading, Transaction
 from andon.kernel.events import Event, event
+
+if TYPE_CHECKING:  # the command line shows what is told here, and knows no database
+    from andon.kernel.db import Reading, Transaction
 
 
 @event("dev.andon.traffic.switched.v1", subject="environment", cdevents="dev.cdevents.service.published.0.3.0")

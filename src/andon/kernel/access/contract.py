@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from andon.kernel.access.model import OPERATOR, Permission, PersonId, Role
-from andon.kernel.db import Reading
 from andon.kernel.events.model import Event, event
+
+if TYPE_CHECKING:  # the command line shows what is told here, and knows no database
+    from andon.kernel.db import Reading
 
 __all__ = [
     "ERASED",
