@@ -41,7 +41,8 @@ class Demo:
         self.output = output
         with self.output.open("wb") as told:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "andon", "demo", "--once"],
+                # a shell's background job ignores SIGINT, and so would what it starts
+                ["env", "--default-signal=INT", sys.executable, "-m", "andon", "demo", "--once"],
                 env={**os.environ, "TMPDIR": str(folder)},
                 stdin=subprocess.DEVNULL,
                 stdout=told,
