@@ -8,15 +8,25 @@ from typing import Annotated
 
 from anyio import to_thread
 from litestar.params import QueryParameter
+from litestar.response import Response
 
-from andon.app.record.views import ChainState, CloudEvent, Deliveries, DeliveryView, EventPage
+from andon.app.record.views import (
+    ChainState,
+    CloudEvent,
+    Deliveries,
+    DeliveryView,
+    EventPage,
+    KeptSeal,
+    SealState,
+)
 from andon.kernel.access import Permission
-from andon.kernel.db import Database
+from andon.kernel.db import Database, Reading
 from andon.kernel.errors import Invalid, NotFound
 from andon.kernel.events import Facets, page
+from andon.kernel.events.checkpoint import fingerprint, verify_against
 from andon.kernel.events.reactions import discard_delivery, failed_deliveries, retry_delivery
 from andon.kernel.events.record import find
-from andon.kernel.events.seal import trusted_keys, verify
+from andon.kernel.events.seal import Seal, newest_seal, trusted_keys, unsealed_after, verify
 from andon.web.http import api
 from andon.web.http.api import Call, Handlers
 from andon.web.http.live import LiveFeed
@@ -82,6 +92,35 @@ def record_routes(key: Path) -> Handlers:
         with call.database.reading() as reading:
             return ChainState.of(verify(reading, trusted=trusted_keys(key)))
 
+    @api.post("/events/verify")
+    def verify_record_against(call: Call, data: KeptSeal) -> ChainState:
+        """Check the whole record as above, and that a seal which was kept elsewhere lies on its chain."""
+        call.principal.require_reading()
+        kept = Seal(**{name: getattr(data, name) for name in Seal.__slots__})
+        with call.database.reading() as reading:
+            return ChainState.of(verify_against(reading, kept, trusted=trusted_keys(key)))
+
+    @api.get("/events/seal")
+    def show_newest_seal(call: Call) -> SealState:
+        """The newest seal, to be kept elsewhere, and how many events are not sealed yet."""
+        call.principal.require_reading()
+        with call.database.reading() as reading:
+            return _newest(reading)
+
+    @api.get("/events/seal/file")
+    def download_newest_seal(call: Call) -> Response[bytes]:
+        """The newest seal as a small file, as `andon events verify --checkpoint` takes it."""
+        call.principal.require_reading()
+        with call.database.reading() as reading:
+            found = _newest(reading).seal
+        if found is None:
+            raise NotFound("Nothing has been sealed yet.", remedy="A worker seals every two seconds; see: andon status")
+        return Response(
+            found.written(),
+            media_type="application/json",
+            headers={"content-disposition": f'attachment; filename="andon-checkpoint-{found.number}.json"'},
+        )
+
     @api.get("/events/{event:str}")
     def show_event(call: Call, event: str) -> CloudEvent:
         """One event by its id."""
@@ -117,7 +156,25 @@ def record_routes(key: Path) -> Handlers:
             discard_delivery(tx, reaction, position)
             return Deliveries(deliveries=[DeliveryView.of(one) for one in failed_deliveries(tx)])
 
-    return [list_events, verify_record, show_event, list_dead_letters, retry_dead_letter, discard_dead_letter]
+    return [
+        list_events,
+        verify_record,
+        verify_record_against,
+        show_newest_seal,
+        download_newest_seal,
+        show_event,
+        list_dead_letters,
+        retry_dead_letter,
+        discard_dead_letter,
+    ]
+
+
+def _newest(reading: Reading) -> SealState:
+    found = newest_seal(reading)
+    return SealState(
+        seal=None if found is None else KeptSeal.of(found, fingerprint(found.key)),
+        unsealed=unsealed_after(reading, found.last if found else 0),
+    )
 
 
 def _read(database: Database, facets: Facets, before: int | None, after: int | None, limit: int) -> EventPage:

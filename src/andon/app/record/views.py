@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
@@ -11,7 +11,7 @@ from andon.kernel.events.model import Envelope
 
 if TYPE_CHECKING:  # the command line reads these shapes without loading what makes them
     from andon.kernel.events.reactions import Delivery
-    from andon.kernel.events.seal import Verification
+    from andon.kernel.events.seal import Seal, Verification
 
 
 class CloudEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -66,8 +66,63 @@ class EventPage(msgspec.Struct, kw_only=True):
     next: int | None
 
 
+_Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+_Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$", max_length=64)]
+_Signature = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{128}$", max_length=128)]
+
+
+class KeptSeal(msgspec.Struct, kw_only=True):
+    """A seal as it is handed out to be kept elsewhere. ``last`` is the position up to which it vouches.
+
+    ``signature`` is Ed25519 by ``key`` over the text of ``digest``, which follows from every event up to there;
+    ``fingerprint`` is for a person to compare keys by. All hexadecimal.
+    """
+
+    format: Literal["andon.checkpoint.v1"] = "andon.checkpoint.v1"
+    number: _Count
+    first: _Count
+    last: _Count
+    count: _Count
+    at: Annotated[datetime, msgspec.Meta(tz=True)]
+    previous: _Digest
+    digest: _Digest
+    key: _Digest
+    fingerprint: str = ""
+    signature: _Signature
+
+    @classmethod
+    def of(cls, seal: Seal, fingerprint: str) -> KeptSeal:
+        return cls(
+            number=seal.number,
+            first=seal.first,
+            last=seal.last,
+            count=seal.count,
+            at=seal.at,
+            previous=seal.previous,
+            digest=seal.digest,
+            key=seal.key,
+            fingerprint=fingerprint,
+            signature=seal.signature,
+        )
+
+    def written(self) -> bytes:
+        """As the small file that people keep."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
+
+
+class SealState(msgspec.Struct, kw_only=True):
+    """The newest seal, if there is one yet, and how many events came after it."""
+
+    seal: KeptSeal | None
+    unsealed: int
+
+
 class ChainState(msgspec.Struct, kw_only=True):
-    """``sound`` when every seal fits; ``fault`` says what does not."""
+    """``sound`` when every seal fits; ``fault`` says what does not.
+
+    ``checkpoint`` tells where a kept seal stands: ``holds``, ``rewritten``, ``missing``, ``unreached`` (the chain is
+    broken before it), ``unknown-key``, ``foreign``; ``null`` when none was sent.
+    """
 
     sound: bool
     sealed_to: int
@@ -75,6 +130,7 @@ class ChainState(msgspec.Struct, kw_only=True):
     events: int
     unsealed: int
     fault: str | None
+    checkpoint: str | None = None
 
     @classmethod
     def of(cls, found: Verification) -> ChainState:
@@ -85,6 +141,7 @@ class ChainState(msgspec.Struct, kw_only=True):
             events=found.events,
             unsealed=found.unsealed,
             fault=found.fault,
+            checkpoint=None if found.checkpoint is None else found.checkpoint.value,
         )
 
 
