@@ -20,6 +20,7 @@ from andon.kernel.access import (
     tokens,
 )
 from andon.kernel.access.contract import ERASED
+from andon.kernel.access.roster import member, roster
 from andon.kernel.clock import SettableClock
 from andon.kernel.db import Database
 from andon.kernel.errors import Conflict, Forbidden, Invalid, NotAuthenticated, NotFound
@@ -71,6 +72,58 @@ def test_a_role_on_an_environment_needs_its_service(database: Database) -> None:
     brent = invited(database, "Brent")
     with database.transaction() as tx, pytest.raises(Invalid):
         people.grant_role(tx, brent, Grant(Role.VIEWER, None, "production"), by=ANDON)
+
+
+@pytest.mark.parametrize("place", ["a b", "x" * 81, "store\0", "../store", "", "a/b"])
+def test_a_role_holds_only_on_what_can_be_a_name(database: Database, place: str) -> None:
+    brent = invited(database, "Brent")
+    for role in (Grant(Role.VIEWER, place), Grant(Role.VIEWER, "store", place)):
+        with database.transaction() as tx, pytest.raises(Invalid):
+            people.grant_role(tx, brent, role, by=ANDON)
+    assert principal(database, brent).grants == ()
+
+
+def test_the_operator_is_nobody_whose_roles_or_password_change(database: Database, tmp_path: Path) -> None:
+    administrator(database)
+    with database.transaction() as tx:
+        tokens.ensure_operator(tx, tmp_path / "operator.token")
+        for refused in (
+            lambda: people.invite_again(tx, OPERATOR, by=ANDON),
+            lambda: people.grant_role(tx, OPERATOR, Grant(Role.VIEWER), by=ANDON),
+            lambda: people.revoke_role(tx, OPERATOR, Grant(Role.ADMINISTRATOR), by=ANDON),
+            lambda: people.erase_person(tx, OPERATOR, by=ANDON),
+        ):
+            with pytest.raises(Forbidden):
+                refused()
+        assert signing_in.grants_of(tx, OPERATOR) == (Grant(Role.ADMINISTRATOR),)
+
+
+def test_the_roster_tells_who_came_and_when_they_were_seen(database: Database, clock: SettableClock) -> None:
+    boss = administrator(database)
+    brent = invited(database, "brent", Grant(Role.VIEWER), Grant(Role.DEVELOPER, "store"))
+    gone = invited(database, "Aaron")
+    with database.transaction() as tx:
+        people.erase_person(tx, gone, by=ANDON)
+        session = signing_in.open_session(tx, boss, agent="b", hours=24)
+        made = tokens.create_token(tx, signing_in.caller_of_session(tx, session.secret).principal, label="t")
+    clock.advance(60)
+    with database.transaction() as tx:
+        signing_in.note_use(tx, signing_in.caller_of_token(tx, made.secret))
+        used = tx.now
+    with database.reading() as reading:
+        by_name = roster(reading)
+        assert people.administrators(reading) == {boss}
+    assert [one.person.id for one in by_name] == [brent, boss, gone], "by name whatever its case, the erased last"
+    assert (by_name[0].seen_at, by_name[0].person.joined) == (None, False)
+    assert by_name[0].person.grants == principal(database, brent).grants
+    assert by_name[0].invited_until is not None
+    assert (by_name[1].seen_at, by_name[1].invited_until) == (used, None)
+    assert by_name[2].invited_until is None
+    clock.advance(8 * 86400)
+    with database.reading() as reading:
+        assert member(reading, brent).invited_until is None
+        with pytest.raises(NotFound):
+            member(reading, OPERATOR)
 
 
 @pytest.mark.parametrize("name", ["maxine", "MAXINE", " Maxine  ", "m@example.org"])

@@ -23,7 +23,7 @@ from andon.kernel.access.contract import (
 from andon.kernel.access.model import OPERATOR, Grant, PersonId, Role
 from andon.kernel.access.passwords import Passwords, check_new
 from andon.kernel.access.secret import digest_of, new_secret
-from andon.kernel.access.signing_in import grants_of, person_actor
+from andon.kernel.access.signing_in import all_grants, grants_of, person_actor
 from andon.kernel.access.storage import grants, links, passwords, people, sessions, tokens
 from andon.kernel.db import Reading, Transaction
 from andon.kernel.errors import Conflict, Forbidden, Invalid, NotFound
@@ -31,6 +31,7 @@ from andon.kernel.events import ANDON, Actor, append
 from andon.kernel.ids import new_id
 
 _EMAIL = re.compile(r"[^@\s<>]+@[^@\s<>]+")
+_PLACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 _LINK_LASTS = timedelta(days=7)
 
 
@@ -92,17 +93,28 @@ def all_people(reading: Reading) -> tuple[Person, ...]:
         .where(people.c.id != OPERATOR)
         .order_by(people.c.created_at, people.c.id)
     )
+    granted = all_grants(reading)
     return tuple(
         Person(
             id=PersonId(row.id),
             name=row.name or ERASED,
             email=row.email,
-            grants=grants_of(reading, PersonId(row.id)),
+            grants=granted.get(PersonId(row.id), ()),
             joined=bool(row.joined),
             erased_at=row.erased_at,
         )
         for row in rows
     )
+
+
+def administrators(reading: Reading) -> frozenset[PersonId]:
+    """Who administers everything and can sign in; the last of them stays."""
+    rows = reading.connection.execute(
+        sa.select(grants.c.person)
+        .join(passwords, passwords.c.person == grants.c.person)
+        .where(*_at(Grant(Role.ADMINISTRATOR)))
+    )
+    return frozenset(PersonId(row.person) for row in rows)
 
 
 def find_person(reading: Reading, who: str) -> PersonId:
@@ -150,6 +162,7 @@ def invite(tx: Transaction, *, name: str, email: str | None, roles: Iterable[Gra
 
 def invite_again(tx: Transaction, person: PersonId, *, by: Actor) -> NewLink:
     """A new link for somebody who lost theirs, or their password; earlier links end."""
+    _require_person(person)
     _require_living(tx, person)
     tx.connection.execute(links.delete().where(links.c.person == person, links.c.used_at.is_(None)))
     append(tx, PersonInvited(person=person), by=by)
@@ -204,9 +217,24 @@ def prepare_password(password: str, name: str, hasher: Passwords) -> str:
 
 
 def grant_role(tx: Transaction, person: PersonId, role: Grant, *, by: Actor) -> None:
-    """Does nothing when the person has that role there already."""
+    """Does nothing when the person has that role there already.
+
+    The service and the environment need not exist yet. Raises :class:`Invalid` for what no place can be called.
+    """
     if role.environment is not None and role.service is None:
-        raise Invalid("A role on an environment needs its service.", remedy="Name the service beside the environment.")
+        raise Invalid(
+            "A role on an environment needs its service.",
+            safe="Nothing was changed.",
+            remedy="Name the service beside the environment.",
+        )
+    for name in (role.service, role.environment):
+        if name is not None and not _PLACE.fullmatch(name):
+            raise Invalid(
+                "No service and no environment can be called like that.",
+                safe="Nothing was changed.",
+                remedy="A name has letters, digits, dots and dashes, 80 at most.",
+            )
+    _require_person(person)
     _require_living(tx, person)
     if role in grants_of(tx, person):
         return
@@ -220,6 +248,7 @@ def grant_role(tx: Transaction, person: PersonId, role: Grant, *, by: Actor) -> 
 
 def revoke_role(tx: Transaction, person: PersonId, role: Grant, *, by: Actor) -> None:
     """Raises :class:`NotFound` when there is no such grant, :class:`Conflict` for the last administrator."""
+    _require_person(person)
     if role not in grants_of(tx, person):
         raise NotFound("That role was not granted there.", remedy="`andon person list` shows who has which role.")
     if role == Grant(Role.ADMINISTRATOR):
@@ -237,10 +266,7 @@ def erase_person(tx: Transaction, person: PersonId, *, by: Actor) -> None:
 
     Raises :class:`Conflict` for the last administrator, :class:`Forbidden` for the operator.
     """
-    if person == OPERATOR:
-        raise Forbidden(
-            "The operator is the machine itself, not a person.", remedy="Delete operator.token to renew it."
-        )
+    _require_person(person)
     _require_living(tx, person)
     if Grant(Role.ADMINISTRATOR) in grants_of(tx, person):
         _require_another_administrator(tx, person)
@@ -344,6 +370,15 @@ def _at(role: Grant) -> tuple[sa.ColumnElement[bool], ...]:
     )
 
 
+def _require_person(person: PersonId) -> None:
+    if person == OPERATOR:
+        raise Forbidden(
+            "The operator is the machine itself, not a person.",
+            safe="Nothing was changed.",
+            remedy="Delete operator.token to renew it.",
+        )
+
+
 def _require_living(tx: Transaction, person: PersonId) -> None:
     row = tx.connection.execute(sa.select(people.c.erased_at).where(people.c.id == person)).first()
     if row is None or row.erased_at is not None:
@@ -353,13 +388,7 @@ def _require_living(tx: Transaction, person: PersonId) -> None:
 
 
 def _require_another_administrator(tx: Transaction, person: PersonId) -> None:
-    others = tx.connection.execute(
-        sa.select(sa.func.count())
-        .select_from(grants)
-        .join(passwords, passwords.c.person == grants.c.person)
-        .where(*_at(Grant(Role.ADMINISTRATOR)), grants.c.person != person)
-    ).scalar_one()
-    if not others:
+    if not administrators(tx) - {person}:
         raise Conflict(
             "This is the last administrator.",
             safe="Nothing was changed.",

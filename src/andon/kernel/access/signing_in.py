@@ -7,6 +7,7 @@ any transaction; then the outcome is written.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -235,6 +236,20 @@ def grants_of(reading: Reading, person: PersonId) -> tuple[Grant, ...]:
         .order_by(grants.c.service, grants.c.environment, grants.c.role)
     )
     return tuple(Grant(row.role, row.service or None, row.environment or None) for row in rows)
+
+
+def all_grants(reading: Reading) -> Mapping[PersonId, tuple[Grant, ...]]:
+    """What everybody may, at one go; whoever may nothing is not in it."""
+    found: dict[PersonId, tuple[Grant, ...]] = {}
+    for row in reading.connection.execute(
+        sa.select(grants.c.person, grants.c.role, grants.c.service, grants.c.environment).order_by(
+            grants.c.service, grants.c.environment, grants.c.role
+        )
+    ):
+        person = PersonId(row.person)
+        one = Grant(row.role, row.service or None, row.environment or None)
+        found[person] = (*found.get(person, ()), one)
+    return found
 
 
 def _check_limits(tx: Transaction, account: str, address: str) -> None:
