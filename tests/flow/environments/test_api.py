@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from andon.app.people.room import people_room
 from andon.flow.configuration.api import configuration_routes
+from andon.flow.definition.contract import EnvironmentDefinition
 from andon.flow.environments.api import environment_routes
 from andon.flow.environments.contract import InstanceReplaced
 from andon.flow.sources.adapters.sources import GitSources
@@ -95,6 +97,30 @@ def test_an_instance_is_replaced_by_the_worker(api: httpx.Client, place: Place, 
     place.built.watch.check_health()
     wait_until(lambda: len(place.events(InstanceReplaced)) == len(before) + 1)
     assert shop.get().text == "v1"
+
+
+def test_an_environment_is_given_more_time(
+    api: httpx.Client, andon: Terminal, server: Serving, place: Place, shop: Project
+) -> None:
+    own = EnvironmentDefinition(name="mine", instances={"web": 1}, time_to_live=3600)
+    with place.database.transaction() as tx:
+        place.built.service.ensure(tx, SYSTEM, shop.service, own, like="production")
+    here = "/services/shop/environments/mine"
+    before = datetime.fromisoformat(found(api.get(here))["expires_at"])
+    after = found(api.post(f"{here}/extend", json={"by": 7200}))["expires_at"]
+    assert datetime.fromisoformat(after) - before == timedelta(hours=2)
+    said = andon("env", "extend", "shop", "mine", "--by", "2d")
+    assert (said.code, said.err) == (0, "")
+    assert "shop/mine lives until" in said.out
+    assert datetime.fromisoformat(found(api.get(here))["expires_at"]) - before == timedelta(days=2, hours=2)
+    assert "nothing to extend" in found(api.post(f"{HERE}/extend", json={"by": 7200}), 409)["remedy"]
+    for by in (0, -1, 1e9, "soon", None):
+        found(api.post(f"{here}/extend", json={"by": by}), 400)
+    reading = server.api(found(api.post("/tokens", json={"label": "r", "scopes": ["read"]}), 201)["secret"])
+    found(reading.post(f"{here}/extend", json={"by": 60}), 403)
+    with place.database.transaction() as tx:
+        place.built.service.remove(tx, shop.service, "mine", reason="done", by=SYSTEM.actor)
+    assert "it has ended" in found(api.post(f"{here}/extend", json={"by": 60}), 404)["message"]
 
 
 def test_other_peoples_services_are_not_there(server: Serving) -> None:

@@ -6,15 +6,18 @@ import html
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from andon.flow.definition.contract import EnvironmentDefinition
 from andon.flow.environments.contract import EnvironmentView, Health, InstanceReplacementRequested, InstanceView
 from andon.flow.sources.contract import Service
 from andon.kernel.access import Principal, Role
 from andon.kernel.db import Database, open_engine
 from andon.kernel.logs.writer import LogWriter
+from andon.web.rendering import exact
 from tests.databases import Databases
 from tests.flow.installation import STORE, definition, roles
 from tests.flow.pipelines.shown import Console, Shown, console_of
@@ -189,7 +192,7 @@ def test_a_form_comes_back_with_its_mistake_but_never_with_a_secret(seeded: Seed
 
 
 def test_buttons_and_forms_are_for_those_who_may(seeded: Seeded) -> None:
-    viewer = seeded.person("Wes Davis", Role.VIEWER)
+    viewer = seeded.person("Dwayne Lee", Role.VIEWER)
     developer = seeded.person("Brent Geller", Role.DEVELOPER)
     page = seeded.page(PLACE, viewer)
     assert buttons(page) == {"Sign out"}
@@ -248,14 +251,41 @@ def test_an_instance_is_replaced_on_request(seeded: Seeded) -> None:
     assert len(seeded.shown.events(InstanceReplacementRequested)) == 1
 
 
+def test_an_environment_with_an_end_is_kept_longer(seeded: Seeded) -> None:
+    own = EnvironmentDefinition(name="mine", time_to_live=86 * 86400)
+    with seeded.shown.database.transaction() as tx:
+        seeded.shown.environments.ensure(tx, seeded.maxine, STORE, own, like="production")
+    address = "/services/store/environments/mine"
+    end = seeded.place("mine").expires_at
+    assert end is not None
+    page = seeded.page(address)
+    assert "Keep it" in buttons(page)
+    assert re.findall(r'<option value="(\d+)">', page) == ["28800", "86400", "172800"]  # no more than 90 days ahead
+    assert f"{exact(end + timedelta(days=2))}, 2 days longer" in text_of(page)
+    for path, who in ((PLACE, seeded.maxine), (address, seeded.person("Erik", Role.VIEWER))):
+        assert "Keep it" not in buttons(seeded.page(path, who))  # no end, or nobody who may
+    contributor = seeded.person("Chris Allers", Role.CONTRIBUTOR)
+    ends = end.isoformat()
+    with seeded.console.browser(contributor) as browser:
+        for by, moment in (("-1", ends), ("x", ends), ("9" * 10, ends), ("60", "soon"), ("60", "2026-01-05T09:00:00")):
+            assert browser.submit(address, f"{address}/extend", by=by, ends=moment).status_code == 400, (by, moment)
+        answer = browser.submit(address, f"{address}/extend", by="172800", ends=ends)
+        assert (answer.status_code, answer.headers["location"]) == (303, address)
+        again = browser.submit(address, f"{address}/extend", by="172800", ends=ends)
+        assert again.status_code == 409
+        assert "in the meantime" in again.text
+    assert seeded.place("mine").expires_at == end + timedelta(days=2)
+
+
 def test_other_peoples_environments_are_not_there(seeded: Seeded) -> None:
     stranger = seeded.person("Sarah Moulton", Role.OPERATOR, service="payment")
     one = f"{PLACE}/instances/{seeded.instance().id}"
     with seeded.console.browser(stranger) as browser:
         for path in (PLACE, f"{PLACE}/now", one, f"{one}/now", f"{one}/log", f"{one}/log.txt"):
             assert browser.get(path).status_code == 404, path
-        for path in (f"{PLACE}/config", f"{PLACE}/destroy", f"{one}/replace"):
-            assert browser.submit("/account", path, name="A", value="b", confirm="production").status_code == 404, path
+        for path in (f"{PLACE}/config", f"{PLACE}/destroy", f"{PLACE}/extend", f"{one}/replace"):
+            fields = {"name": "A", "value": "b", "confirm": "production", "by": "60", "ends": "2026-01-05T09:00:00Z"}
+            assert browser.submit("/account", path, **fields).status_code == 404, path
         listed = browser.get("/environments").text
     assert "No environment yet" in listed
     assert "production" not in text_of(listed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,54 +27,17 @@ from andon.flow.environments.contract import (
 )
 from andon.flow.environments.memory import Behaviour, InMemoryEnvironments
 from andon.flow.environments.model import NameInvalid, NoPortFree, PortTaken, StillInUse
-from andon.flow.environments.service import EnvironmentService
 from andon.flow.sources.contract import CommitHash, Service, Sources
-from andon.kernel.access import SYSTEM, Grant, PersonId, Principal, Role
+from andon.kernel.access import SYSTEM, Role
 from andon.kernel.clock import SettableClock
 from andon.kernel.db import Database
 from andon.kernel.errors import Forbidden, NotFound
-from andon.kernel.events import Actor, ActorKind, Event, Facets, page
+from andon.kernel.events import Event, Facets, page
+from tests.flow.environments.made import SHOP, Make, OneFile, principal
 from tests.flow.environments.place import DEFINITION
 
-SHOP = Service("shop")
 COMMIT = CommitHash("c" * 40)
 PLACE = EnvironmentDefinition(name="production", instances={"web": 2})
-
-
-class OneFile:
-    """Every commit of every service has the same definition."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text.encode()
-
-    def read(self, service: Service, commit: CommitHash, path: str) -> bytes | None:
-        return self._text if path == "andon.yaml" else None
-
-
-def principal(role: Role, service: str | None = None, environment: str | None = None) -> Principal:
-    return Principal(
-        actor=Actor(ActorKind.PERSON, "per_1", "Maxine"),
-        person=PersonId("per_1"),
-        grants=(Grant(role, service, environment),),
-    )
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Callable[..., EnvironmentService]:
-    def made(first: int = 7800, last: int = 7810, taken: tuple[int, ...] = ()) -> EnvironmentService:
-        sources: Sources = OneFile(DEFINITION.format(instances=2, within="5s"))  # type: ignore[assignment] # no other question is asked
-        return EnvironmentService(
-            sources=sources,
-            definitions=YamlDefinitionReader(),
-            first_port=first,
-            last_port=last,
-            host="127.0.0.1",
-            endpoint=lambda _owner, one: f"unix:/somewhere/{one.id}/{one.life}",
-            log=lambda _owner, one: tmp_path / one.id,
-            port_is_free=lambda _host, port: port not in taken,
-        )
-
-    return made
 
 
 def events(database: Database) -> list[Event]:
@@ -93,9 +55,6 @@ def spec(deployment: str = "dep_1") -> SetSpec:
         digest=Digest("d" * 64),
         config_version=ConfigVersion(0),
     )
-
-
-Make = Callable[..., EnvironmentService]
 
 
 def test_an_environment_is_made_once_and_keeps_its_port(database: Database, make: Make) -> None:

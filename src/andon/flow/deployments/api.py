@@ -23,6 +23,7 @@ from andon.flow.deployments.views import (
     RollbackRequest,
     TargetShape,
 )
+from andon.flow.environments.contract import LONGEST_LIFE
 from andon.flow.pipelines.contract import Pipelines, Verdict
 from andon.flow.sources.contract import CommitHash, Service, Sources
 from andon.kernel.access import Principal
@@ -35,7 +36,6 @@ from andon.web.http.api import Call, Handlers
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _PLACE = "/services/{service:str}/environments/{environment:str}"
 _MOST = 100
-_LONGEST_LIFE = 90 * 24 * 3600.0
 
 
 def deployment_routes(
@@ -172,7 +172,7 @@ def deployment_routes(
         """Make an environment of one's own from a commit; answers the deployment that fills it."""
         call.principal.require_sight(service)
         check_name(data.name)
-        if not 0 <= data.time_to_live <= _LONGEST_LIFE:
+        if not 0 <= data.time_to_live <= LONGEST_LIFE:
             raise Invalid(
                 "An environment made by hand lives for 90 days at most.", remedy="Choose a shorter time, such as 8h."
             )

@@ -5,7 +5,6 @@ Exit codes of what is followed: 0 when the deployment came to its end, 1 when it
 
 from __future__ import annotations
 
-import re
 import time
 from typing import Annotated
 from urllib.parse import quote
@@ -27,10 +26,9 @@ from andon.flow.deployments.views import (
 )
 from andon.kernel.errors import AndonError, Conflict, Invalid, NotFound
 from andon.web.terminal.client import Client, connect
+from andon.web.terminal.durations import seconds_of
 from andon.web.terminal.groups import group
 from andon.web.terminal.output import Table, ago, say, show, wants_json, write_json
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 _Service = Annotated[str, typer.Argument(help="The service.")]
 _Environment = Annotated[str, typer.Argument(help="The environment, such as production.")]
@@ -175,14 +173,6 @@ def destroy_environment(service: _Service, environment: _Environment, yes: _Yes 
         _ask_name(f"This ends every instance of {service}/{environment} and removes its data.", environment, yes)
         andon.delete(_place(service, environment))
     say(f"{service}/{environment} is gone.", value={"service": service, "environment": environment})
-
-
-def seconds_of(text: str) -> float:
-    """``8h`` in seconds. Raises ``Invalid``."""
-    found = re.fullmatch(r"(\d{1,6})([smhd]?)", text.strip())
-    if found is None:
-        raise Invalid(f"{text!r} is no length of time.", remedy="Write it as 30m, 8h or 2d; 0 is for good.")
-    return float(found[1]) * _UNITS[found[2] or "s"]
 
 
 def _follow(andon: Client, made: DeploymentShape, detach: bool) -> None:

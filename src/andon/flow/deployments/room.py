@@ -18,7 +18,6 @@ from andon.flow.environments.contract import Environments
 from andon.flow.pipelines.contract import Pipelines
 from andon.flow.routing.contract import Router
 from andon.flow.sources.contract import Sources
-from andon.kernel.access import SYSTEM
 from andon.kernel.access.contract import People
 from andon.kernel.db import Database
 from andon.kernel.workflows import Workflows
@@ -89,6 +88,6 @@ def _expiry(database: Database, service: DeploymentService, environments: Enviro
         for name, environment in over:
             # A deployment under way there is let finish; the next round looks again.
             with suppress(EnvironmentBusy), database.transaction() as tx:
-                service.destroy(tx, SYSTEM, name, environment, reason="its time to live is over")
+                service.end_if_over(tx, name, environment)
 
     return run

@@ -14,7 +14,14 @@ from litestar.response import Stream
 
 from andon.flow.environments.contract import EnvironmentView, InstanceId, InstanceView
 from andon.flow.environments.service import EnvironmentService
-from andon.flow.environments.views import EnvironmentList, EnvironmentShape, InstanceLog, InstanceShape, LogLineShape
+from andon.flow.environments.views import (
+    EnvironmentList,
+    EnvironmentShape,
+    ExtensionRequest,
+    InstanceLog,
+    InstanceShape,
+    LogLineShape,
+)
 from andon.flow.sources.contract import Service
 from andon.kernel.access import Principal
 from andon.kernel.db import Database, Reading
@@ -83,6 +90,13 @@ def environment_routes(environments: EnvironmentService) -> Handlers:
         with call.database.reading() as reading:
             return EnvironmentShape.of(place(reading, call.principal, service, environment))
 
+    @api.post(_PLACE + "/extend")
+    def extend_environment(call: Call, service: str, environment: str, data: ExtensionRequest) -> EnvironmentShape:
+        """Let an environment with a time to live end later, by at most 90 days from now."""
+        with call.database.transaction() as tx:
+            environments.extend(tx, call.principal, Service(service), environment, data.by)
+            return EnvironmentShape.of(place(tx, call.principal, service, environment))
+
     @api.post(_INSTANCE + "/replace", status=202)
     def replace_instance(call: Call, service: str, environment: str, instance: str) -> InstanceShape:
         """Have an instance replaced. One that is routed loses no request: its successor is healthy before it ends."""
@@ -94,6 +108,7 @@ def environment_routes(environments: EnvironmentService) -> Handlers:
         list_all_environments,
         list_environments,
         show_environment,
+        extend_environment,
         replace_instance,
         *_logs(member),
     ]

@@ -1,4 +1,4 @@
-"""Commands of environments: env list, show, logs, restart."""
+"""Commands of environments: env list, show, logs, restart, extend."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ import typer
 from andon.flow.environments.views import (
     EnvironmentList,
     EnvironmentShape,
+    ExtensionRequest,
     InstanceLog,
     InstanceShape,
     LogLineShape,
 )
 from andon.kernel.errors import NotFound
 from andon.web.terminal.client import Client, connect
+from andon.web.terminal.durations import seconds_of
 from andon.web.terminal.groups import group
 from andon.web.terminal.output import Table, ago, printable, say, show, wants_json, write_json
 
@@ -35,6 +37,7 @@ def add_to(cli: typer.Typer) -> None:
     env.command("show")(show_environment)
     env.command("logs")(logs)
     env.command("restart")(restart_instances)
+    env.command("extend")(extend_environment)
 
 
 def list_environments(
@@ -126,6 +129,22 @@ def restart_instances(
         asked = [andon.post(_place(service, environment, "instances", one, "replace"), InstanceShape) for one in names]
     told = ", ".join(f"{one.process}-{one.number}" for one in asked)
     say(f"{told}: will be replaced. See how it goes: andon env show {service} {environment}", value=asked)
+
+
+def extend_environment(
+    service: _Service,
+    environment: _Environment,
+    by: Annotated[str, typer.Option("--by", help="How much longer than it would: 30m, 8h, 2d.")],
+) -> None:
+    """Let an environment with a time to live end later."""
+    wanted = ExtensionRequest(by=seconds_of(by))
+    with connect() as andon:
+        found = andon.post(_place(service, environment, "extend"), EnvironmentShape, wanted)
+    if found.expires_at is None:
+        ends = "for good"
+    else:
+        ends = f"until {found.expires_at.astimezone():%Y-%m-%d %H:%M %Z}, {_until(found.expires_at)}"
+    say(f"{service}/{environment} lives {ends}.", value=found)
 
 
 def _row(one: EnvironmentShape) -> tuple[object, ...]:

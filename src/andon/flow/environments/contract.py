@@ -20,6 +20,9 @@ from andon.kernel.events import Actor, Event, event
 SetId = NewType("SetId", str)
 InstanceId = NewType("InstanceId", str)
 
+LONGEST_LIFE = 90 * 24 * 3600.0
+"""Seconds that somebody can give an environment from now on, when they make it and each time they extend it."""
+
 
 class Standing(StrEnum):
     """What a set of instances is for, as the deployments see it."""
@@ -75,6 +78,18 @@ class EnvironmentDestroyed(Event):
     environment: str
     service: Service
     reason: str
+
+
+@event("dev.andon.environment.extended.v1", subject="environment")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentExtended(Event):
+    """Somebody gave an environment more time to live."""
+
+    environment: str
+    service: Service
+    expires_at: datetime
+    expired_at: datetime
+    """When it would have ended."""
 
 
 @event("dev.andon.set.prepared.v1", subject="set")
@@ -273,7 +288,11 @@ class Environments(Protocol):
         ...
 
     def expired(self, reading: Reading) -> tuple[tuple[Service, str], ...]:
-        """Environments whose time is over."""
+        """Environments whose time is over, as far as one can tell without a lock: ask :meth:`is_over` before acting."""
+        ...
+
+    def is_over(self, tx: Transaction, service: Service, name: str) -> bool:
+        """Whether its time is over. Until the transaction ends, nobody can give it more."""
         ...
 
     def find(self, reading: Reading, service: Service, name: str) -> EnvironmentView | None: ...

@@ -6,12 +6,12 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from andon.flow.artifacts.contract import Digest
 from andon.flow.configuration.contract import ConfigVersion
 from andon.flow.definition.contract import EnvironmentDefinition, HealthDefinition, ProcessDefinition
-from andon.flow.environments.contract import Health, InstanceId, SetId, SetState, Standing
+from andon.flow.environments.contract import LONGEST_LIFE, Health, InstanceId, SetId, SetState, Standing
 from andon.flow.sources.contract import CommitHash, Service
 from andon.kernel.errors import Conflict, Invalid, Unavailable
 from andon.kernel.sockets import LONGEST_PATH
@@ -83,6 +83,22 @@ class StillInUse(Conflict):
     code = "environments.still_in_use"
 
 
+class NoEnd(Conflict):
+    code = "environments.no_end"
+
+
+class TimeOver(Conflict):
+    code = "environments.time_over"
+
+
+class EndMoved(Conflict):
+    code = "environments.end_moved"
+
+
+class TooFarAhead(Invalid):
+    code = "environments.too_far_ahead"
+
+
 class SocketTooLong(Invalid):
     code = "environments.socket_too_long"
 
@@ -102,6 +118,34 @@ def check_name(name: str) -> None:
             safe="Nothing was made.",
             remedy="Use small letters, digits and dashes, at most 40, beginning with a letter.",
         )
+
+
+def extended(ends: datetime | None, by: timedelta, now: datetime, *, name: str) -> datetime:
+    """When an environment ends that is given more time.
+
+    Raises :class:`NoEnd` for one that stays anyway, :class:`TimeOver` for one that is about to be taken away, and
+    :class:`TooFarAhead` when that is more than :data:`LONGEST_LIFE` from now.
+    """
+    if ends is None:
+        raise NoEnd(
+            f"{name} has no time to live: it stays until somebody destroys it.",
+            safe="Nothing was changed.",
+            remedy="There is nothing to extend.",
+        )
+    if ends <= now:
+        raise TimeOver(
+            f"The time of {name} was over at {ends:%Y-%m-%d %H:%M} UTC; it is being taken away.",
+            safe="Nothing was changed.",
+            remedy="Make another one, with a longer time: andon env create … --ttl 2d",
+        )
+    latest = now + timedelta(seconds=LONGEST_LIFE)
+    if ends + by > latest:
+        raise TooFarAhead(
+            f"{name} would live until {ends + by:%Y-%m-%d}, more than {LONGEST_LIFE / 86400:.0f} days from now.",
+            safe=f"It ends at {ends:%Y-%m-%d %H:%M} UTC, as before.",
+            remedy="Choose a shorter time. It can be extended again later.",
+        )
+    return ends + by
 
 
 def check_endpoint(process: str, endpoint: str) -> None:

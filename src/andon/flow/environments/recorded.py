@@ -39,6 +39,9 @@ class RecordedEnvironments:
     def expired(self, reading: Reading) -> tuple[tuple[Service, str], ...]:
         return self._service.expired(reading)
 
+    def is_over(self, tx: Transaction, service: Service, name: str) -> bool:
+        return self._service.is_over(tx, service, name)
+
     def find(self, reading: Reading, service: Service, name: str) -> EnvironmentView | None:
         return self._service.find(reading, service, name)
 

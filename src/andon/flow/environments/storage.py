@@ -72,6 +72,15 @@ def environment(connection: Connection, service: Service, name: str) -> Row[tupl
     return row
 
 
+def lock_environment(connection: Connection, service: Service, name: str) -> Row[tuple[object, ...]] | None:
+    """Its row, which nobody else can change or remove until the transaction ends."""
+    here = sa.and_(environments.c.service == service, environments.c.name == name)
+    row: Row[tuple[object, ...]] | None = connection.execute(
+        sa.select(environments).where(here).with_for_update()
+    ).first()
+    return row
+
+
 def all_environments(connection: Connection, service: Service | None) -> list[Row[tuple[object, ...]]]:
     query = sa.select(environments)
     if service is not None:

@@ -99,6 +99,12 @@ class EnvironmentList(msgspec.Struct, kw_only=True):
     environments: list[EnvironmentShape]
 
 
+class ExtensionRequest(msgspec.Struct, kw_only=True):
+    """``by`` in seconds, added to when it would end."""
+
+    by: float
+
+
 class LogLineShape(msgspec.Struct, kw_only=True):
     """``n`` counts from 1; ``at`` is in milliseconds since 1970; ``spans`` are pieces of (text, CSS classes)."""
 

@@ -23,14 +23,13 @@ from andon.flow.deployments.model import (
     AlreadyEnded,
     BuildNotPassed,
     ContractRefused,
-    EnvironmentBusy,
     EnvironmentExists,
     NoSuchEnvironment,
     NothingToRollBackTo,
     RollbackRefused,
     SecretsMissing,
 )
-from andon.flow.deployments.service.questions import DeploymentQuestions
+from andon.flow.deployments.service.ending import EnvironmentEnding
 from andon.flow.environments.contract import SetId, Standing
 from andon.flow.pipelines.contract import Build, RunId, Verdict
 from andon.flow.sources.contract import CommitHash, Service
@@ -42,7 +41,7 @@ from andon.kernel.events import ANDON, Actor, append
 from andon.kernel.ids import new_id
 
 
-class DeploymentService(DeploymentQuestions):
+class DeploymentService(EnvironmentEnding):
     """Implements :class:`andon.flow.deployments.contract.Deployments`."""
 
     # What people and pipelines ask for
@@ -210,7 +209,7 @@ class DeploymentService(DeploymentQuestions):
         if found.state is DeploymentState.QUEUED:
             self.finish(tx, deployment, DeploymentState.CANCELLED, "cancelled while it waited", by=principal.actor)
 
-    # Environments made by hand, and their end
+    # Environments made by hand
 
     def create_environment(
         self,
@@ -253,31 +252,6 @@ class DeploymentService(DeploymentQuestions):
         # Whoever may make an environment may fill the one just made.
         allowed = replace(principal, grants=(*principal.grants, Grant(Role.DEVELOPER, service, name)))
         return self.request(tx, allowed, service=service, environment=name, commit=commit)
-
-    def destroy(
-        self, tx: Transaction, principal: Principal, service: Service, environment: str, *, reason: str
-    ) -> None:
-        """Take an environment away: its traffic, its instances, its data. A reaction does what lies outside."""
-        principal.require(Permission.DESTROY_ENVIRONMENT, service, environment)
-        # Requests wait at the same row: none can slip in between the look at the queue and the end.
-        storage.lock_row(tx.connection, service, environment)
-        place = self._environments.find(tx, service, environment)
-        if place is None:
-            raise NotFound(f"There is no environment {service}/{environment}.", remedy="List them: andon env list")
-        lock = self.lock(tx, service, environment)
-        holder = None if lock.holder is None else self.get(tx, lock.holder)
-        if lock.queue or (holder is not None and not holder.state.ended):
-            raise EnvironmentBusy(
-                f"A deployment to {service}/{environment} is under way.",
-                safe="Nothing was changed.",
-                remedy=f"Wait for it, or cancel it: andon deployments {service} {environment}",
-            )
-        self._router.withdraw(tx, service, environment)
-        for one in place.sets:
-            self._environments.mark(tx, one.id, Standing.RETIRED, reason=f"{environment} was destroyed")
-        # Former versions were of the environment that goes; one made anew under its name begins without them.
-        storage.give_up(tx.connection, service, environment, "the environment was destroyed since", but=None)
-        self._environments.remove(tx, service, environment, reason=reason, by=principal.actor)
 
     # The queue and the lock
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from andon.flow.deployments.contract import EnvironmentEnd
 from andon.flow.environments.pages.instance import member
 from andon.flow.environments.pages.show import PLACE, Places, draw
@@ -53,6 +55,13 @@ def environment_deeds(places: Places, end: EnvironmentEnd) -> Handlers:
             end.destroy(tx, context.principal, Service(service), environment, reason="on request")
         return context.go(LIST)
 
+    @deed(f"{PLACE}/extend")
+    def extend(context: PageContext, service: str, environment: str) -> Html:
+        by, ending = _number(context.required("by")), _moment(context.required("ends"))
+        with context.database.transaction() as tx:
+            places.environments.extend(tx, context.principal, Service(service), environment, by, ending=ending)
+        return context.go(place_address(service, environment))
+
     @deed(f"{PLACE}/instances/{{instance:str}}/replace")
     def replace(context: PageContext, service: str, environment: str, instance: str) -> Html:
         with context.database.transaction() as tx:
@@ -60,7 +69,23 @@ def environment_deeds(places: Places, end: EnvironmentEnd) -> Handlers:
             places.environments.request_replacement(tx, context.principal, one.id)
         return context.go(instance_address(service, environment, one.id))
 
-    return [set_config, set_secret, remove_config, remove_secret, destroy, replace]
+    return [set_config, set_secret, remove_config, remove_secret, destroy, extend, replace]
+
+
+def _number(text: str) -> float:
+    if not text.isdecimal() or len(text) > 9:
+        raise Invalid("That is no number of seconds.", safe="Nothing was changed.", remedy="Choose one from the list.")
+    return float(text)
+
+
+def _moment(text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise Invalid("That is no moment.", safe="Nothing was changed.", remedy="Open the page again.")
+    return found
 
 
 def _confirmed(context: PageContext, name: str) -> None:

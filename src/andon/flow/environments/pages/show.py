@@ -11,6 +11,7 @@ from andon.flow.configuration.contract import ConfigurationDesk
 from andon.flow.definition.contract import EnvironmentDefinition, Network, ProcessDefinition
 from andon.flow.deployments.contract import DeploymentId, Deployments, DeploymentView
 from andon.flow.environments.contract import EnvironmentView, Health, SetView, Standing
+from andon.flow.environments.pages.keeping import Keeping, keeping
 from andon.flow.environments.pages.telling import happened
 from andon.flow.environments.pages.values import ValuesShown, values_shown
 from andon.flow.environments.pages.words import (
@@ -79,6 +80,7 @@ class ShownEnvironment:
     values: ValuesShown
     events: tuple[EventLine, ...]
     deeds: tuple[Action, ...]
+    keep: Keeping | None
     destroy: Action | None
     region: str
     deploy: str
@@ -177,6 +179,7 @@ class Places:
             values=values,
             events=events,
             deeds=_deeds(principal, place),
+            keep=keeping(principal, place, reading.now),
             destroy=_destroy(principal, place),
             region=f"{place_address(service, environment)}/now",
             deploy=f"{place_address(service, environment)}/deploy",

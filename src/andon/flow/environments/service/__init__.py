@@ -39,6 +39,7 @@ from andon.flow.environments.model import (
     state_of,
     wanted,
 )
+from andon.flow.environments.service.ends import EnvironmentEnds
 from andon.flow.environments.service.ports import RouterPorts
 from andon.flow.sources.contract import Service, Sources
 from andon.kernel.access import Permission, Principal
@@ -50,7 +51,7 @@ from andon.kernel.ids import new_id
 _ORDER = {Standing.LIVE: 0, Standing.CANDIDATE: 1, Standing.WARM: 2, Standing.RETIRED: 3}
 
 
-class EnvironmentService:
+class EnvironmentService(EnvironmentEnds):
     """The recorded half of :class:`andon.flow.environments.contract.Environments`."""
 
     def __init__(
@@ -129,9 +130,6 @@ class EnvironmentService:
             )
         if storage.delete_environment(tx.connection, service, name):
             append(tx, EnvironmentDestroyed(environment=name, service=service, reason=reason), by=by)
-
-    def expired(self, reading: Reading) -> tuple[tuple[Service, str], ...]:
-        return storage.expired(reading.connection, reading.now)
 
     def find(self, reading: Reading, service: Service, name: str) -> EnvironmentView | None:
         return next((one for one in self.all(reading, service) if one.name == name), None)
