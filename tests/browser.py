@@ -1,6 +1,7 @@
 """A real browser for tests: `from tests.browser import browser, …` and take `browser` as a fixture.
 
-It is Debian's Chromium (ANDON_CHROMIUM names another), headless, one per test process.
+It is Debian's Chromium (ANDON_CHROMIUM names another), headless, one for the tests of a module: Playwright keeps an
+event loop running in the thread of the tests, which others in the same process would stumble over.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ ARGUMENTS = (
 DESKTOP, PHONE = (1440, 900), (390, 844)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     program = os.environ.get("ANDON_CHROMIUM") or shutil.which("chromium")
     assert program, "the browser tests need Chromium: apt-get install chromium, or set ANDON_CHROMIUM"

@@ -114,11 +114,12 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         self.wfile.write(body)
 
     def _stream(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream")
-        self.end_headers()
         self.close_connection = True
+        # before the answer begins: the page believes from there on that it hears everything
         with self.site.listen() as heard:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/event-stream")
+            self.end_headers()
             try:
                 self.wfile.write(b": here\n\n")
                 while (text := heard.get()) is not None:
