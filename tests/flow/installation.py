@@ -33,6 +33,7 @@ from andon.flow.sources import service as repositories
 from andon.flow.sources.adapters.sources import GitSources
 from andon.flow.sources.contract import NO_COMMIT, BranchPushed, CommitHash, PushId, Service
 from andon.flow.sources.git import Git
+from andon.flow.sources.telling import source_telling
 from andon.kernel.access import SYSTEM, Grant, PersonId, Principal, Role, people, signing_in, tokens
 from andon.kernel.access.passwords import Passwords
 from andon.kernel.access.people import PeopleDirectory
@@ -154,6 +155,7 @@ class Installation:
                 people=self.people,
                 console=CONSOLE,
             ),
+            Room(name="sources", telling=source_telling(self.sources)),
         )
 
     # People

@@ -48,7 +48,7 @@ def addresses(line: Line, page: Page) -> dict[str, str]:
     page.goto(f"{line.console}{PLACE}/production")
     instance = page.locator(".tiles a").first.get_attribute("href")
     page.goto(f"{line.console}/record")
-    event = page.locator(".event-text a").first.get_attribute("href")
+    event = page.locator(".event-at a").first.get_attribute("href")
     assert faulty and instance and event  # noqa: PT018 - three things that the pages above must offer
     return {
         "overview": "/",

@@ -214,7 +214,7 @@ def test_a_setting_is_seen_and_a_secret_never(console: Console) -> None:
             page.goto(path)
             assert SECRET not in page.content(), path
         page.goto(f"{console.address}/record?type=dev.andon.secret.*")
-        page.locator(".event-text a").first.click()
+        page.locator(".event-at a").first.click()
         assert "PAYMENT_KEY" in page.inner_text("main")
         assert SECRET not in page.content()
     assert wrong == []

@@ -23,6 +23,28 @@ class State(StrEnum):
     NONE = "none"  # not begun, or nothing known: never drawn as good
 
 
+_STATES = {
+    "healthy": State.OK,
+    "passed": State.OK,
+    "deploying": State.RUN,
+    "running": State.RUN,
+    "starting": State.RUN,
+    "degraded": State.WARN,
+    "error": State.BAD,
+    "failed": State.BAD,
+    "unhealthy": State.BAD,
+    "waiting": State.HOLD,
+}
+
+
+def state_of(condition: StrEnum) -> State:
+    """The colour of a room's own state, by its word: so that no two pages colour one condition differently.
+
+    What is not in the list is over without having come out well or badly, or has not begun.
+    """
+    return _STATES.get(condition.value, State.NONE)
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """A station of the line a change travels on."""
@@ -165,7 +187,12 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class EventLine:
-    """A line of the record."""
+    """A line of the record: "`actor` `what` [`subject`] `then`", and in small print `detail` and `place`.
+
+    `href` is where the subject is seen, `event` the event itself. `place` is "service/environment", left out where the
+    whole list is about one. `minor` is the word for one of many steps on the way, "" for what is told by itself.
+    `how` is for whom or by what means the actor did it: "for Brent", "by token".
+    """
 
     position: int
     at: datetime
@@ -176,6 +203,19 @@ class EventLine:
     icon: str = "dot"
     state: State | None = None
     detail: str = ""
+    then: str = ""
+    place: str = ""
+    event: str = ""
+    minor: str = ""
+    how: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """Minor lines that are drawn as one, which opens; `says` counts them: "10 smaller events: 8 steps, 2 jobs"."""
+
+    lines: tuple[EventLine, ...]
+    says: str
 
 
 @dataclass(frozen=True, slots=True)

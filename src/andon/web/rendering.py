@@ -204,6 +204,11 @@ def short(value: str) -> str:
     return value.rpartition(":")[2][:7]
 
 
+def capital(text: str) -> str:
+    """With a capital first letter, as at the head of a line; the rest stays as it is."""
+    return text[:1].upper() + text[1:]
+
+
 def plural(count: int, one: str, many: str = "") -> str:
     """ "1 commit", "4 commits", "1,204 commits"; `many` where an s will not do."""
     return f"{number(count)} {one if count == 1 else many or one + 's'}"

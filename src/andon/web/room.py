@@ -12,6 +12,7 @@ from andon.kernel.db import Reading
 from andon.kernel.events import Reaction
 from andon.kernel.workflows import Workflow
 from andon.web.shell import Light, NavItem
+from andon.web.telling import Telling
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,8 @@ class Room:
 
     ``templates`` is the package with a ``templates/`` folder, found as ``name/….html``. ``handlers`` come from
     :mod:`andon.web.http.pages` and :mod:`andon.web.http.api`. ``light`` answers what the room has to say to the
-    Andon light (``None`` is nothing); the gravest of all rooms is shown. ``entries`` fills the palette.
+    Andon light (``None`` is nothing); the gravest of all rooms is shown. ``entries`` fills the palette. ``telling`` has
+    a sentence for every event of the room's own.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Room:
     navigation: tuple[NavItem, ...] = ()
     light: Callable[[Reading, Principal], Light | None] | None = None
     entries: Callable[[Reading, Principal], Iterable[Entry]] | None = None
+    telling: Telling | None = None
     reactions: tuple[Reaction, ...] = ()
     workflows: tuple[Workflow, ...] = ()
     reconcilers: tuple[Reconciler, ...] = ()

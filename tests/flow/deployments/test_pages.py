@@ -237,7 +237,7 @@ def test_a_failed_deployment_tells_its_steps_commands_and_what_is_safe(site: Sit
     assert "POST /orders 500" in read
     assert "$ python3 -m smoke --cleanup" in read
     assert "Run by Andon by authority of Maxine, in production of store" in read
-    assert "Maxine asked for" in read
+    assert "Maxine asked to deploy" in read
     assert "A bad one" in read
     assert "failed here" in words(site.page(CONSOLE))
 

@@ -179,7 +179,7 @@ def test_a_failed_first_deployment_is_told_today(site: Site) -> None:
     installation.environments.imagine(commit, Behaviour(never_healthy="web 1 never listened"))
     installation.deploy(commit, by=site.people["Maxine"])
     read = words(site.page("/"))
-    assert f"Maxine could not deploy {commit[:7]} of store in production" in read
+    assert f"Andon for Maxine could not deploy {commit[:7]} to production" in read
     assert "web 1 never listened" in read
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -30,12 +31,16 @@ from andon.kernel.events.seal import Seal, newest_seal, trusted_keys, unsealed_a
 from andon.web.http import api
 from andon.web.http.api import Call, Handlers
 from andon.web.http.live import LiveFeed
+from andon.web.telling import Teller, text_of
 
 MOST = 500
 _SOURCE = "/andon"
 
 _Limit = Annotated[int, QueryParameter(ge=1, le=MOST, description="Events at most.")]
 _Position = Annotated[int | None, QueryParameter(ge=0, le=2**63 - 1)]
+_Sentences = Annotated[
+    bool, QueryParameter(description="With `andonsentence`: who did what, in words. It names people, and so do copies.")
+]
 _Wait = Annotated[float, QueryParameter(ge=0, le=30, description="Seconds to wait for news (with `after`).")]
 
 
@@ -44,6 +49,7 @@ def record_routes(key: Path) -> Handlers:
     async def list_events(
         call: Call,
         feed: LiveFeed,
+        teller: Teller,
         type: str | None = None,
         subject: str | None = None,
         actor: str | None = None,
@@ -59,6 +65,7 @@ def record_routes(key: Path) -> Handlers:
         after: _Position = None,
         limit: _Limit = 100,
         wait: _Wait = 0,
+        sentences: _Sentences = False,
     ) -> EventPage:
         """Events newest first, or with `after` those behind that position, oldest first.
 
@@ -79,10 +86,11 @@ def record_routes(key: Path) -> Handlers:
             until=_moment(until),
             services=call.principal.visible_services(),
         )
-        found = await to_thread.run_sync(_read, call.database, facets, before, after, limit)
+        read = partial(_read, teller=teller if sentences else None)
+        found = await to_thread.run_sync(read, call.database, facets, before, after, limit)
         if not found.events and after is not None and wait > 0:
             await feed.grown(call.caller, after, wait)
-            found = await to_thread.run_sync(_read, call.database, facets, before, after, limit)
+            found = await to_thread.run_sync(read, call.database, facets, before, after, limit)
         return found
 
     @api.get("/events/verify")
@@ -177,11 +185,14 @@ def _newest(reading: Reading) -> SealState:
     )
 
 
-def _read(database: Database, facets: Facets, before: int | None, after: int | None, limit: int) -> EventPage:
+def _read(
+    database: Database, facets: Facets, before: int | None, after: int | None, limit: int, *, teller: Teller | None
+) -> EventPage:
     with database.reading() as reading:
         found = page(reading, facets, before=before, after=after, limit=limit)
+        told = [""] * len(found) if teller is None else [text_of(one) for one in teller.lines(reading, found)]
     return EventPage(
-        events=[CloudEvent.of(one, _SOURCE) for one in found],
+        events=[CloudEvent.of(one, _SOURCE, sentence) for one, sentence in zip(found, told, strict=True)],
         next=found[-1].position if len(found) == limit else None,
     )
 

@@ -66,6 +66,8 @@ def list_events(
         "since": since,
         "until": until,
     }
+    # Sentences name people: they are for whoever reads, not for what a program keeps.
+    wanted["sentences"] = not wants_json()
     with connect() as andon:
         found = andon.get("/events", EventPage, **wanted, limit=limit).events[::-1]
         if follow:
@@ -74,7 +76,7 @@ def list_events(
             for one in found:
                 write_json(one)
         else:
-            show(found, Table("when", "what", "about", "by", empty="Nothing matches."), map(_row, found))
+            show(found, Table("when", "what", "where", empty="Nothing matches."), map(_row, found))
 
 
 def _follow(andon: Client, wanted: dict[str, Value], found: list[CloudEvent]) -> None:
@@ -82,16 +84,15 @@ def _follow(andon: Client, wanted: dict[str, Value], found: list[CloudEvent]) ->
     while True:
         for one in found:
             last = max(last, one.andonposition)
-            say("  ".join(_row(one)), value=one)
+            say("  ".join(_row(one)).rstrip(), value=one)
         found = andon.get("/events", EventPage, **wanted, after=last, wait=25, limit=500).events
 
 
-def _row(one: CloudEvent) -> tuple[str, str, str, str]:
+def _row(one: CloudEvent) -> tuple[str, str, str]:
     return (
         one.time.astimezone().strftime("%Y-%m-%d %H:%M:%S"),
-        one.type.removeprefix("dev.andon.").rpartition(".v")[0],
-        one.subject,
-        one.andonactor,
+        one.andonsentence,
+        "/".join(part for part in (one.andonservice, one.andonenvironment) if part),
     )
 
 

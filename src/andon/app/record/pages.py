@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
+from urllib.parse import urlencode
 
 import msgspec
 
 from andon.app.record.reading import (
     ADDRESS,
-    actor,
     address,
     asked,
+    chosen,
     facets,
-    lines,
     names_in,
+    sentence,
     understood,
 )
 from andon.kernel.access import Permission, Principal
@@ -25,10 +28,11 @@ from andon.kernel.events import Envelope, event_types
 from andon.kernel.events import page as page_of
 from andon.kernel.events.reactions import discard_delivery, failed_deliveries, retry_delivery
 from andon.kernel.events.record import find
-from andon.kernel.events.seal import Seal, newest_seal, trusted_keys, verify
+from andon.kernel.events.seal import newest_seal, trusted_keys, verify
 from andon.web.http.pages import Handlers, Html, PageContext, deed, page
-from andon.web.model import Fact, State
+from andon.web.model import EventLine, Fact, Fold, State
 from andon.web.shell import Action, Crumb, Page
+from andon.web.telling import folded, text_of
 
 SHOWN = 50
 _RECORD = Crumb("Record", ADDRESS)
@@ -53,27 +57,31 @@ def _reading(people: People, key: Path) -> Handlers:
     def record(context: PageContext) -> Html:
         if words := context.query.get("q", "").strip():
             with context.database.reading() as reading:
-                names = {one.name.casefold(): str(one.id) for one in all_people(reading)}
-            return context.go(address({}, understood(words, names)))
+                by_name = {one.name.casefold(): str(one.id) for one in all_people(reading)}
+            return context.go(address({}, understood(words, by_name)))
         with context.database.reading() as reading:
             found = found_in(context, reading)
             shown = found[:SHOWN]
-            drawn = lines(reading, shown, people)
-            groups = facets(context.query, shown, names_in(reading, shown, people))
+            drawn = context.told(reading, shown)
+            names = names_in(reading, shown, people, context.query)
+            groups = facets(context.query, shown, names)
             seal = newest_seal(reading)
+            since = asked(context.query, context.principal, reading.now).since
             dead = sum(one.next_at is None for one in failed_deliveries(reading))
         earlier = context.query.get("before")
         return context.page(
             "record/record.html",
-            Page(title="Record", sentence=_sentence(seal), wide=True),
+            Page(title="Record", sentence=sentence(context.query, names), wide=True),
             older=older(context, found),
             newer=address(context.query) if earlier else "",
             region="" if earlier else address(context.query, path=f"{ADDRESS}/lines"),
-            export=address(context.query, {"when": None}, "/api/v1/events"),
+            export=_export(context, since),
             filtered=any(context.query.get(name) for name in context.query if name != "before"),
             administers=context.principal.may(Permission.ADMINISTER),
-            events=drawn,
+            events=_drawn(context, drawn),
             facets=groups,
+            chosen=chosen(context.query, names),
+            shown=len(shown),
             seal=seal,
             dead=dead,
         )
@@ -82,10 +90,11 @@ def _reading(people: People, key: Path) -> Handlers:
     def record_lines(context: PageContext) -> Html:
         with context.database.reading() as reading:
             found = found_in(context, reading)
-            drawn = lines(reading, found[:SHOWN], people)
+            drawn = context.told(reading, found[:SHOWN])
         return context.part(
             "record/lines.html",
-            events=drawn,
+            events=_drawn(context, drawn),
+            shown=len(drawn),
             region=address(context.query, path=f"{ADDRESS}/lines"),
             older=older(context, found),
             newer="",
@@ -124,15 +133,22 @@ def _reading(people: People, key: Path) -> Handlers:
             one = find(reading, event)
             if one is None or not _visible(one, context.principal):
                 raise NotFound("There is no such event that you may see.", remedy="Look in the record.")
-            names = names_in(reading, (one,), people)
+            (line,) = context.told(reading, (one,))
         kind = event_types().get(one.type)
         words = _first_sentence(kind.__doc__ or "") if kind else ""
         return context.page(
             "record/event.html",
-            Page(title=one.type, sentence=words or one.type, lede=actor(one, names), crumbs=(_RECORD,)),
+            Page(
+                title="Event",
+                sentence=_said(line),
+                lede=line.detail,
+                crumbs=(_RECORD, Crumb(f"{one.position:,}", f"{ADDRESS}/{one.id}")),
+            ),
             facts=(
                 Fact("When", one.at),
-                Fact("By", actor(one, names), href=_by(one)),
+                Fact("By", f"{line.actor} {line.how}".rstrip(), href=_by(one)),
+                Fact("Recorded as", str(one.actor), mono=True),
+                *((Fact("What that is", words),) if words else ()),
                 Fact("About", one.subject, href=address({}, {"subject": one.subject}), mono=True, copy=True),
                 *(
                     Fact(name.capitalize(), value, href=address({}, {name: value}), mono=name == "commit")
@@ -144,6 +160,7 @@ def _reading(people: People, key: Path) -> Handlers:
                 Fact("Id", one.id, mono=True, copy=True),
                 Fact("Digest", one.digest, mono=True, copy=True),
             ),
+            line=line,
             data=msgspec.json.format(one.data, indent=2).decode(),
         )
 
@@ -223,10 +240,21 @@ def _at(reading: Reading, position: int) -> Envelope | None:
     return next(iter(page_of(reading, after=position - 1, limit=1)), None)
 
 
-def _sentence(seal: Seal | None) -> str:
-    if seal is None:
-        return "Everything that happened, not sealed yet"
-    return f"Everything that happened, sealed up to {seal.last:,}"
+def _said(line: EventLine) -> str:
+    """The sentence without its small print, as the page's first."""
+    return text_of(replace(line, detail=""))
+
+
+def _export(context: PageContext, since: datetime | None) -> str:
+    """What is shown, for programs: the address names the moment, as the API knows no "last 7 days"."""
+    found = address(context.query, {"when": None, "steps": None}, "/api/v1/events")
+    return found if since is None else _with(found, urlencode({"since": since.isoformat(timespec="seconds")}))
+
+
+def _drawn(context: PageContext, lines: tuple[EventLine, ...]) -> tuple[EventLine | Fold, ...]:
+    """Small steps as one line, unless somebody wants each, or asked for events of one kind or of one thing."""
+    narrow = context.query.get("type") or context.query.get("subject") or context.query.get("steps") == "all"
+    return lines if narrow else folded(lines)
 
 
 def _position(text: str | None) -> int | None:

@@ -1,4 +1,4 @@
-"""What a person asks of the record, in the address of its page; and how an event reads as a line."""
+"""What a person asks of the record, in the address of its page."""
 
 from __future__ import annotations
 
@@ -10,35 +10,25 @@ from urllib.parse import urlencode
 from andon.kernel.access import Principal
 from andon.kernel.access.contract import People
 from andon.kernel.db import Reading
-from andon.kernel.events import ActorKind, Envelope, Facets, event_types
-from andon.web.model import Choice, EventLine, Facet, State
+from andon.kernel.events import Envelope, Facets, event_types
+from andon.web.model import Choice, Facet
 
 ADDRESS = "/record"
 NAMES = ("type", "subject", "person", "service", "environment", "run", "deployment", "commit")
 PERIODS = {"day": timedelta(days=1), "week": timedelta(days=7), "month": timedelta(days=30)}
 _PERIOD_WORDS = {"day": "Last 24 hours", "week": "Last 7 days", "month": "Last 30 days"}
+_WORDS = {
+    "type": "Kind",
+    "subject": "About",
+    "person": "By",
+    "service": "Service",
+    "environment": "Environment",
+    "run": "Run",
+    "deployment": "Deployment",
+    "commit": "Commit",
+}
 _COMMIT = re.compile(r"[0-9a-f]{4,64}")
 _ID = re.compile(r"([a-z]{2,10})_[0-9a-z]{26}")
-_ICONS = {
-    "branch": "change",
-    "push": "change",
-    "repository": "change",
-    "run": "pipeline",
-    "stage": "pipeline",
-    "job": "pipeline",
-    "artifact": "artifact",
-    "package": "artifact",
-    "environment": "environment",
-    "instance": "environment",
-    "deployment": "deploy",
-    "route": "route",
-    "configuration": "settings",
-    "secret": "lock",
-    "person": "user",
-    "role": "shield",
-    "token": "lock",
-}
-_BAD = ("failed", "refused", "rejected", "unhealthy", "lost", "crashed")
 
 
 def asked(query: Mapping[str, str], who: Principal, now: datetime) -> Facets:
@@ -84,7 +74,7 @@ def understood(words: str, people: Mapping[str, str]) -> dict[str, str]:
 
 def address(query: Mapping[str, str], changes: Mapping[str, str | None] | None = None, path: str = ADDRESS) -> str:
     """The page's address with something else chosen; ``None`` unchooses."""
-    kept = {name: query[name] for name in (*NAMES, "when") if query.get(name)}
+    kept = {name: query[name] for name in (*NAMES, "when", "steps") if query.get(name)}
     for name, value in (changes or {}).items():
         kept.pop(name, None)
         if value:
@@ -100,6 +90,10 @@ def facets(query: Mapping[str, str], found: Sequence[Envelope], names: Mapping[s
         {one.facets["service"] for one in found if "service" in one.facets}
         | ({query["service"]} if query.get("service") else set())
     )
+    environments = sorted(
+        {one.facets["environment"] for one in found if one.facets.get("environment")}
+        | ({query["environment"]} if query.get("environment") else set())
+    )
     persons = {one.actor.person: names.get(one.actor.person, "") for one in found if one.actor.person}
     if query.get("person"):
         persons[query["person"]] = names.get(query["person"], query["person"])
@@ -111,6 +105,7 @@ def facets(query: Mapping[str, str], found: Sequence[Envelope], names: Mapping[s
                 tuple(_choice(query, "when", period, words) for period, words in _PERIOD_WORDS.items()),
             ),
             Facet("Service", tuple(_choice(query, "service", one, one) for one in services)),
+            Facet("Environment", tuple(_choice(query, "environment", one, one) for one in environments)),
             Facet(
                 "Who",
                 tuple(
@@ -118,6 +113,7 @@ def facets(query: Mapping[str, str], found: Sequence[Envelope], names: Mapping[s
                     for one, name in sorted(persons.items(), key=lambda pair: pair[1])
                 ),
             ),
+            Facet("Small steps", (_choice(query, "steps", "all", "Each on its own line"),)),
             Facet(
                 "What",
                 tuple(
@@ -136,14 +132,13 @@ def facets(query: Mapping[str, str], found: Sequence[Envelope], names: Mapping[s
     )
 
 
-def lines(reading: Reading, found: Sequence[Envelope], people: People) -> tuple[EventLine, ...]:
-    names = names_in(reading, found, people)
-    return tuple(line(one, names) for one in found)
-
-
-def names_in(reading: Reading, found: Iterable[Envelope], people: People) -> Mapping[str, str]:
-    """The names of everybody who acts or is acted upon."""
-    wanted = set()
+def names_in(
+    reading: Reading, found: Iterable[Envelope], people: People, query: Mapping[str, str]
+) -> Mapping[str, str]:
+    """The names of everybody who acts, is acted upon or is asked for."""
+    wanted = {query["person"]} if query.get("person") else set()
+    kind, _, subject = query.get("subject", "").partition(":")
+    wanted |= {subject} if kind == "person" and subject else set()
     for one in found:
         kind, _, subject = one.subject.partition(":")
         wanted |= {subject} if kind == "person" else set()
@@ -151,36 +146,45 @@ def names_in(reading: Reading, found: Iterable[Envelope], people: People) -> Map
     return {str(person): name for person, name in people.names(reading, wanted).items()}
 
 
-def line(one: Envelope, names: Mapping[str, str]) -> EventLine:
-    kind, _, subject = one.subject.partition(":")
-    group, what = _group(one.type), _what(one.type)
-    place = "/".join(one.facets[name] for name in ("service", "environment") if name in one.facets)
-    if kind == "service":
-        place = ""
-    about = names.get(subject, subject) if kind == "person" else _short(subject)
-    if kind == "person" and subject == one.actor.id:
-        # what somebody did about themselves reads without saying their name twice
-        what, about = "", what.removeprefix("person ")
-    return EventLine(
-        position=one.position,
-        at=one.at,
-        actor=actor(one, names),
-        what=what,
-        subject=about,
-        href=f"{ADDRESS}/{one.id}",
-        icon=_ICONS.get(group, "dot"),
-        state=State.BAD if any(word in one.type for word in _BAD) else None,
-        detail=place,
-    )
+def chosen(query: Mapping[str, str], names: Mapping[str, str]) -> tuple[Choice, ...]:
+    """Every filter that is on, each with the address without it."""
+    found = [
+        Choice(f"{word} {told(query[name], names)}", address(query, {name: None}), current=True)
+        for name, word in _WORDS.items()
+        if query.get(name, "").strip()
+    ]
+    if query.get("when") in PERIODS:
+        found.append(Choice(_PERIOD_WORDS[query["when"]], address(query, {"when": None}), current=True))
+    return tuple(found)
 
 
-def actor(one: Envelope, names: Mapping[str, str]) -> str:
-    """Who did it, for people: a token bears its owner's name."""
-    who = one.actor
-    if who.kind is ActorKind.SYSTEM:
-        return "Andon" if who.id == "andon" else who.id.capitalize()
-    name = names.get(who.person or who.id, who.person or who.id)
-    return f"{name} (token)" if who.kind is ActorKind.TOKEN else name
+def told(value: str, names: Mapping[str, str]) -> str:
+    """A filter's value as people say it: a person's name, seven characters of a hash, an id's last ones."""
+    if value in names:
+        return names[value]
+    if value.startswith("dev.andon."):
+        return _what(value)
+    kind, colon, named = value.partition(":")
+    if colon:
+        return names.get(named, f"{kind} {_short(named)}")
+    return value[:7] if len(value) > 7 and _COMMIT.fullmatch(value) else _short(value)
+
+
+def sentence(query: Mapping[str, str], names: Mapping[str, str]) -> str:
+    """What the list is about: "What happened to 3f2c91a of store", "What Brent did"."""
+    about = {name: told(query[name].strip(), names) for name in _WORDS if query.get(name, "").strip()}
+    who, service, environment = about.get("person"), about.get("service"), about.get("environment")
+    where = f"{environment} of {service}" if environment and service else environment or service
+    first = f"What {who} did" if who else "What happened"
+    if commit := about.get("commit"):
+        return f"{first} {'with' if who else 'to'} {commit}" + (f" of {where}" if where else "")
+    if where:
+        return f"{first} in {where}"
+    if thing := about.get("run") or about.get("deployment") or about.get("subject"):
+        return f"{first} {'with' if who else 'to'} {thing}"
+    if kind := about.get("type"):
+        return f"{first}: {kind}"
+    return first if who else "Everything that happened"
 
 
 def _choice(query: Mapping[str, str], name: str, value: str, label: str) -> Choice:
@@ -196,7 +200,8 @@ def _group(type: str) -> str:
 
 def _what(type: str) -> str:
     """ "run started" out of "dev.andon.run.started.v1"."""
-    return " ".join(type.removeprefix("dev.andon.").rpartition(".v")[0].replace("-", " ").split("."))
+    bare = type.removeprefix("dev.andon.").removesuffix(".*")
+    return " ".join(re.sub(r"\.v\d+$", "", bare).replace("-", " ").split("."))
 
 
 def _short(subject: str) -> str:

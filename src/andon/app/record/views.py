@@ -34,9 +34,10 @@ class CloudEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
     andonrun: str | None = None
     andondeployment: str | None = None
     andoncommit: str | None = None
+    andonsentence: str = ""
 
     @classmethod
-    def of(cls, envelope: Envelope, source: str) -> CloudEvent:
+    def of(cls, envelope: Envelope, source: str, sentence: str = "") -> CloudEvent:
         facets = envelope.facets
         return cls(
             specversion="1.0",
@@ -56,6 +57,7 @@ class CloudEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
             andonrun=facets.get("run"),
             andondeployment=facets.get("deployment"),
             andoncommit=facets.get("commit"),
+            andonsentence=sentence,
         )
 
 

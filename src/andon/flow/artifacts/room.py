@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from andon.flow.artifacts.api import artifact_routes
 from andon.flow.artifacts.service import ArtifactService
+from andon.flow.artifacts.telling import TELLING
 from andon.kernel.db import Database
 from andon.web.room import Reconciler, Room
 
@@ -16,6 +17,7 @@ def artifacts_room(database: Database, artifacts: ArtifactService) -> Room:
     return Room(
         name="artifacts",
         handlers=tuple(artifact_routes(artifacts)),
+        telling=TELLING,
         reconcilers=(
             Reconciler("artifacts past their time", _HOUR, _retention(database, artifacts)),
             Reconciler("artifacts as they were stored", 24 * _HOUR, _check(database, artifacts)),

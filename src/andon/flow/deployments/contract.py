@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import NewType, Protocol
+from typing import TYPE_CHECKING, NewType, Protocol
 
 from andon.flow.artifacts.contract import Digest
 from andon.flow.environments.contract import SetId
 from andon.flow.pipelines.contract import RunId
 from andon.flow.sources.contract import CommitHash, Service
 from andon.kernel.access import Principal
-from andon.kernel.db import Reading, Transaction
 from andon.kernel.events import Event, event
+
+if TYPE_CHECKING:  # the command line shows what is told here, and knows no database
+    from andon.kernel.db import Reading, Transaction
 
 DeploymentId = NewType("DeploymentId", str)
 
@@ -63,6 +65,27 @@ class StepState(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
     SKIPPED = "skipped"
+
+
+STEP_NAMES: Mapping[StepName, str] = {
+    StepName.EXPAND: "expand the database",
+    StepName.START: "start the new set",
+    StepName.HEALTH: "health",
+    StepName.SMOKE: "smoke tests",
+    StepName.SWITCH: "switch the traffic",
+    StepName.CONFIRM: "confirm",
+    StepName.RETIRE: "keep former sets warm",
+    StepName.CONTRACT: "contract the database",
+    StepName.RESTORE: "bring the traffic back",
+}
+"""What the steps are called wherever people read of them: on pages (which begin them with a capital), in the record, on
+the terminal."""
+STEP_WORDS: Mapping[StepState, str] = {
+    StepState.RUNNING: "running",
+    StepState.PASSED: "done",
+    StepState.FAILED: "failed",
+    StepState.SKIPPED: "not needed",
+}
 
 
 @event("dev.andon.deployment.requested.v1", subject="deployment")

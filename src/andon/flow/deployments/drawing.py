@@ -8,6 +8,8 @@ from datetime import timedelta
 from urllib.parse import quote, urlencode
 
 from andon.flow.deployments.contract import (
+    STEP_NAMES,
+    STEP_WORDS,
     DeploymentState,
     DeploymentView,
     Kind,
@@ -17,13 +19,13 @@ from andon.flow.deployments.contract import (
 )
 from andon.flow.deployments.model import STEPS, Course
 from andon.flow.deployments.service.steps import RanCommand
-from andon.flow.environments.contract import EnvironmentView, Health, InstanceView, SetId, SetState, SetView, Standing
+from andon.flow.environments.contract import HEALTH_WORDS, EnvironmentView, InstanceView, SetId, SetView, Standing
 from andon.flow.pipelines.contract import Build, Verdict
 from andon.flow.routing.contract import Served
 from andon.flow.sources.contract import CommitHash
 from andon.web.charts import version_series
-from andon.web.model import Instance, Share, State, Step, Task
-from andon.web.rendering import number, plural
+from andon.web.model import Instance, Share, State, Step, Task, state_of
+from andon.web.rendering import capital, number, plural
 
 STATES: Mapping[DeploymentState, tuple[State, str]] = {
     DeploymentState.QUEUED: (State.HOLD, "waits its turn"),
@@ -32,23 +34,6 @@ STATES: Mapping[DeploymentState, tuple[State, str]] = {
     DeploymentState.FAILED: (State.BAD, "failed before the switch"),
     DeploymentState.ROLLED_BACK: (State.BAD, "rolled back"),
     DeploymentState.CANCELLED: (State.NONE, "cancelled"),
-}
-STEP_STATES: Mapping[StepState, tuple[State, str]] = {
-    StepState.RUNNING: (State.RUN, "running"),
-    StepState.PASSED: (State.OK, "done"),
-    StepState.FAILED: (State.BAD, "failed"),
-    StepState.SKIPPED: (State.NONE, "not needed"),
-}
-STEP_NAMES: Mapping[StepName, str] = {
-    StepName.EXPAND: "Expand the database",
-    StepName.START: "Start the new set",
-    StepName.HEALTH: "Health",
-    StepName.SMOKE: "Smoke tests",
-    StepName.SWITCH: "Switch the traffic",
-    StepName.CONFIRM: "Confirm",
-    StepName.RETIRE: "Keep the former set warm",
-    StepName.CONTRACT: "Contract the database",
-    StepName.RESTORE: "Bring the traffic back",
 }
 DOING: Mapping[StepName, str] = {
     StepName.EXPAND: "its database is being expanded",
@@ -66,20 +51,6 @@ VERDICTS: Mapping[Verdict, tuple[State, str]] = {
     Verdict.UNDER_WAY: (State.RUN, "still being tested"),
     Verdict.FAILED: (State.BAD, "failed"),
     Verdict.UNKNOWN: (State.NONE, "not finished"),
-}
-_SET_STATES: Mapping[SetState, tuple[State, str]] = {
-    SetState.HEALTHY: (State.OK, "healthy"),
-    SetState.STARTING: (State.RUN, "starting"),
-    SetState.DEGRADED: (State.WARN, "degraded"),
-    SetState.FAILED: (State.BAD, "failed"),
-    SetState.STOPPED: (State.NONE, "stopped"),
-}
-_HEALTH: Mapping[Health, State] = {
-    Health.UNKNOWN: State.NONE,
-    Health.STARTING: State.RUN,
-    Health.HEALTHY: State.OK,
-    Health.UNHEALTHY: State.BAD,
-    Health.STOPPED: State.NONE,
 }
 
 
@@ -140,7 +111,9 @@ def line_of(one: DeploymentView) -> tuple[Step, ...]:
     """The steps taken, as nodes of a small line."""
     if not one.steps:
         return (Step("Queue", *STATES[one.state]),)
-    return tuple(Step(STEP_NAMES[step.name], *STEP_STATES[step.state]) for step in one.steps)
+    return tuple(
+        Step(capital(STEP_NAMES[step.name]), state_of(step.state), STEP_WORDS[step.state]) for step in one.steps
+    )
 
 
 def tasks_of(
@@ -152,18 +125,18 @@ def tasks_of(
     if not one.state.ended and StepName.RESTORE not in taken:
         ahead = [name for name in STEPS[course] if name not in taken]
         found += [
-            Task(STEP_NAMES[name], State.NONE, "next" if place == 0 and one.steps else "then")
+            Task(capital(STEP_NAMES[name]), State.NONE, "next" if place == 0 and one.steps else "then")
             for place, name in enumerate(ahead)
         ]
     return tuple(found)
 
 
 def _task(one: DeploymentView, step: StepView, commands: Sequence[RanCommand], names: Mapping[str, str]) -> Task:
-    state, word = STEP_STATES[step.state]
+    state, word = state_of(step.state), STEP_WORDS[step.state]
     ran = [command for command in commands if command.step is step.name]
     ended = step.ended_at
     return Task(
-        name=STEP_NAMES[step.name],
+        name=capital(STEP_NAMES[step.name]),
         state=state,
         word=word,
         at=step.started_at,
@@ -223,10 +196,7 @@ def shares_of(place: EnvironmentView, traffic: Traffic) -> tuple[Share, ...]:
 
 
 def _share(one: SetView, traffic: Traffic, series: int) -> Share:
-    state, word = _SET_STATES[one.state]
-    healthy = sum(instance.health is Health.HEALTHY for instance in one.instances)
-    if one.state is SetState.DEGRADED:
-        word = f"{healthy} of {len(one.instances)} healthy"
+    state, word = health_of(one)
     if one.standing is Standing.WARM and state is State.OK:
         state, word = State.NONE, "warm"
     if one.standing is Standing.CANDIDATE and state is State.OK:
@@ -254,15 +224,13 @@ def _share(one: SetView, traffic: Traffic, series: int) -> Share:
 
 def _instance(one: InstanceView, of: SetView, series: int) -> Instance:
     name = f"{one.process} {one.number}"
-    return Instance(name, of.commit[:7], series, _HEALTH[one.health], one.reason or one.health.value, one.since)
+    return Instance(
+        name, of.commit[:7], series, state_of(one.health), one.reason or HEALTH_WORDS[one.health], one.since
+    )
 
 
-def health_of(live: SetView) -> tuple[State, str]:
-    state, word = _SET_STATES[live.state]
-    if live.state is SetState.DEGRADED:
-        healthy = sum(one.health is Health.HEALTHY for one in live.instances)
-        word = f"{healthy} of {len(live.instances)} healthy"
-    return (State.BAD if live.state is SetState.STOPPED else state), word
+def health_of(one: SetView) -> tuple[State, str]:
+    return state_of(one.condition), one.says
 
 
 def verdict_of(build: Build) -> tuple[State, str]:

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
-from andon.flow.deployments.contract import DeploymentState, Kind, StepName, StepState
+from andon.flow.deployments.contract import STEP_NAMES, DeploymentState, Kind, StepName, StepState
 from andon.flow.deployments.model import STEPS, Course
 from andon.flow.deployments.views import DeploymentDetails, DeploymentShape, StepShape
 from andon.web.terminal.output import is_colourful, printable
@@ -22,17 +22,6 @@ EVERY = 0.25
 LAST_LINES = 15
 """Of a failing command's output."""
 
-WORDS: Mapping[StepName, str] = {
-    StepName.EXPAND: "expand the database",
-    StepName.START: "start the new set",
-    StepName.HEALTH: "health",
-    StepName.SMOKE: "smoke tests",
-    StepName.SWITCH: "switch the traffic",
-    StepName.CONFIRM: "confirm",
-    StepName.RETIRE: "keep former sets warm",
-    StepName.CONTRACT: "contract the database",
-    StepName.RESTORE: "bring the traffic back",
-}
 _MARKS: Mapping[StepState, tuple[str, str]] = {
     StepState.RUNNING: ("◐", "blue"),
     StepState.PASSED: ("✓", "green"),
@@ -134,7 +123,7 @@ class _Plain:
             if step.state is StepState.RUNNING:
                 continue
             note = f": {step.reason}" if step.reason else ""
-            line = f"{WORDS[step.name]} {step.state.value} after {taken(step.started_at, step.ended_at)}{note}"
+            line = f"{STEP_NAMES[step.name]} {step.state.value} after {taken(step.started_at, step.ended_at)}{note}"
             self._tell(step.name.value, step.state.value, line)
 
     def add(self, lines: Iterable[str]) -> None:
@@ -183,19 +172,19 @@ class _Moving(AbstractContextManager[Drawing]):
         if one.state is DeploymentState.QUEUED:
             text.append("◇ ", style="magenta")
             text.append("waits for the lock\n", style="dim")
-        width = max(len(word) for word in WORDS.values()) + 2
+        width = max(len(word) for word in STEP_NAMES.values()) + 2
         for step in one.steps:
             _add_step(text, step, width)
         for name in () if one.ended_at is not None else _ahead(one):
             text.append("○ ", style="dim")
-            text.append(f"{WORDS[name]}\n", style="dim")
+            text.append(f"{STEP_NAMES[name]}\n", style="dim")
         return text
 
 
 def _add_step(text: Text, step: StepShape, width: int) -> None:
     mark, style = _MARKS[step.state]
     text.append(f"{mark} ", style=style)
-    text.append(WORDS[step.name].ljust(width))
+    text.append(STEP_NAMES[step.name].ljust(width))
     text.append(f"{taken(step.started_at, step.ended_at):>10}  ")
     note = step.reason.splitlines()[0] if step.reason else ""
     text.append(printable(note) + "\n", style="red" if step.state is StepState.FAILED else "dim")

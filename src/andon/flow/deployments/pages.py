@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
-from andon.flow.deployments import telling
 from andon.flow.deployments.board import Board, board, environments_of
 from andon.flow.deployments.contract import DeploymentId, DeploymentState, DeploymentView
 from andon.flow.deployments.desk import Past, Rooms, cancel_of, past_of, subject_of
@@ -29,7 +28,7 @@ from andon.kernel.events import Facets
 from andon.kernel.events import page as page_of
 from andon.web.http.pages import Handlers, Html, PageContext, deed, page
 from andon.web.model import Choice, Commit, EventLine, Facet, Fact, State, Task
-from andon.web.rendering import duration
+from andon.web.rendering import capital, duration
 from andon.web.shell import Action, Crumb, Page
 
 SHOWN = 25
@@ -224,14 +223,15 @@ def _shown(rooms: Rooms, context: PageContext, deployment: str) -> Shown:
         loaded = record.load(reading, view.id)
         commands = record.commands(reading, view.id)
         found = page_of(reading, Facets(deployment=view.id), limit=EVENTS * 3)
-        persons = {view.person, *(one.actor.person for one in found)}
-        names = {str(one): name for one, name in rooms.people.names(reading, {p for p in persons if p}).items()}
+        persons = [view.person] if view.person else []
+        names = {str(one): name for one, name in rooms.people.names(reading, persons).items()}
+        # what stands in the list of steps already is left out
+        told = [line for line in context.told(reading, found) if line.minor not in {"step", "health change"}]
         former = None
         if loaded.former_set is not None:
             former = rooms.environments.set(reading, loaded.former_set).commit
     commits, undone = _brought(rooms, view, former)
     state, word = STATES[view.state]
-    told = [line for one in found if (line := telling.line_of(one, names)) is not None]
     return Shown(
         view=view,
         state=state,
@@ -355,7 +355,7 @@ def _facets(rooms: Rooms, reading: Reading, context: PageContext) -> tuple[Facet
     places = rooms.environments.all(reading, Service(query["service"]) if query.get("service") else None)
     environments = sorted({place.name for place in places if place.service in services})
     return (
-        Facet("How it ended", tuple(_choice(query, "state", one.value, STATES[one][1]) for one in DeploymentState)),
+        Facet("State", tuple(_choice(query, "state", one.value, capital(STATES[one][1])) for one in DeploymentState)),
         Facet("Service", tuple(_choice(query, "service", one, one) for one in services)),
         Facet("Environment", tuple(_choice(query, "environment", one, one) for one in environments)),
     )

@@ -13,6 +13,7 @@ from andon.flow.deployments.model import EnvironmentBusy
 from andon.flow.deployments.pages import deployment_pages
 from andon.flow.deployments.reactions import reactions
 from andon.flow.deployments.service.deployments import DeploymentService
+from andon.flow.deployments.telling import TELLING
 from andon.flow.deployments.workflows import deploy_workflow
 from andon.flow.environments.contract import Environments
 from andon.flow.pipelines.contract import Pipelines
@@ -59,6 +60,7 @@ def deployments_room(
             NavItem("Flow", "Deploy", "/deploy", "deploy", "d"),
             NavItem("Flow", "Deployments", "/deployments", "route"),
         ),
+        telling=TELLING,
         reactions=reactions(service, workflows, router),
         workflows=(deploy_workflow(execution),),
         reconcilers=(

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import NewType, Protocol
+from typing import TYPE_CHECKING, NewType, Protocol
 
 from andon.flow.artifacts.contract import Digest
 from andon.flow.configuration.contract import ConfigVersion
 from andon.flow.definition.contract import EnvironmentDefinition
 from andon.flow.sources.contract import CommitHash, Service
 from andon.kernel.access import Principal
-from andon.kernel.db import Reading, Transaction
 from andon.kernel.events import Actor, Event, event
+
+if TYPE_CHECKING:  # the command line shows what is told here, and knows no database
+    from andon.kernel.db import Reading, Transaction
 
 SetId = NewType("SetId", str)
 InstanceId = NewType("InstanceId", str)
@@ -49,6 +51,15 @@ class Health(StrEnum):
     HEALTHY = "healthy"
     UNHEALTHY = "unhealthy"
     STOPPED = "stopped"
+
+
+HEALTH_WORDS: Mapping[Health, str] = {
+    Health.UNKNOWN: "not started",
+    Health.STARTING: "starting",
+    Health.HEALTHY: "healthy",
+    Health.UNHEALTHY: "not healthy",
+    Health.STOPPED: "stopped",
+}
 
 
 class ReplacementReason(StrEnum):
@@ -212,6 +223,24 @@ class SetView:
     instances: tuple[InstanceView, ...]
     drift: str = ""
     """How its package on the disk differs from the one that was deployed, until that is mended."""
+
+    @property
+    def condition(self) -> SetState:
+        """Its state as it matters: what has the traffic and is stopped has failed, what has none was put away."""
+        stopped = self.state is SetState.STOPPED and self.standing is Standing.LIVE
+        return SetState.FAILED if stopped else self.state
+
+    @property
+    def says(self) -> str:
+        """Its health in two or three words: "healthy", "1 of 2 healthy"."""
+        match self.state:
+            case SetState.DEGRADED:
+                healthy = sum(one.health is Health.HEALTHY for one in self.instances)
+                return f"{healthy} of {len(self.instances)} healthy"
+            case SetState.FAILED:
+                return "not healthy"
+            case _:
+                return self.state.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

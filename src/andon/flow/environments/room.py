@@ -17,6 +17,7 @@ from andon.flow.environments.probing import port_is_free
 from andon.flow.environments.running import RunningEnvironments
 from andon.flow.environments.service import EnvironmentService
 from andon.flow.environments.sets import Sets
+from andon.flow.environments.telling import environment_telling
 from andon.flow.environments.watch import Watch
 from andon.flow.sources.contract import Sources
 from andon.kernel.db import Database
@@ -91,6 +92,7 @@ def environments_room(built: Built, *, pages: Handlers | None = None) -> Room:
         handlers=(*(pages or ()), *environment_routes(built.service)),
         navigation=(NavItem("Flow", "Environments", "/environments", "environment", "e", place=1),),
         entries=environment_entries(built.service),
+        telling=environment_telling(built.service),
         begin=lambda: _forget(end_orphans(built.layout.commands)),
         reconcilers=(
             Reconciler("environments", 10.0, watch.reconcile),

@@ -21,7 +21,7 @@ def overview_routes(overview: OverviewService) -> Handlers:
             lines = overview.stream(reading, call.principal).lines
             waiting = overview.runs_waiting(reading, call.principal)
             under_way = overview.deployments_under_way(reading, call.principal)
-            drawing = drawing_of(overview, reading, lines, (), (), ())
+            drawing = drawing_of(overview, reading, lines, (), ())
             light = light_of(lines, waiting, under_way, reading.now)
         return Status(
             light=State.NONE.value if light is None else light.state.value,

@@ -7,15 +7,22 @@ from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import quote, urlencode
 
-from andon.flow.deployments.contract import DeploymentState, DeploymentView, Kind, StepName, StepState
-from andon.flow.environments.contract import EnvironmentView, SetState, SetView
+from andon.flow.deployments.contract import (
+    STEP_NAMES,
+    STEP_WORDS,
+    DeploymentState,
+    DeploymentView,
+    Kind,
+    StepState,
+)
+from andon.flow.environments.contract import EnvironmentView, SetView
 from andon.flow.overview.commits import MOST_COUNTED, Commits
 from andon.flow.overview.model import Figures, Line, Station
 from andon.flow.overview.service import Stream
 from andon.flow.pipelines.contract import RunState, RunSummary, StageState
 from andon.flow.sources.contract import CommitHash, Service
-from andon.web.model import Cell, Gap, ServiceRow, State, Step, Trend
-from andon.web.rendering import duration, percent, plural
+from andon.web.model import Cell, Gap, ServiceRow, State, Step, Trend, state_of
+from andon.web.rendering import capital, duration, percent, plural
 
 RUN_STATES: Mapping[RunState, tuple[State, str]] = {
     RunState.QUEUED: (State.RUN, "about to begin"),
@@ -35,13 +42,6 @@ STAGE_STATES: Mapping[StageState, tuple[State, str]] = {
     StageState.FAILED: (State.BAD, "failed"),
     StageState.CANCELLED: (State.NONE, "cancelled"),
     StageState.SKIPPED: (State.NONE, "not for this branch"),
-}
-SET_STATES: Mapping[SetState, State] = {
-    SetState.HEALTHY: State.OK,
-    SetState.STARTING: State.RUN,
-    SetState.DEGRADED: State.WARN,
-    SetState.FAILED: State.BAD,
-    SetState.STOPPED: State.BAD,
 }
 DEPLOYMENT_STATES: Mapping[DeploymentState, tuple[State, str]] = {
     DeploymentState.QUEUED: (State.HOLD, "waits its turn"),
@@ -80,17 +80,9 @@ def who(person: str | None, names: Mapping[str, str]) -> str:
     return "Andon" if person is None else names.get(person, person)
 
 
-def health_of(live: SetView) -> tuple[State, str]:
+def health_of(one: SetView) -> tuple[State, str]:
     """A set's health as a colour and in words: "healthy", "1 of 2 healthy"."""
-    state = SET_STATES[live.state]
-    if state is State.OK:
-        return state, "healthy"
-    if live.state is SetState.STOPPED:
-        return state, "stopped"
-    healthy = sum(one.health.value == "healthy" for one in live.instances)
-    if live.state is SetState.STARTING:
-        return state, "starting"
-    return state, f"{healthy} of {len(live.instances)} healthy"
+    return state_of(one.condition), one.says
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,36 +269,19 @@ def steps_of(run: RunSummary) -> tuple[Step, ...]:
     return tuple(found)
 
 
-_WORDS: Mapping[StepName, str] = {
-    StepName.EXPAND: "expand",
-    StepName.START: "start",
-    StepName.HEALTH: "health",
-    StepName.SMOKE: "smoke tests",
-    StepName.SWITCH: "switch",
-    StepName.CONFIRM: "confirm",
-    StepName.RETIRE: "retire",
-    StepName.CONTRACT: "contract",
-    StepName.RESTORE: "restore",
-}
-_STEP_STATES: Mapping[StepState, tuple[State, str]] = {
-    StepState.RUNNING: (State.RUN, "running"),
-    StepState.PASSED: (State.OK, "done"),
-    StepState.FAILED: (State.BAD, "failed"),
-    StepState.SKIPPED: (State.NONE, "not needed"),
-}
-
-
 def deployment_steps(one: DeploymentView) -> tuple[Step, ...]:
     """A deployment as a line of the steps it has taken so far."""
     if not one.steps:
         return (Step("Queue", State.HOLD, "waits its turn"),)
-    return tuple(Step(_WORDS[step.name].capitalize(), *_STEP_STATES[step.state]) for step in one.steps)
+    return tuple(
+        Step(capital(STEP_NAMES[step.name]), state_of(step.state), STEP_WORDS[step.state]) for step in one.steps
+    )
 
 
 def doing(one: DeploymentView) -> str:
     """What a deployment is about at this moment: "smoke tests of 3f2c91a"."""
     running = next((step for step in one.steps if step.state is StepState.RUNNING), None)
-    return "waits its turn" if running is None else _WORDS[running.name]
+    return "waits its turn" if running is None else STEP_NAMES[running.name]
 
 
 def deed_of(one: DeploymentView) -> str:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from andon.flow.deployments.contract import DeploymentView
-from andon.flow.overview import telling
 from andon.flow.overview.drawing import (
     DEPLOYMENT_STATES,
     NEWEST,
@@ -25,10 +24,11 @@ from andon.flow.overview.drawing import (
 from andon.flow.overview.model import Figures, Line, figures_of
 from andon.flow.overview.saying import sentence_of
 from andon.flow.overview.service import OverviewService, Stream
+from andon.flow.overview.telling import Told, happened
 from andon.flow.pipelines.contract import RunSummary, StageState
 from andon.kernel.access import Permission, Principal
 from andon.kernel.db import Reading
-from andon.kernel.events import Envelope, Facets
+from andon.kernel.events import Facets
 from andon.web.model import EventLine, ServiceRow, State, Step
 from andon.web.rendering import duration, percent, plural
 from andon.web.shell import Action
@@ -63,15 +63,14 @@ class Glance:
     events: tuple[EventLine, ...]
 
 
-def look(overview: OverviewService, reading: Reading, principal: Principal) -> Glance:
+def look(overview: OverviewService, reading: Reading, principal: Principal, told: Told) -> Glance:
     stream = overview.stream(reading, principal)
     waiting = overview.runs_waiting(reading, principal)
     runs = overview.runs_under_way(reading, principal)
     deployments = overview.deployments_under_way(reading, principal)
     outcomes = overview.outcomes(reading, stream.lines)
     wanted = Facets(services=principal.visible_services(), since=reading.now - timedelta(days=1))
-    told = telling.happened(reading, wanted, 3 * TOLD)
-    drawing = drawing_of(overview, reading, stream.lines, (*waiting, *runs), deployments, told)
+    drawing = drawing_of(overview, reading, stream.lines, (*waiting, *runs), deployments)
     figures = {service: figures_of(found, reading.now) for service, found in outcomes.items()}
     return Glance(
         sentence=sentence_of(stream.lines, waiting),
@@ -80,7 +79,7 @@ def look(overview: OverviewService, reading: Reading, principal: Principal) -> G
         columns=(NEWEST, *(name.capitalize() for name in stream.columns)),
         under_way=_under_way(drawing, runs, deployments),
         waiting=(*_stopped(drawing, stream), *_held(drawing, waiting, principal)),
-        events=telling.lines(told, drawing.names, overview.commits, TOLD),
+        events=happened(reading, told, wanted, TOLD),
     )
 
 
@@ -90,11 +89,9 @@ def drawing_of(
     lines: Iterable[Line],
     runs: Iterable[RunSummary],
     deployments: Iterable[DeploymentView],
-    told: Iterable[Envelope],
 ) -> Drawing:
     """Knows the name of everybody who stands on what is drawn."""
     persons: set[str | None] = {one.person for one in runs} | {one.person for one in deployments}
-    persons |= telling.persons_in(told)
     for line in lines:
         persons.add(None if line.newest is None else line.newest.person)
         for station in line.stations:

@@ -21,7 +21,7 @@ def overview_pages(overview: OverviewService, console: str) -> Handlers:
 def _at_a_glance(overview: OverviewService, console: str) -> Handlers:
     def glance(context: PageContext) -> Glance:
         with context.database.reading() as reading:
-            return look(overview, reading, context.principal)
+            return look(overview, reading, context.principal, context.told)
 
     @page("/")
     def show(context: PageContext) -> Html:
@@ -53,7 +53,7 @@ def _at_a_glance(overview: OverviewService, console: str) -> Handlers:
 def _one_service(overview: OverviewService, console: str) -> Handlers:
     def drawn(context: PageContext, service: str) -> Portrait:
         with context.database.reading() as reading:
-            return portrait(overview, reading, context.principal, Service(service))
+            return portrait(overview, reading, context.principal, Service(service), context.told)
 
     @page("/services")
     def services(context: PageContext) -> Html:

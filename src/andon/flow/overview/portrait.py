@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from andon.flow.overview import telling
 from andon.flow.overview.drawing import (
     RUN_STATES,
     Drawing,
@@ -21,6 +20,7 @@ from andon.flow.overview.glance import TOLD, drawing_of
 from andon.flow.overview.model import Line, Refusal, figures_of
 from andon.flow.overview.saying import service_sentence
 from andon.flow.overview.service import OverviewService
+from andon.flow.overview.telling import Told, happened
 from andon.flow.pipelines.contract import RunSummary
 from andon.flow.sources.contract import Service
 from andon.kernel.access import Permission, Principal
@@ -79,14 +79,15 @@ class Portrait:
     facts: tuple[Fact, ...]
 
 
-def portrait(overview: OverviewService, reading: Reading, principal: Principal, service: Service) -> Portrait:
+def portrait(
+    overview: OverviewService, reading: Reading, principal: Principal, service: Service, told: Told
+) -> Portrait:
     """Raises ``NotFound``, the same for what is not there and for what may not be seen."""
     line = overview.line(reading, principal, service)
     runs = overview.recent_runs(reading, None, service, RUNS)
     outcomes = overview.outcomes(reading, (line,)).get(service, ())
     since = reading.now - timedelta(days=30)
-    told = telling.happened(reading, Facets(service=service, since=since), 3 * TOLD)
-    drawing = drawing_of(overview, reading, (line,), runs, (), told)
+    drawing = drawing_of(overview, reading, (line,), runs, ())
     return Portrait(
         service=service,
         branch=line.branch,
@@ -98,7 +99,7 @@ def portrait(overview: OverviewService, reading: Reading, principal: Principal, 
         own=_own(line, principal),
         runs=tuple(_past(run, drawing) for run in runs),
         trends=trends_of(figures_of(outcomes, reading.now)),
-        events=telling.lines(told, drawing.names, overview.commits, TOLD),
+        events=happened(reading, told, Facets(service=service, since=since), TOLD),
         pushes=principal.may(Permission.PUSH, service),
         pushed=bool(runs) or line.refused is not None,
         facts=_facts(line),

@@ -12,6 +12,7 @@ from andon.flow.pipelines.pages import run_entries
 from andon.flow.pipelines.reactions import reactions
 from andon.flow.pipelines.runner.sandboxed import SandboxRunner
 from andon.flow.pipelines.service import PipelineService, Progress
+from andon.flow.pipelines.telling import run_telling
 from andon.flow.pipelines.workflows import run_workflow
 from andon.kernel.db import Database
 from andon.kernel.workflows import Workflows
@@ -48,6 +49,7 @@ def pipelines_room(
             *run_routes(service, artifacts, runner.folders, console),
             *schema_route(schema),
         ),
+        telling=run_telling(service),
         workflows=(run_workflow(execution),),
         reactions=reactions(service, progress, execution, workflows),
         reconcilers=(

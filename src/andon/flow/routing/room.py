@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from andon.flow.routing.ports import DataPlane
 from andon.flow.routing.service import RouterService
+from andon.flow.routing.telling import TELLING
 from andon.web.room import Reconciler, Room
 
 
@@ -14,6 +15,7 @@ def routing_room(router: RouterService, plane: DataPlane) -> Room:
 
     return Room(
         name="routing",
+        telling=TELLING,
         begin=plane.start,
         # Again from time to time: somebody may have ended Envoy's keeper, and a new one starts with old files.
         reconcilers=(Reconciler("router", 10.0, keep),),

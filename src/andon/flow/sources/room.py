@@ -13,9 +13,11 @@ from andon.flow.definition.contract import DefinitionReader
 from andon.flow.sources.adapters.gate import Gate
 from andon.flow.sources.adapters.http import GitRemote
 from andon.flow.sources.adapters.reconciler import reconcile, tidy
+from andon.flow.sources.adapters.sources import GitSources
 from andon.flow.sources.api import source_routes
 from andon.flow.sources.contract import Announcer
 from andon.flow.sources.git import Git
+from andon.flow.sources.telling import source_telling
 from andon.kernel.access import Principal
 from andon.kernel.db import Database
 from andon.kernel.errors import NotAuthenticated
@@ -49,6 +51,7 @@ def sources_room(
     return Room(
         name="sources",
         handlers=(_mounted(remote), *source_routes(git, settings.address)),
+        telling=source_telling(GitSources(git)),
         leave=gate.stop_following,
         reconcilers=(
             Reconciler("repositories", 30.0, lambda: _reconcile(database, git)),

@@ -32,6 +32,7 @@ from andon.web.http.static import static_files
 from andon.web.http.visit import visit_of
 from andon.web.rendering import Static
 from andon.web.room import Room
+from andon.web.telling import Teller
 
 LARGEST_BODY = 4 * 1024 * 1024
 """Bytes of a request's body; a route that takes more says so itself (``request_max_body_size``)."""
@@ -82,6 +83,7 @@ class WebApplication:
                 "call": Provide(calls.call),
                 "open_call": Provide(calls.open_call),
                 "feed": Provide(self._feed, sync_to_thread=False),
+                "teller": Provide(self._teller, sync_to_thread=False),
             },
             exception_handlers=errors.handlers(self.console.draw_error),
             openapi_config=_openapi(settings, version),
@@ -110,6 +112,9 @@ class WebApplication:
 
     def _feed(self) -> LiveFeed:
         return self.feed
+
+    def _teller(self) -> Teller:
+        return self.console.teller
 
     async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert scope["type"] == ScopeType.HTTP  # noqa: S101 - nothing else is guarded

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from litestar.types import Scope
 
 from andon.kernel.access import Principal
+from andon.kernel.access.people import PeopleDirectory
 from andon.kernel.access.signing_in import Caller
 from andon.kernel.clock import Clock
 from andon.kernel.db import Reading
@@ -18,6 +19,7 @@ from andon.web.rendering import Renderer, Static
 from andon.web.room import Entry, Room
 from andon.web.shell import THEME_COOKIE, Frame, Light, Navigation, Page, Viewer, theme_of
 from andon.web.shell import Scope as Switch
+from andon.web.telling import Teller
 
 _GRAVITY = (State.BAD, State.WARN, State.HOLD, State.RUN, State.OK, State.NONE)
 _QUIET = Light(State.NONE, "Nothing has run yet", "/")
@@ -31,6 +33,7 @@ class Console:
         self._navigation = Navigation(tuple(item for room in rooms for item in room.navigation))
         self._version = version
         packages = {room.name: room.templates for room in rooms if room.templates}
+        self.teller = Teller(tuple(room.telling for room in rooms if room.telling is not None), PeopleDirectory())
         self.renderer = Renderer(packages, clock=clock.now, static=static.address)
 
     def light(self, reading: Reading, principal: Principal) -> Light:

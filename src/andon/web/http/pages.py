@@ -24,7 +24,7 @@ a deed's form has been checked to come from a page of ours.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from litestar import MediaType, Request, Response, get, post
@@ -33,11 +33,13 @@ from litestar.types import ControllerRouterHandler, Scope
 
 from andon.kernel.access import Principal
 from andon.kernel.access.signing_in import Caller
-from andon.kernel.db import Database
+from andon.kernel.db import Database, Reading
 from andon.kernel.errors import Invalid, NotAuthenticated
+from andon.kernel.events import Envelope
 from andon.web.http.console import Console
 from andon.web.http.plain import in_thread
 from andon.web.http.visit import address_of, header, visit_of
+from andon.web.model import EventLine
 from andon.web.shell import Page
 from andon.web.shell import Scope as Switch
 
@@ -115,6 +117,10 @@ class PageContext(Visitor):
     @property
     def principal(self) -> Principal:
         return self.caller.principal
+
+    def told(self, reading: Reading, found: Iterable[Envelope]) -> tuple[EventLine, ...]:
+        """Events as lines of a history, for ``ui.events``: each in the sentence that its own room has for it."""
+        return self.console.teller.lines(reading, found)
 
     def page(
         self,

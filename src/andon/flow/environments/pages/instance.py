@@ -9,10 +9,9 @@ from litestar import Response, get
 from litestar.response import Stream
 from litestar.types import ControllerRouterHandler
 
-from andon.flow.environments.contract import EnvironmentView, InstanceView, SetView, Standing
+from andon.flow.environments.contract import HEALTH_WORDS, EnvironmentView, InstanceView, SetView, Standing
 from andon.flow.environments.pages.show import PLACE, Places
 from andon.flow.environments.pages.words import (
-    HEALTH,
     LIST,
     STANDINGS,
     instance_address,
@@ -28,7 +27,7 @@ from andon.kernel.logs.text import plain
 from andon.web.http.pages import Handlers, Html, PageContext, page
 from andon.web.http.plain import in_thread
 from andon.web.logs import Drawn, log_answer, log_lines
-from andon.web.model import Fact, State
+from andon.web.model import Fact, State, state_of
 from andon.web.shell import Action, Crumb, Page
 
 LINES = 200
@@ -73,7 +72,7 @@ def instance_pages(places: Places) -> Handlers:
             place, of, one = member(places, reading, context.principal, service, environment, instance)
             asked = places.environments.instance(reading, one.id)[0].rebuild
         tail = LogReader(one.log).tail(LINES)
-        state, word = HEALTH[one.health]
+        state, word = state_of(one.health), HEALTH_WORDS[one.health]
         name = instance_name(one)
         return ShownInstance(
             place=place,

@@ -12,7 +12,6 @@ from andon.flow.definition.contract import EnvironmentDefinition, Network, Proce
 from andon.flow.deployments.contract import DeploymentId, Deployments, DeploymentView
 from andon.flow.environments.contract import EnvironmentView, Health, SetView, Standing
 from andon.flow.environments.pages.keeping import Keeping, keeping
-from andon.flow.environments.pages.telling import happened
 from andon.flow.environments.pages.values import ValuesShown, values_shown
 from andon.flow.environments.pages.words import (
     LIST,
@@ -20,12 +19,10 @@ from andon.flow.environments.pages.words import (
     colours,
     conclusion,
     health_of,
-    instance_name,
     place_address,
     record_address,
     service_address,
     tile,
-    title,
 )
 from andon.flow.environments.service import EnvironmentService
 from andon.flow.sources.contract import Commit, CommitHash, Service, Sources
@@ -33,12 +30,15 @@ from andon.kernel.access import Permission, Principal
 from andon.kernel.access.contract import People
 from andon.kernel.db import Reading
 from andon.kernel.errors import AndonError, NotFound
+from andon.kernel.events import Facets
+from andon.kernel.events import page as page_of
 from andon.kernel.logs.text import plain
 from andon.web.http.pages import Handlers, Html, PageContext, page
 from andon.web.model import EventLine, Fact, Instance, State
-from andon.web.rendering import plural, size
+from andon.web.rendering import capital, plural, size
 from andon.web.shell import Action, Crumb, Page
 
+EVENTS, MOST_READ = 12, 200
 PLACE = "/services/{service:str}/environments/{environment:str}"
 
 
@@ -154,9 +154,7 @@ class Places:
                 who.add(serving.person)
             named = self.people.names(reading, {one for one in who if one is not None})
             called = {str(person): name for person, name in named.items()}
-            names = {str(one.id): instance_name(one) for of in place.sets for one in of.instances}
-            commits = {str(of.id): of.commit[:7] for of in place.sets}
-            events = happened(reading, self.people, place.service, place.name, names, commits)
+            events = self._events(context, reading, place)
             values = values_shown(reading, principal, self.configuration, place, definition, called, set_values)
         state, word, sentence = conclusion(place)
         series = colours(place)
@@ -185,6 +183,13 @@ class Places:
             deploy=f"{place_address(service, environment)}/deploy",
             record=record_address(service, environment),
         )
+
+    @staticmethod
+    def _events(context: PageContext, reading: Reading, place: EnvironmentView) -> tuple[EventLine, ...]:
+        """The newest, without the small steps that led there."""
+        found = page_of(reading, Facets(service=place.service, environment=place.name), limit=MOST_READ)
+        told = context.told(reading, found)
+        return tuple(line for line in told if not line.minor)[:EVENTS]
 
     def _defined(
         self, reading: Reading, place: EnvironmentView
@@ -254,7 +259,7 @@ def draw(
     return context.page(
         "environments/environment.html",
         Page(
-            title=f"{title(environment)} of {service}",
+            title=f"{capital(environment)} of {service}",
             sentence=shown.sentence,
             crumbs=(Crumb(service, service_address(service)), Crumb("Environments", LIST)),
             wide=True,

@@ -6,34 +6,20 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 from andon.flow.environments.contract import (
+    HEALTH_WORDS,
     EnvironmentView,
     Health,
     InstanceId,
     InstanceView,
-    SetState,
     SetView,
     Standing,
 )
 from andon.flow.sources.contract import CommitHash
 from andon.web.charts import version_series
-from andon.web.model import Instance, State
-from andon.web.rendering import plural
+from andon.web.model import Instance, State, state_of
+from andon.web.rendering import capital, plural
 
 LIST = "/environments"
-HEALTH: Mapping[Health, tuple[State, str]] = {
-    Health.UNKNOWN: (State.NONE, "not started"),
-    Health.STARTING: (State.RUN, "starting"),
-    Health.HEALTHY: (State.OK, "healthy"),
-    Health.UNHEALTHY: (State.BAD, "not healthy"),
-    Health.STOPPED: (State.NONE, "stopped"),
-}
-SET_WORDS: Mapping[SetState, tuple[State, str]] = {
-    SetState.STARTING: (State.RUN, "starting"),
-    SetState.HEALTHY: (State.OK, "healthy"),
-    SetState.DEGRADED: (State.WARN, "degraded"),
-    SetState.FAILED: (State.BAD, "not healthy"),
-    SetState.STOPPED: (State.BAD, "stopped"),
-}
 STANDINGS: Mapping[Standing, tuple[str, str]] = {
     Standing.LIVE: ("Live", "has the traffic"),
     Standing.CANDIDATE: ("Candidate", "gets the traffic once it is healthy and its smoke tests pass"),
@@ -58,10 +44,6 @@ def record_address(service: str, environment: str) -> str:
     return f"/record?service={quote(service, safe='')}&environment={quote(environment, safe='')}"
 
 
-def title(name: str) -> str:
-    return name[:1].upper() + name[1:]
-
-
 def instance_name(one: InstanceView) -> str:
     """As the command line calls it."""
     return f"{one.process}-{one.number}"
@@ -74,7 +56,7 @@ def colours(place: EnvironmentView) -> Mapping[CommitHash, int]:
 
 
 def tile(place: EnvironmentView, of: SetView, one: InstanceView, series: int) -> Instance:
-    state, word = HEALTH[one.health]
+    state, word = state_of(one.health), HEALTH_WORDS[one.health]
     if of.standing is Standing.WARM and state is State.OK:
         word = "healthy, warm"
     notes = [plural(one.restarts, "restart")] if one.restarts else []
@@ -94,15 +76,12 @@ def tile(place: EnvironmentView, of: SetView, one: InstanceView, series: int) ->
 
 def health_of(of: SetView) -> tuple[State, str]:
     """A set's health in two or three words: "healthy", "2 of 3 healthy"."""
-    state, word = SET_WORDS[of.state]
-    if of.state is SetState.DEGRADED:
-        return state, f"{_healthy(of.instances)} of {len(of.instances)} healthy"
-    return state, word
+    return state_of(of.condition), of.says
 
 
 def conclusion(place: EnvironmentView) -> tuple[State, str, str]:
     """State, its word, and the sentence without the time: "Production runs 3f2c91a, healthy, 2 instances"."""
-    name = title(place.name)
+    name = capital(place.name)
     live = place.live
     if live is None:
         coming = next((one for one in place.sets if one.standing is Standing.CANDIDATE), None)

@@ -8,15 +8,15 @@ from datetime import timedelta
 
 from andon.flow.artifacts.contract import Artifact
 from andon.flow.definition.contract import Network
-from andon.flow.deployments.contract import DeploymentView, StepState
+from andon.flow.deployments.contract import STEP_NAMES, STEP_WORDS, DeploymentView
 from andon.flow.pipelines.contract import JobState, StageState
 from andon.flow.pipelines.model import Expected, Job, JobKind, Run, Stage, TestCase, TestState, jobs_of
 from andon.flow.pipelines.pages.places import log_address, run_address
 from andon.flow.pipelines.pages.words import JOB_WORDS, TEST_WORDS, failure
 from andon.flow.pipelines.service.listing import Attempt
 from andon.kernel.access import Permission, Principal
-from andon.web.model import Choice, Fact, State, Task, TestRow
-from andon.web.rendering import duration, plural, size
+from andon.web.model import Choice, Fact, State, Task, TestRow, state_of
+from andon.web.rendering import capital, duration, plural, size
 from andon.web.shell import Action
 
 TABS = ("log", "tests", "attempts", "definition", "package")
@@ -229,22 +229,14 @@ def package_facts(artifact: Artifact) -> tuple[Fact, ...]:
     return tuple(facts)
 
 
-STEP_WORDS = {
-    StepState.RUNNING: (State.RUN, "running"),
-    StepState.PASSED: (State.OK, "done"),
-    StepState.FAILED: (State.BAD, "failed"),
-    StepState.SKIPPED: (State.NONE, "skipped"),
-}
-
-
 def deployment_tasks(found: DeploymentView) -> tuple[Task, ...]:
     tasks = []
     for step in found.steps:
-        state, word = STEP_WORDS[step.state]
+        state, word = state_of(step.state), STEP_WORDS[step.state]
         ended = step.ended_at
         tasks.append(
             Task(
-                step.name.value.capitalize(),
+                capital(STEP_NAMES[step.name]),
                 state,
                 word,
                 at=step.started_at,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from andon.flow.pipelines.contract import FailureKind, JobState, RunState, StageState
+from andon.flow.pipelines.contract import JobState, RunState, StageState
 from andon.flow.pipelines.model import Expected, Job, Run, Stage, TestState
 from andon.flow.pipelines.service.listing import Attempt
+from andon.flow.pipelines.telling import FAILURES
 from andon.kernel.clock import seconds_between
 from andon.web.model import State
 from andon.web.rendering import duration, plural
@@ -46,20 +47,12 @@ TEST_WORDS = {
     TestState.ERROR: (State.BAD, "broke"),
     TestState.SKIPPED: (State.NONE, "skipped"),
 }
-_FAILURES = {
-    FailureKind.TIMEOUT: "ran out of time",
-    FailureKind.MEMORY: "ran out of memory",
-    FailureKind.SIGNAL: "was ended by a signal",
-    FailureKind.DISK: "filled its disk",
-    FailureKind.SETUP: "could not begin",
-    FailureKind.PACKAGE: "left no package",
-}
 
 
 def failure(job: Job | Attempt) -> str:
     """How a failed job failed: "1 of 9 tests", "exit code 2", "ran out of time"."""
-    if job.failure in _FAILURES:
-        return _FAILURES[job.failure]
+    if job.failure in FAILURES:
+        return FAILURES[job.failure]
     if job.tests_failed:
         return f"{job.tests_failed} of {plural(job.tests, 'test')}"
     if job.exit_code is not None:
