@@ -13,8 +13,9 @@ import msgspec
 
 from andon.app.demo.shop import SERVICE, Checkout
 from andon.app.demo.story import Deployment, Deployments, RunDetails, Runs
-from andon.app.people.views import NewTokenView, PasswordSignIn
+from andon.app.people.views import Invitation, InvitationLink, NewTokenView, PasswordSignIn, RoleView
 from andon.flow.deployments.views import EnvironmentRequest
+from andon.kernel.access.model import Role
 from andon.web.terminal.client import Client, connect
 from andon.web.terminal.contexts import Context
 from benchmarks.harness.installation import Andon, until
@@ -143,6 +144,23 @@ def make_environment(line: Line, name: str) -> None:
         client.post(f"/services/{SERVICE}/environments", msgspec.Raw, wanted)
     until(lambda: line.settled(name), f"{name} is up")
     assert [one.state for one in line.deployments(name)] == ["succeeded"]
+
+
+def invite_colleagues(line: Line) -> None:
+    """Some who were invited, with roles in several places, and one who was erased."""
+    anywhere = RoleView(role=Role.VIEWER)
+    for name, roles in (
+        ("Bill Palmer", [RoleView(role=Role.ADMINISTRATOR)]),
+        ("Brent Geller", [RoleView(role=Role.OPERATOR, service=SERVICE, environment="production"), anywhere]),
+        ("Patty McKee", [anywhere]),
+        ("Shannon Law", [RoleView(role=Role.CONTRIBUTOR, service=SERVICE)]),
+        ("Wes Davis", [RoleView(role=Role.DEVELOPER, service=SERVICE)]),
+        ("John Pesche", []),
+        ("Steve Masters", []),
+    ):
+        email = f"{name.split()[0].lower()}@parts-unlimited.example"
+        line.andon.client.post("/people", InvitationLink, Invitation(name=name, email=email, roles=roles))
+    line.andon.client.delete("/people/steve@parts-unlimited.example")
 
 
 def git(line: Line, *arguments: str) -> str:

@@ -49,7 +49,11 @@ def addresses(line: Line, page: Page) -> dict[str, str]:
     instance = page.locator(".tiles a").first.get_attribute("href")
     page.goto(f"{line.console}/record")
     event = page.locator(".event-at a").first.get_attribute("href")
-    assert faulty and instance and event  # noqa: PT018 - three things that the pages above must offer
+    page.goto(f"{line.console}/people")
+    colleague = page.get_by_role("link", name="Brent Geller").get_attribute("href")
+    page.goto(f"{line.console}/people?which=erased")
+    erased = page.locator(".people .row-title a").first.get_attribute("href")
+    assert faulty and instance and event and colleague and erased  # noqa: PT018 - five things that the pages above must offer
     return {
         "overview": "/",
         "service": f"/services/{SERVICE}",
@@ -74,6 +78,11 @@ def addresses(line: Line, page: Page) -> dict[str, str]:
         "event": event,
         "verify": "/record/verify",
         "dead-letters": "/dead-letters",
+        "people": "/people",
+        "people-found": "/people?q=store&which=invited",
+        "invite": "/people/invite",
+        "person": colleague,
+        "person-erased": erased,
         "search": f"/search?q={SERVICE}",
         "account": "/account",
         "not-found": "/services/nothing-of-this-name",

@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from andon.app.demo.story import Revision
 from benchmarks.harness.installation import until
 from tests.browser import ARGUMENTS
-from tests.journeys.line import Line, installation, make_environment, refuse, shop, token
+from tests.journeys.line import Line, installation, invite_colleagues, make_environment, refuse, shop, token
 from tests.journeys.pages import PLACE, addresses, begin, signed_in
 
 LOOKS = {"light": (False, False), "dark": (True, False), "phone": (False, True)}
@@ -40,6 +40,7 @@ def main(folder: Path, wanted: frozenset[str]) -> None:
         line = shop(andon, started.address, token(andon))
         make_environment(line, "maxine")
         refuse(line)
+        invite_colleagues(line)
         found = addresses(line, page)
         console = {"deploy-console": found.pop("deploy-console")}
         shoot(browser, visitor, line, folder, found, wanted)

@@ -15,7 +15,18 @@ from andon.app.demo.shop import SERVICE
 from andon.app.people.views import Invitation, InvitationLink
 from benchmarks.harness.installation import until
 from tests.browser import PHONE, browser, troubles, violations
-from tests.journeys.line import NAME, PASSWORD, Line, installation, make_environment, refuse, shop, talk, token
+from tests.journeys.line import (
+    NAME,
+    PASSWORD,
+    Line,
+    installation,
+    invite_colleagues,
+    make_environment,
+    refuse,
+    shop,
+    talk,
+    token,
+)
 from tests.journeys.pages import PLACE, addresses, begin, signed_in
 
 __all__ = ["browser"]
@@ -45,7 +56,7 @@ def console(browser: Browser) -> Iterator[Console]:
         visitor = begin(browser, started.first_administrator)
         visitor.set_default_timeout(SOON)
         empty = []
-        for path in ("/", "/runs", "/deploy", "/deployments", "/environments", "/record"):
+        for path in ("/", "/runs", "/deploy", "/deployments", "/environments", "/record", "/people"):
             with looked_at(visitor) as (page, wrong):
                 page.goto(started.address + path)
                 wrong.extend(faults(page))
@@ -56,6 +67,7 @@ def console(browser: Browser) -> Iterator[Console]:
         line = shop(andon, started.address, token(andon))
         refuse(line)
         make_environment(line, "maxine")
+        invite_colleagues(line)
         yield Console(line, visitor, empty)
         visitor.close()
 
@@ -242,6 +254,39 @@ def test_destroying_asks_for_the_name(console: Console) -> None:
     assert wrong == []
 
 
+def test_somebody_is_invited_given_a_role_and_it_is_taken_back(console: Console, browser: Browser) -> None:
+    with looked_at(console.visitor) as (page, wrong):
+        page.goto(console.address)
+        page.keyboard.press("g")
+        page.keyboard.press("u")
+        page.wait_for_url("**/people")
+        page.get_by_role("link", name="Invite a person").click()
+        page.get_by_label("Name").fill("Dwayne Cox")
+        page.get_by_label(re.compile("^Viewer")).check()
+        page.get_by_role("combobox", name="Service").fill(SERVICE)
+        page.get_by_role("button", name="Make the invitation link").click()
+        expect(page.get_by_role("heading", name="Hand this link to Dwayne Cox")).to_be_visible()
+        link = page.locator(".once .command code").inner_text()
+        assert "token=" not in page.url
+        assert violations(page) == []
+        page.get_by_role("link", name="To Dwayne Cox").click()
+        assert link.partition("token=")[2] not in page.content()
+        page.get_by_role("button", name=f"Revoke viewer on {SERVICE}").click()
+        expect(page.locator(".toast")).to_contain_text("no longer viewer")
+        assert violations(page) == []
+        page.get_by_role("button", name="Undo").click()
+        expect(page.locator(".held")).to_contain_text("Viewer")
+        page.keyboard.press("Control+k")
+        page.get_by_role("combobox", name="Search or jump to").fill("dwayne")
+        expect(page.get_by_role("option", name=re.compile("Dwayne Cox"))).to_be_visible()
+    stranger = browser.new_context(java_script_enabled=False)
+    with looked_at(stranger) as (page, more):
+        page.goto(link)
+        assert "Welcome, Dwayne Cox" in page.inner_text("h1")
+    stranger.close()
+    assert wrong + more == []
+
+
 def test_the_record_is_filtered_searched_and_verified(console: Console) -> None:
     with looked_at(console.visitor) as (page, wrong):
         page.goto(f"{console.address}/record")
@@ -324,6 +369,12 @@ def test_what_is_not_there_and_what_one_may_not_see(console: Console, browser: B
         answer = page.goto(f"{console.address}/services/{SERVICE}")
         assert answer is not None
         assert answer.status == 404, "who has no role there learns not even that it exists"
+        answer = page.goto(f"{console.address}/people")
+        assert answer is not None
+        assert answer.status == 403
+        assert NAME in page.inner_text("h1"), "it says whom to ask"
+        assert page.get_by_role("link", name="People").count() == 0
+        assert faults(page) == []
     context.close()
     assert wrong + more == []
 
@@ -344,5 +395,13 @@ def test_it_works_without_script(console: Console, browser: Browser) -> None:
         until(lambda: console.line.settled("acceptance"), "the deployment has ended")
         page.reload()
         assert f"runs {older}" in page.inner_text("h1")
+        page.goto(f"{console.address}/people")
+        page.get_by_role("link", name="Patty McKee").click()
+        page.get_by_role("combobox", name="Role").select_option("developer")
+        page.get_by_role("combobox", name="Service").fill(SERVICE)
+        page.get_by_role("button", name="Grant this role").click()
+        assert "is now developer" in page.inner_text(".toast")
+        page.get_by_role("button", name="Undo").click()
+        assert "is no longer developer" in page.inner_text(".toast")
     context.close()
     assert wrong == []

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from andon.app.flow import flow_rooms
+from andon.app.flow import build_flow
 from andon.app.people.room import people_room
 from andon.app.record.room import record_room
 from andon.app.starter import WorkflowStarter
@@ -48,11 +48,12 @@ def compose(settings: Settings, *, clock: Clock | None = None, passwords: Passwo
     passwords = passwords or Passwords()
     starter = WorkflowStarter()
 
+    flow = build_flow(settings, database, bell, starter, directory)
     # Each room is made here, in the order of the rail; what one asks of another goes in as an argument.
     rooms: tuple[Room, ...] = (
-        *flow_rooms(settings, database, bell, starter, directory),
+        *flow.rooms,
         record_room(directory, sealing_key(settings)),
-        people_room(settings, passwords),
+        people_room(settings, passwords, places=flow.places),
     )
     return Installation(
         settings=settings,

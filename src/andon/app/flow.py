@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import andon
 from andon.app.authority import GrantedAuthority
@@ -33,15 +35,22 @@ from andon.flow.routing.service import RouterService
 from andon.flow.sources.adapters.sources import GitSources
 from andon.flow.sources.room import open_git, sources_room
 from andon.kernel.access.contract import People
-from andon.kernel.db import Database
+from andon.kernel.db import Database, Reading
 from andon.kernel.events import Bell
 from andon.kernel.settings import Settings
 from andon.web.room import Room
 
 
-def flow_rooms(
-    settings: Settings, database: Database, bell: Bell, starter: WorkflowStarter, people: People
-) -> tuple[Room, ...]:
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """The rooms of the First Way, and what rooms elsewhere may ask of them."""
+
+    rooms: tuple[Room, ...]
+    places: Callable[[Reading], Mapping[str, tuple[str, ...]]]
+    """The environments of each service."""
+
+
+def build_flow(settings: Settings, database: Database, bell: Bell, starter: WorkflowStarter, people: People) -> Flow:
     data = settings.data
     git = open_git(settings)
     sources = GitSources(git)
@@ -98,7 +107,14 @@ def flow_rooms(
     announcer = RunAnnouncer(
         database=database, bell=bell, service=pipelines, folders=runner.folders, console=settings.address
     )
-    return (
+
+    def places(reading: Reading) -> Mapping[str, tuple[str, ...]]:
+        found: dict[str, tuple[str, ...]] = dict.fromkeys(sources.services(reading), ())
+        for one in environments.all(reading):
+            found[one.service] = (*found.get(one.service, ()), one.name)
+        return found
+
+    rooms = (
         overview_room(
             sources=sources,
             runs=pipelines,
@@ -158,3 +174,4 @@ def flow_rooms(
         ),
         artifacts_room(database, artifacts),
     )
+    return Flow(rooms, places)

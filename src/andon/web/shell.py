@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from andon.kernel.access import Principal
 from andon.web.model import Choice, Light, State
 
-__all__ = ["Action", "Crumb", "Frame", "Light", "NavItem", "Navigation", "Page", "Scope", "Theme", "Viewer"]
+__all__ = [
+    "ADMINISTRATION",
+    "Action",
+    "Crumb",
+    "Frame",
+    "Light",
+    "NavItem",
+    "Navigation",
+    "Page",
+    "Scope",
+    "Theme",
+    "Viewer",
+]
 
 
 class Theme(StrEnum):
@@ -35,7 +49,7 @@ class NavItem:
 
     `section` is the heading it stands under ("" stands on top without one), `key` the letter after `g` (may be
     empty), `icon` a name out of `icons.html`, `place` where it stands in its section: lower ones first, then in the
-    order of the rooms.
+    order of the rooms. `shown_to` says who sees it at all; without one everybody does.
     """
 
     section: str
@@ -44,10 +58,15 @@ class NavItem:
     icon: str
     key: str = ""
     place: int = 0
+    shown_to: Callable[[Principal], bool] | None = None
 
     def holds(self, path: str) -> bool:
         """Whether the page at `path` belongs to this entry."""
         return path == self.href or (self.href != "/" and path.startswith(self.href.rstrip("/") + "/"))
+
+
+ADMINISTRATION = "Administration"
+"""The section whose entries stand in the viewer's own menu too: on a phone nobody looks for them below."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +74,19 @@ class Navigation:
     """The rail: rooms contribute entries, `app` puts them in order. Only rooms that exist stand in it."""
 
     items: tuple[NavItem, ...] = ()
+
+    def for_whom(self, principal: Principal | None) -> Navigation:
+        """What of it somebody sees; a stranger sees what everybody does."""
+        return Navigation(
+            tuple(
+                item
+                for item in self.items
+                if item.shown_to is None or (principal is not None and item.shown_to(principal))
+            )
+        )
+
+    def administration(self) -> list[NavItem]:
+        return [item for item in self.items if item.section == ADMINISTRATION]
 
     def sections(self) -> list[tuple[str, list[NavItem]]]:
         """Entries by section: what stands without a heading, then each section as they first appear."""
@@ -123,7 +155,8 @@ class Action:
     """A deed a page offers, by POST. `label` says what it will do ("Deploy 3f2c91a to production").
 
     `confirm` is a name to type before an irreversible deed; `hidden` goes along as form fields; `blocked` says why it
-    cannot be done now (the button is shown, disabled, with the reason).
+    cannot be done now (the button is shown, disabled, with the reason). `spoken` begins with the label and goes on:
+    what a screen reader says where several on a page read alike.
     """
 
     label: str
@@ -134,6 +167,7 @@ class Action:
     confirm: str = ""
     warning: str = ""
     blocked: str = ""
+    spoken: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from andon.app.people.links import welcome_address
+from andon.app.people.permission import require_administration
 from andon.app.people.views import (
     Invitation,
     InvitationLink,
@@ -15,10 +17,10 @@ from andon.app.people.views import (
     TokenView,
     WhoAmI,
 )
-from andon.kernel.access import Permission, Principal, people, signing_in, tokens
+from andon.kernel.access import people, signing_in, tokens
 from andon.kernel.access.passwords import Passwords
 from andon.kernel.access.people import NewLink
-from andon.kernel.errors import Forbidden, NotAuthenticated
+from andon.kernel.errors import NotAuthenticated
 from andon.kernel.settings import Settings
 from andon.web.http import api
 from andon.web.http.api import Call, Handlers, OpenCall
@@ -88,21 +90,21 @@ def _people(settings: Settings) -> Handlers:
     def link_view(link: NewLink) -> InvitationLink:
         return InvitationLink(
             person=link.person or "",
-            link=f"{settings.address}/welcome?token={link.secret}",
+            link=welcome_address(settings, link),
             expires_at=link.expires_at,
         )
 
     @api.get("/people")
     def list_people(call: Call) -> People:
         """Everybody who has or had an account, with their roles."""
-        _administer(call.principal)
+        require_administration(call.principal)
         with call.database.reading() as reading:
             return People(people=[PersonView.of(one) for one in people.all_people(reading)])
 
     @api.post("/people", status=201)
     def invite_person(call: Call, data: Invitation) -> InvitationLink:
         """Make a person known; answers the one-time link by which they choose a password."""
-        _administer(call.principal)
+        require_administration(call.principal)
         with call.database.transaction() as tx:
             link = people.invite(
                 tx,
@@ -116,7 +118,7 @@ def _people(settings: Settings) -> Handlers:
     @api.post("/people/{person:str}/invite", status=201)
     def invite_person_again(call: Call, person: str) -> InvitationLink:
         """A new one-time link for somebody who lost theirs or their password."""
-        _administer(call.principal)
+        require_administration(call.principal)
         with call.database.transaction() as tx:
             link = people.invite_again(tx, people.find_person(tx, person), by=call.principal.actor)
         return link_view(link)
@@ -124,14 +126,22 @@ def _people(settings: Settings) -> Handlers:
     @api.delete("/people/{person:str}")
     def erase_person(call: Call, person: str) -> None:
         """Remove a person's name, address and credentials for good; the record keeps the id."""
-        _administer(call.principal)
+        require_administration(call.principal)
         with call.database.transaction() as tx:
             people.erase_person(tx, people.find_person(tx, person), by=call.principal.actor)
+
+    @api.get("/people/{person:str}/tokens")
+    def list_tokens_of_person(call: Call, person: str) -> Tokens:
+        """Somebody's tokens, newest first; `DELETE /tokens/{token}` with an id revokes one."""
+        require_administration(call.principal)
+        with call.database.reading() as reading:
+            found = tokens.tokens_of(reading, people.find_person(reading, person))
+        return Tokens(tokens=[TokenView.of(one) for one in found])
 
     @api.post("/people/{person:str}/roles", status=201)
     def grant_role(call: Call, person: str, data: RoleView) -> RoleView:
         """Grant a role; again does nothing."""
-        _administer(call.principal)
+        require_administration(call.principal)
         with call.database.transaction() as tx:
             people.grant_role(tx, people.find_person(tx, person), data.grant(), by=call.principal.actor)
         return data
@@ -139,15 +149,17 @@ def _people(settings: Settings) -> Handlers:
     @api.post("/people/{person:str}/roles/revoke")
     def revoke_role(call: Call, person: str, data: RoleView) -> RoleView:
         """Take a role away."""
-        _administer(call.principal)
+        require_administration(call.principal)
         with call.database.transaction() as tx:
             people.revoke_role(tx, people.find_person(tx, person), data.grant(), by=call.principal.actor)
         return data
 
-    return [list_people, invite_person, invite_person_again, erase_person, grant_role, revoke_role]
-
-
-def _administer(principal: Principal) -> None:
-    principal.require(Permission.ADMINISTER)
-    if principal.services is not None:
-        raise Forbidden("A token bound to services does not administer people.", remedy="Use one that is not bound.")
+    return [
+        list_people,
+        invite_person,
+        invite_person_again,
+        erase_person,
+        list_tokens_of_person,
+        grant_role,
+        revoke_role,
+    ]

@@ -52,16 +52,16 @@ class Console:
                 found.setdefault(entry.href, entry)
         return list(found.values())
 
-    def rooms(self) -> list[Entry]:
+    def rooms(self, principal: Principal) -> list[Entry]:
         """The rooms themselves, for the search without script."""
-        return [Entry(item.label, item.href, "room") for item in self._navigation.items]
+        return [Entry(item.label, item.href, "room") for item in self._navigation.for_whom(principal).items]
 
     def frame(
         self, scope: Scope, caller: Caller | None, light: Light = _QUIET, switches: tuple[Switch, ...] = ()
     ) -> Frame:
         visit = visit_of(scope)
         return Frame(
-            navigation=self._navigation,
+            navigation=self._navigation.for_whom(None if caller is None else caller.principal),
             light=light,
             viewer=None if caller is None else Viewer.named(caller.name),
             csrf_token=token_for(visit.seed) if visit.seed else "",

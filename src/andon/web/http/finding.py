@@ -19,7 +19,8 @@ def finding_handlers() -> Handlers:
     @page("/search")
     def search(context: PageContext) -> Html:
         asked = context.query.get("q", "").strip()
-        found = [one for one in (*context.console.rooms(), *_entries(context)) if _matches(one, asked)] if asked else []
+        known = (*context.console.rooms(context.principal), *_entries(context))
+        found = [one for one in known if _matches(one, asked)] if asked else []
         if len(found) == 1:
             return context.go(found[0].href)
         sentence = f"{len(found)} found for “{asked}”" if asked else "Search"
