@@ -14,14 +14,15 @@ export function elapsed(seconds) {
   return `${Math.floor(seconds / 86400)} d`;
 }
 
-/** "3 m 12 s", as rendering.duration() says it. */
+/** "3 m 12 s", as rendering.together() says it: no line breaks in between. */
 export function duration(seconds) {
   const whole = Math.max(0, Math.round(seconds));
   const [d, h, m, s] = [Math.floor(whole / 86400), Math.floor(whole / 3600) % 24, Math.floor(whole / 60) % 60, whole % 60];
-  if (d) return h ? `${d} d ${h} h` : `${d} d`;
-  if (h) return m ? `${h} h ${m} m` : `${h} h`;
-  if (m) return s ? `${m} m ${s} s` : `${m} m`;
-  return `${s} s`;
+  const two = (more, big, less, small) => `${more}\u00a0${big}${less ? `\u00a0${less}\u00a0${small}` : ""}`;
+  if (d) return two(d, "d", h, "h");
+  if (h) return two(h, "h", m, "m");
+  if (m) return two(m, "m", s, "s");
+  return `${s}\u00a0s`;
 }
 
 const local = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });

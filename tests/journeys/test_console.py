@@ -195,7 +195,7 @@ def test_deploying_and_rolling_back_are_one_button_each(console: Console) -> Non
         expect(page.locator(".task").first).to_be_visible(timeout=SOON)
         expect(page.locator("#deploy-sentence")).to_contain_text(f"runs {older}", timeout=LATER)
         until(lambda: console.line.settled("production"), "the deployment has ended")
-        back = page.locator(".page-actions").get_by_role("button", name=f"Roll back to {newer}")
+        back = page.locator(".page-actions").get_by_role("button", name=f"Return to {newer}")
         expect(back).to_be_visible(timeout=SOON)
         assert page.evaluate("window.first") is True, "all of this was shown without the page being loaded again"
         back.click()

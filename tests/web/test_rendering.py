@@ -8,6 +8,7 @@ from jinja2 import UndefinedError
 
 from andon.web.model import Fact, Light, State, Step, Trend
 from andon.web.rendering import (
+    FILTERS,
     Renderer,
     Static,
     duration,
@@ -47,6 +48,8 @@ def render(source: str, **values: object) -> str:
 )
 def test_duration(value: timedelta | float | None, text: str) -> None:
     assert duration(value) == text
+    on_a_page = FILTERS["duration"](value)
+    assert on_a_page == text.replace(" ", "\N{NO-BREAK SPACE}"), "on a page it does not break over two lines"
 
 
 @pytest.mark.parametrize(

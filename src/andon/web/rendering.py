@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, PrefixLoader, StrictUndefined, pa
 from markupsafe import Markup, escape
 
 from andon.web import charts
+from andon.web.agents import browser_of
 from andon.web.model import STATIONS, State
 from andon.web.shell import Frame, Page
 
@@ -163,7 +164,7 @@ def running(environment: Environment, at: datetime | None) -> Markup:
     """How long something has been running, ticking by the second: "2 m 21 s"."""
     if at is None:
         return Markup("—")
-    return _ticking("running", at, duration(max(0, round((_now(environment) - at).total_seconds()))))
+    return _ticking("running", at, together(max(0, round((_now(environment) - at).total_seconds()))))
 
 
 def _now(environment: Environment) -> datetime:
@@ -245,13 +246,19 @@ def commands(text: str) -> Markup:
     )
 
 
+def together(value: timedelta | float | None) -> str:
+    """A duration for a page: "3 m 12 s" with spaces at which no line breaks."""
+    return duration(value).replace(" ", "\N{NO-BREAK SPACE}")
+
+
 FILTERS: dict[str, Callable[..., object]] = {
     "age": age,
     "ago": ago,
+    "browser": browser_of,
     "bytes": size,
     "clock": clock_time,
     "commands": commands,
-    "duration": duration,
+    "duration": together,
     "exact": exact,
     "number": number,
     "paragraphs": paragraphs,

@@ -175,6 +175,11 @@ def test_ways_back_say_beforehand_whether_they_are_warm(site: Site) -> None:
     assert installation.live() == commits[2]
     shown = heading(site.page(f"/deployments/{newest(installation).id}"))
     assert shown == f"done Production of store was rolled back to {commits[2][:7]}"
+    page = words(site.page(CONSOLE))
+    assert f"Return to {commits[3][:7]}" in page, "the way to what is newer is no way back"
+    assert "newer than what runs; warm" in page
+    assert f"Roll back to {commits[1][:7]}" in page
+    assert f"Roll back to {commits[3][:7]}" not in page
 
 
 def test_an_older_build_says_what_it_would_take_away(site: Site) -> None:
@@ -252,6 +257,7 @@ def test_history_is_filtered_by_its_address_and_paged(site: Site) -> None:
     page = site.page("/deployments")
     assert words(page).count("of store") >= 3
     failed = words(site.page("/deployments?state=failed"))
+    assert "State Waits its turn Under way Done Failed before the switch" in failed, "labels begin as elsewhere"
     assert "web 1 never listened" in failed
     assert f"{commits[0][:7]} to" not in failed
     only = words(site.page("/deployments?service=store&environment=acceptance"))

@@ -159,7 +159,13 @@ class Shown(Installation):
         return Package(digest=Digest(digest), size=size, files=files)
 
     def refuse(
-        self, files: Mapping[str, str], *, by: Principal, service: Service = STORE, message: str = "Break it"
+        self,
+        files: Mapping[str, str],
+        *,
+        by: Principal,
+        service: Service = STORE,
+        message: str = "Break it",
+        branch: str = "main",
     ) -> None:
         """Push a commit whose ``andon.yaml`` cannot be used."""
         commit = self.commit(service, files, message=message)
@@ -168,7 +174,7 @@ class Shown(Installation):
                 tx,
                 service=service,
                 commit=commit,
-                branch="main",
+                branch=branch,
                 pushed_at=tx.now,
                 person=by.person,
                 by=by.actor,

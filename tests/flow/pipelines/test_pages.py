@@ -318,6 +318,14 @@ def test_the_list_is_paged_by_a_cursor_and_loses_nothing(seeded: Seeded, own: Wo
     assert len(seen) == len(set(seen)) == 34 + 4
 
 
+def test_a_branch_of_which_every_push_was_refused_can_be_chosen(seeded: Seeded, own: Workshop) -> None:
+    own.push()
+    seeded.shown.refuse({"andon.yaml": "stages: 1\n"}, by=seeded.maxine, service=own.service, branch="shelves")
+    page = seeded.page(f"/runs?service={own.service}")
+    assert f"/runs?service={own.service}&amp;branch=shelves" in page
+    assert "andon.yaml" in seeded.page(f"/runs?service={own.service}&branch=shelves")
+
+
 def test_nothing_yet_says_what_to_type(databases: Databases, tmp_path: Path) -> None:
     shown = Shown(Database(open_engine(databases.url("sqlite"))), tmp_path)
     maxine = shown.sign_up("Maxine", *roles(Role.ADMINISTRATOR))
@@ -337,7 +345,9 @@ def test_buttons_are_for_those_who_may(seeded: Seeded) -> None:
     for run in (seeded.passed, seeded.failed, seeded.running, seeded.waiting):
         assert buttons(seeded.page(f"/runs/{run}", viewer)) == ["Sign out"]
     commit = seeded.shown.run(seeded.failed).commit[:7]
-    assert {"Retry journeys", f"Run {commit} again"} <= set(buttons(seeded.page(f"/runs/{seeded.failed}", contributor)))
+    offered = set(buttons(seeded.page(f"/runs/{seeded.failed}", contributor)))
+    assert {"Retry journeys as Patty McKee", f"Run {commit} again"} <= offered, "what it lends is said before"
+    assert "Retry journeys" in buttons(seeded.page(f"/runs/{seeded.failed}")), "it is her run, and her authority"
     assert {"Cancel run 5", "Cancel unit"} <= set(buttons(seeded.page(f"/runs/{seeded.running}", contributor)))
     package = seeded.page(f"/runs/{seeded.passed}?job=commit/package", contributor)
     assert "The package is published, and it is built once." in package

@@ -257,6 +257,8 @@ class RollbackTarget:
     deployment: DeploymentId
     refusal: str | None
     """Why it cannot be rolled back to, such as a contract migration that ran since."""
+    newer: bool = False
+    """It came here first after the version that runs now: going there undoes a roll-back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -278,13 +278,15 @@ class Desk:
             says = f"warm: {len(warm.instances)} of its instances still run, so traffic is back at once"
         else:
             says = "cold: its instances are started and tested first, as in a deployment"
+        if target.newer:
+            says = f"newer than what runs; {says}"
         action = None
         if target.refusal is None and self.may(Permission.ROLL_BACK):
             action = Action(
-                f"Roll back to {target.commit[:7]}",
+                f"{'Return' if target.newer else 'Roll back'} to {target.commit[:7]}",
                 f"{self.place}/rollback",
                 (("to", str(target.commit)),),
-                icon="back",
+                icon="arrow" if target.newer else "back",
             )
         return Way(
             commit=target.commit,

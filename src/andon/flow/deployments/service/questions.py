@@ -134,7 +134,10 @@ class DeploymentQuestions:
             return ()
         warm = {one.id for one in place.sets if one.standing is Standing.WARM}
         found: dict[str, RollbackTarget] = {}
-        for row in storage.successes(reading.connection, service, environment):
+        rows = storage.successes(reading.connection, service, environment)
+        # where in the list, newest first, each version came here for the first time
+        arrived = {CommitHash(str(row._mapping["commit"])): place for place, row in enumerate(rows)}
+        for row in rows:
             values = row._mapping
             commit = CommitHash(str(values["commit"]))
             if commit == place.live.commit or commit in found:
@@ -147,6 +150,7 @@ class DeploymentQuestions:
                 digest=Digest(str(values["digest"])),
                 deployment=DeploymentId(str(values["id"])),
                 refusal=None if given_up is None else str(given_up),
+                newer=arrived[commit] < arrived.get(place.live.commit, -1),
             )
         return tuple(found.values())[:KEPT_FOR_ROLLBACK]
 

@@ -90,6 +90,7 @@ def job_pane(
     expected: Mapping[tuple[str, str | None], Expected],
     artifact: Artifact | None,
     principal: Principal,
+    name: str,
 ) -> JobPane:
     stage = run.definition.stages[job.stage].name
     key = f"{stage}/{job.name}"
@@ -129,7 +130,7 @@ def job_pane(
         word=f"{word}: {told}" if told else word,
         meta=" · ".join(meta),
         reason=job.reason if former is None else "",
-        deeds=_deeds(run, job, artifact, principal),
+        deeds=_deeds(run, job, artifact, principal, name),
         tabs=tuple(tabs),
         tab=tab,
         id=job.id,
@@ -150,7 +151,7 @@ def _attempt(asked: str, job: Job, current: int) -> int:
     return number if 1 <= number <= job.attempt else current
 
 
-def _deeds(run: Run, job: Job, artifact: Artifact | None, principal: Principal) -> tuple[Action, ...]:
+def _deeds(run: Run, job: Job, artifact: Artifact | None, principal: Principal, name: str) -> tuple[Action, ...]:
     if not principal.may(Permission.RUN, run.service):
         return ()
     if not job.state.ended:
@@ -162,6 +163,9 @@ def _deeds(run: Run, job: Job, artifact: Artifact | None, principal: Principal) 
         return (Action(label, "", icon="retry", blocked="The package is published, and it is built once."),)
     if not run.state.ended and run.state.value != "waiting" and not _stage_runs(run, job):
         return ()
+    if principal.person is not None and principal.person != run.acting_person:
+        # what then deploys, deploys by the authority of whoever asked for it
+        label += f" as {name}"
     return (Action(label, f"/runs/{run.id}/jobs/{job.id}/retry", icon="retry"),)
 
 

@@ -29,6 +29,7 @@ from andon.web.shell import Crumb, Page
 SHOWN = 30
 REFUSED = "refused"
 UNDER_WAY = (RunState.QUEUED, RunState.RUNNING, RunState.WAITING)
+BRANCHES = 16
 _LOOKED_AT = 500
 """Refusals that are read at most to find those of one branch."""
 
@@ -130,7 +131,7 @@ def listing_pages(service: PipelineService, sources: Sources, people: People) ->
             both: list[RunSummary | Refused] = [*runs, *refused]
             names = people.names(reading, {one.person for one in both if one.person is not None})
             services = [one for one in sources.services(reading) if seen is None or one in seen]
-            known = branches(reading, [wanted.service] if wanted.service else seen)
+            known = _branches(reading, wanted, seen)
         both.sort(key=_moment, reverse=True)
         shown = both[:SHOWN]
         called = {str(who): name for who, name in names.items()}
@@ -203,6 +204,14 @@ def _refusals(reading: Reading, wanted: Wanted, seen: frozenset[str] | None, cur
     found = (refusal(one) for one in page_of(reading, facets, before=cursor.refused, limit=limit))
     kept = [one for one in found if one is not None and wanted.branch in {None, one.branch}]
     return tuple(kept[: SHOWN + 1])
+
+
+def _branches(reading: Reading, wanted: Wanted, seen: frozenset[str] | None) -> tuple[str, ...]:
+    """Those that ran last, then those of which nothing but refused pushes is known."""
+    ran = branches(reading, [wanted.service] if wanted.service else seen)
+    facets = Facets(type=RunRefused.type, service=wanted.service, services=seen)
+    events = (one.decode() for one in page_of(reading, facets, limit=_LOOKED_AT))
+    return tuple(dict.fromkeys((*ran, *(one.branch for one in events if isinstance(one, RunRefused)))))[:BRANCHES]
 
 
 def _next(cursor: Cursor, shown: list[RunSummary | Refused]) -> Cursor:

@@ -191,6 +191,7 @@ class RunView:
             expected=expected,
             artifact=artifact,
             principal=context.principal,
+            name=context.caller.name,
         )
         match pane.tab:
             case "log":
