@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 
 from andon.flow.definition.reader import YamlDefinitionReader
+from andon.flow.sources.adapters import prelude
 from andon.flow.sources.adapters.http import MOST_UNPACKED
+from andon.flow.sources.adapters.prelude import MOST_BYTES, MOST_LINES
 from andon.flow.sources.contract import (
     NO_COMMIT,
     BranchDeleted,
@@ -262,6 +264,50 @@ def test_a_little_that_unpacks_to_a_lot_is_refused_before_git_keeps_it_in_memory
     assert b"refs/heads/x" not in answer  # git would answer each of the list it had read to its end
     assert andon.recorded() == before
     assert post(andon, "shop", b"0000", token="t-admin", packed=True)[0] == 200
+
+
+def tagged(checkout: Checkout, number: int) -> None:
+    """So many tags at the checkout's head, without a process for each."""
+    head = checkout.commit()
+    packed = "".join(f"{head} refs/tags/v{one:06}\n" for one in range(number))
+    (checkout.folder / ".git" / "packed-refs").write_text("# pack-refs with: peeled fully-peeled sorted \n" + packed)
+
+
+def test_who_moves_too_many_refs_at_once_is_told_so(
+    andon: Installation, checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prelude, "MOST_LINES", 100)  # git itself takes a minute over the real number
+    tagged(checkout, 100)
+    refused = checkout.git("push", "--quiet", "--mirror", andon.address("shop"), check=False)
+    assert refused.status != 0
+    assert "Push them in several steps." in refused.said, refused.said[:2000]
+    assert andon.git.refs(Service("shop")) == {}
+    assert andon.recorded() == {}
+    checkout.git("push", andon.address("shop"), "main")
+
+
+def test_a_repository_with_many_tags_is_mirrored(andon: Installation, checkout: Checkout) -> None:
+    tagged(checkout, 300)
+    checkout.git("push", "--quiet", "--mirror", andon.address("shop"))
+    assert len(andon.recorded()) == 301
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_git_never_sees_the_end_of_a_list_that_is_too_long(andon: Installation, packed: bool) -> None:
+    """What moves a ref, what cuts history off, what is an option: git would keep all of it in memory."""
+    first = f"{NO_COMMIT} {'1' * 40} refs/heads/x\0 report-status push-options\n"
+    start = f"{len(first) + 4:04x}{first}".encode()
+    for begun, line in ((start, b"0035shallow " + b"1" * 40 + b"\n"), (start + b"0000", b"0fff" + b"o" * 0xFFB)):
+        body = begun + line * (MOST_BYTES // len(line) + MOST_LINES) + b"0000"
+        status, answer = post(andon, "shop", body, token="t-admin", packed=packed)
+        assert status == 200
+        assert b"unpack This push moves too many branches and tags at once." in answer
+    assert andon.git.refs(Service("shop")) == {}
+
+
+def test_what_is_no_list_of_refs_is_refused(andon: Installation) -> None:
+    for body in (b"what?", b"0003", b"fff1" + b"x" * 70_000, b"0001"):
+        assert post(andon, "shop", body, token="t-admin") == (200, b"0027unpack This is not what git sends.\n0000")
 
 
 class Slow:

@@ -13,13 +13,14 @@ import socket
 import threading
 import zlib
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from andon.flow.sources import service
 from andon.flow.sources.adapters.backend import CHUNK, Backend
 from andon.flow.sources.adapters.gate import Gate, Session
+from andon.flow.sources.adapters.prelude import Prelude, refusal
 from andon.flow.sources.git import Git
 from andon.flow.sources.model import Repository
 from andon.kernel.access import Permission, Principal
@@ -208,8 +209,9 @@ class GitRemote:
         if hooks is not None:
             hooks.close()  # from here on only git holds it: its end is the conversation's end
         unpacker = _Unpacker() if wanted.encoding and wanted.exchange is Exchange.PUSH else None
-        incoming = asyncio.create_task(_bring(backend, receive, self._git.largest_push, unpacker))
-        outgoing = asyncio.create_task(_answer(backend, send))
+        checked = _Checked() if session is not None else None
+        incoming = asyncio.create_task(_bring(backend, receive, self._git.largest_push, unpacker, checked))
+        outgoing = asyncio.create_task(_answer(backend, send, checked))
         patience = 0.0
         try:
             await asyncio.wait({incoming, outgoing}, return_when=asyncio.FIRST_COMPLETED)
@@ -294,7 +296,17 @@ class _Unpacker:
             packed = self._stream.unconsumed_tail
 
 
-async def _bring(backend: Backend, receive: Receive, largest: int, unpacker: _Unpacker | None) -> None:
+@dataclass(slots=True)
+class _Checked:
+    """What a push brings before its pack, and why it was cut off there, if it was."""
+
+    prelude: Prelude = field(default_factory=Prelude)
+    refused: Invalid | None = None
+
+
+async def _bring(
+    backend: Backend, receive: Receive, largest: int, unpacker: _Unpacker | None, checked: _Checked | None
+) -> None:
     """Carry the request's body to git. Raises :class:`_ClientGone`."""
     taken = 0
     listening = True
@@ -313,6 +325,8 @@ async def _bring(backend: Backend, receive: Receive, largest: int, unpacker: _Un
         if body and listening:
             try:
                 for piece in (body,) if unpacker is None else unpacker.pieces(body):
+                    if checked is not None and not checked.prelude.over:
+                        checked.prelude.take(piece)
                     backend.stdin.write(piece)
                     await backend.stdin.drain()
             except OSError:
@@ -320,16 +334,19 @@ async def _bring(backend: Backend, receive: Receive, largest: int, unpacker: _Un
                 # has sent its request.
                 listening = False
             except Invalid as error:
-                # Git may have begun to answer: it hears the end of its input instead, and refuses by itself.
+                # Git may have begun to answer: it hears the end of its input instead. Within a pack it then tells
+                # the pusher by itself; before the pack it says nothing, and _answer() does.
                 _log.info("a push was cut off: %s", error)
                 listening = False
+                if checked is not None and not checked.prelude.over:
+                    checked.refused = error
                 backend.stdin.close()
         if not message.get("more_body", False):
             backend.stdin.close()
             return
 
 
-async def _answer(backend: Backend, send: Send) -> None:
+async def _answer(backend: Backend, send: Send, checked: _Checked | None) -> None:
     """Carry git's answer to the client. Raises :class:`Unavailable` when git gave none."""
     head = await backend.head()
     if head is None or head.status >= 500:
@@ -341,7 +358,10 @@ async def _answer(backend: Backend, send: Send) -> None:
     await send({"type": "http.response.start", "status": head.status, "headers": list(head.headers)})
     while piece := await backend.stdout.read(CHUNK):
         await send({"type": "http.response.body", "body": piece, "more_body": True})
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
+    last = b""
+    if checked is not None and checked.refused is not None:
+        last = refusal(checked.refused, side_band=checked.prelude.side_band)
+    await send({"type": "http.response.body", "body": last, "more_body": False})
 
 
 async def _waits(receive: Receive, outgoing: asyncio.Task[None]) -> bool:
