@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import socket
@@ -18,7 +19,7 @@ import pytest
 
 from andon.flow.environments.contract import SetId
 from andon.flow.routing.adapters import KEEPER, EnvoyDataPlane, envoy_binary, envoy_version
-from andon.flow.routing.model import Listener, Table, Upstream
+from andon.flow.routing.model import PASSED, Listener, Table, Upstream
 from andon.flow.sources.contract import Service
 from andon.kernel.errors import Missing, Unavailable
 from andon.kernel.keeper import control
@@ -202,6 +203,7 @@ def hostile(path: Path, heard: list[str]) -> Iterator[Upstream]:
             self.send_response(200)
             self.send_header("Set-Cookie", "andon-session-7766=theirs; Path=/")
             self.send_header("Set-Cookie", "basket=3; Path=/")
+            self.send_header("Set-Cookie", "andon-theme-1=dark")
             self.send_header("Content-Length", "0")
             self.end_headers()
 
@@ -226,6 +228,7 @@ def hostile(path: Path, heard: list[str]) -> Iterator[Upstream]:
         ("andon-session-7766=secret", []),
         ("a=1; andon-session-7766=secret; andon-visitor-7766=seed; b=x=y", ["a=1; b=x=y"]),
         ("a=1;__Host-andon-session-443=secret", ["a=1"]),
+        ("andon-theme-1=dark; andon-session-7766=secret; andon-session-=a", ["andon-theme-1=dark; andon-session-=a"]),
         ("not-andon-session-1=1; b=andon-session-1", ["not-andon-session-1=1; b=andon-session-1"]),
     ],
 )
@@ -240,4 +243,51 @@ def test_a_hostile_service_is_not_handed_the_consoles_session_and_cannot_set_one
         answer = httpx.get(f"http://127.0.0.1:{port}/", headers={"Cookie": sent}, timeout=20, trust_env=False)
     plane.follow(Table(listeners=(), upstreams=()))
     assert heard == arrives
-    assert answer.headers.get_list("set-cookie") == ["basket=3; Path=/"]
+    assert answer.headers.get_list("set-cookie") == ["basket=3; Path=/", "andon-theme-1=dark"]
+
+
+UPGRADE = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Key": "a2V5", "Sec-WebSocket-Version": "13"}
+
+
+@pytest.mark.parametrize("headers", [{}, UPGRADE])
+def test_a_request_that_goes_round_is_ended(
+    plane: EnvoyDataPlane, endpoints: tuple[Upstream, Upstream], sockets: Path, headers: dict[str, str]
+) -> None:
+    """An instance made its socket a link to an environment's own: its own, or one that leads back to it."""
+    itself, there, back = SetId("set_itself"), SetId("set_there"), SetId("set_back")
+    shop, mail, news = (
+        listener(plane, name, free(), to) for name, to in (("shop", itself), ("mail", there), ("news", back))
+    )
+    fine = listener(plane, "fine", free())
+    links = []
+    for one, entry in ((itself, shop.entry), (there, news.entry), (back, mail.entry)):
+        link = sockets / f"{one}.sock"
+        link.symlink_to(entry)
+        links.append(Upstream(set=one, endpoints=(f"unix:{link}",)))
+    plane.follow(Table(listeners=(shop, mail, news, fine), upstreams=(*links, endpoints[0])))
+    for asked in (shop, mail, news):
+        answer = httpx.get(f"http://127.0.0.1:{asked.port}/", headers=headers, timeout=20, trust_env=False)
+        assert answer.status_code == 508
+        assert f"it has come to {asked.service} production 3 times already" in answer.text
+    assert get(fine.port) == "one"
+    plane.follow(Table(listeners=(), upstreams=()))
+    for linked in links:
+        (sockets / f"{linked.set}.sock").unlink()
+
+
+def test_coming_back_now_and_then_is_no_round(
+    plane: EnvoyDataPlane, endpoints: tuple[Upstream, Upstream], sockets: Path
+) -> None:
+    """A gateway called by what it calls; each program on the way may join the header's lines to one."""
+    shop = listener(plane, "shop", free())
+    mail = listener(plane, "mail", free(), SetId("set_there"))
+    link = sockets / "gateway.sock"
+    link.symlink_to(shop.entry)
+    there = Upstream(set=SetId("set_there"), endpoints=(f"unix:{link}",))
+    plane.follow(Table(listeners=(shop, mail), upstreams=(endpoints[0], there)))
+    mark = hashlib.sha256(b"shop.production").hexdigest()[:16]
+    for before, status in ((f"{mark}, {mark}", 200), (f"{mark},other,{mark}, {mark}", 508)):
+        answer = httpx.get(f"http://127.0.0.1:{mail.port}/", headers={PASSED: before}, timeout=20, trust_env=False)
+        assert answer.status_code == status
+    plane.follow(Table(listeners=(), upstreams=()))
+    link.unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,10 +18,15 @@ Value = str | int | float | bool | None | Sequence["Value"] | Tree
 """A JSON document on its way to Envoy."""
 
 
-_KEEP_OUR_COOKIES = """\
+PASSED = "andon-passed"
+"""A request's header: through which environments it has come, a line for each time."""
+MOST_PASSES = 3
+"""How often a request may come through the same environment: a gateway may well be called by what it calls."""
+
+_PROGRAM = """\
 local function ours(text)
-  local name = text:match("^%s*([^=%s]*)")
-  return name:find("^andon%-%a+%-%d+$") or name:find("^__Host%-andon%-%a+%-%d+$")
+  local name = text:match("^%s*([^=%s]*)"):gsub("^__Host%-", "")
+  return name:find("^andon%-session%-%d+$") or name:find("^andon%-visitor%-%d+$")
 end
 
 local function values(headers, name)
@@ -33,6 +39,15 @@ end
 
 function envoy_on_request(handle)
   local headers = handle:headers()
+  local passed = table.concat(values(headers, "PASSED"), ",")
+  local _, times = passed:gsub("MARK", "")
+  if times >= MOST then
+    handle:respond({[":status"] = "508", ["content-type"] = "text/plain; charset=utf-8"},
+      "This request goes round: it has come to NAME MOST times already.\\n" ..
+      "Something on its way passes it on to where it came from. Nothing was done with it this time.\\n")
+    return
+  end
+  headers:add("PASSED", "MARK")
   local given = headers:get("cookie")
   if given == nil or not given:find("andon-", 1, true) then
     return
@@ -64,8 +79,15 @@ function envoy_on_response(handle)
   end
 end
 """
-"""Browsers send a host's cookies to all of its ports: without this a hostile service would be handed the console's
-session by whoever opens it signed in. It can set none of ours in an answer either."""
+"""What happens to each request and answer.
+
+Browsers send a host's cookies to all of its ports: without this a hostile service would be handed the console's
+session by whoever opens it signed in. It can set none of ours in an answer either. The port in their names may be any:
+there may be a second installation on the machine, and its sessions are nobody's business either.
+
+An instance's socket may be a link to its own environment's: each request is marked on its way in, or it would go round
+until the router has no connections left. The mark is a digest: what is called need not read by whom.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,7 +295,7 @@ def _listener(listener: Listener, name: str, address: Tree, routes: str) -> Tree
                                     "name": "envoy.filters.http.lua",
                                     "typed_config": {
                                         "@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua",
-                                        "default_source_code": {"inline_string": _KEEP_OUR_COOKIES},
+                                        "default_source_code": {"inline_string": _program(listener)},
                                     },
                                 },
                                 {
@@ -289,6 +311,16 @@ def _listener(listener: Listener, name: str, address: Tree, routes: str) -> Tree
             }
         ],
     }
+
+
+def _program(listener: Listener) -> str:
+    words = {
+        "PASSED": PASSED,
+        "MARK": hashlib.sha256(listener.name.encode()).hexdigest()[:16],
+        "MOST": str(MOST_PASSES),
+        "NAME": f"{listener.service} {listener.environment}",
+    }
+    return re.sub("|".join(words), lambda found: words[found[0]], _PROGRAM)
 
 
 def _address(endpoint: str) -> Tree:
