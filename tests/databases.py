@@ -176,7 +176,9 @@ def _sandbox() -> list[str]:
 @pytest.fixture(scope="session")
 def databases() -> Iterator[Databases]:
     """Hands out databases; for tests that need more than one, or an empty one."""
-    with tempfile.TemporaryDirectory(prefix="andon-db-") as folder:
+    # in memory where there is such a place: what survives a crash of the machine is no matter of these
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="andon-db-", dir=memory) as folder:
         found = Databases(Path(folder))
         yield found
         found.close()
