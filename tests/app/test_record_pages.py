@@ -117,3 +117,27 @@ def test_whoever_may_read_nothing_reads_nothing(server: Serving) -> None:
         event = page(reading, limit=1)[0].id
     assert browser.get(f"/api/v1/events/{event}").status_code == 403
     assert browser.get("/api/v1/events").status_code == 403
+
+
+def test_what_happens_to_accounts_is_seen_by_their_owner_and_administrators_alone(server: Serving) -> None:
+    """Through every door: pages, API, export, one event by its id, and the command line, which asks the API."""
+    administrator = server.administrator()
+    brent = server.person("Brent", [{"role": "operator", "service": "store"}])
+    read = " ".join(re.sub(r"<[^>]+>", " ", brent.get("/record").text).split())
+    assert "Brent signed in" in read or "Brent joined" in read
+    assert "Maxine" not in read
+    for path in ("/record", "/record/lines"):
+        text = brent.get(f"{path}?type=dev.andon.*").text
+        assert "Maxine" not in text, path
+    everything = administrator.get("/api/v1/events?limit=500").json()["events"]
+    seen = brent.get("/api/v1/events?limit=500").json()["events"]
+    own = brent.get("/api/v1/me").json()["person"]
+    about = [one for one in everything if one["type"].split(".")[2] in {"person", "token", "role"}]
+    of_brent = [one["id"] for one in about if one["data"]["person"] == own]
+    assert [one["id"] for one in seen if one in about] == of_brent
+    assert len(of_brent) < len(about)
+    for one in about:
+        status = 200 if one["id"] in of_brent else 404
+        assert brent.get(f"/api/v1/events/{one['id']}").status_code == status
+        assert brent.get(f"/record/{one['id']}").status_code == status
+        assert administrator.get(f"/record/{one['id']}").status_code == 200

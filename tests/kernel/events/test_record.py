@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from andon.kernel.clock import SettableClock
 from andon.kernel.db import Database, Transaction
-from andon.kernel.events import ANDON, Bell, Event, Facets, append, event, event_types, model, page
+from andon.kernel.events import ANDON, Bell, Event, Facets, Sight, append, event, event_types, model, page
 from andon.kernel.events.record import align_positions, at_position, find, latest_position
 from andon.kernel.events.seal import Seal
 from andon.kernel.events.storage import events, seals
@@ -94,9 +94,9 @@ def test_what_is_rolled_back_never_was(database: Database) -> None:
         (Facets(commit="abc1"), "a"),
         (Facets(commit="abc1" + "0" * 36), "a"),
         (Facets(commit="abc2"), ""),
-        (Facets(services=frozenset({"shop"})), "abc"),
-        (Facets(services=frozenset({"other"})), "bc"),
-        (Facets(services=frozenset()), "bc"),
+        (Facets(sight=Sight(services=frozenset({"shop"}))), "abc"),
+        (Facets(sight=Sight(services=frozenset({"other"}))), "bc"),
+        (Facets(sight=Sight(services=frozenset())), "bc"),
         (Facets(type="test.thing.*", person="per_1", service="shop"), ""),
     ],
 )

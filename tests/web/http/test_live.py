@@ -64,6 +64,30 @@ def test_what_may_not_be_seen_is_not_told(server: Serving) -> None:
         assert next(changes(lines)) == ("change", ["service:store"])
 
 
+def test_other_peoples_accounts_are_not_told(server: Serving) -> None:
+    administrator = server.administrator()
+    browser = server.person("Patty", [{"role": "viewer", "service": "store"}])
+    with (
+        browser.stream("GET", "/live") as answer,
+        administrator.stream("GET", "/live") as whole,
+        browser.stream("GET", "/live", headers={"last-event-id": "0"}) as returning,
+    ):
+        told, all_told = answer.iter_lines(), whole.iter_lines()
+        next(told)
+        next(all_told)
+        person = server.person("Bill")
+        write(server)
+        heard: list[list[str]] = []
+        for lines in (told, all_told, returning.iter_lines()):
+            heard.append([])
+            for _, topics in changes(lines):
+                heard[-1] += topics
+                if "service:store" in topics:
+                    break
+    bill = f"person:{person.get('/api/v1/me').json()['person']}"
+    assert [bill in topics for topics in heard] == [False, True, False]
+
+
 def test_a_returning_listener_learns_what_it_missed(server: Serving) -> None:
     browser = server.administrator()
     write(server, "store")

@@ -84,7 +84,7 @@ def record_routes(key: Path) -> Handlers:
             commit=_commit(commit),
             since=_moment(since),
             until=_moment(until),
-            services=call.principal.visible_services(),
+            sight=call.principal.sight(),
         )
         read = partial(_read, teller=teller if sentences else None)
         found = await to_thread.run_sync(read, call.database, facets, before, after, limit)
@@ -135,9 +135,7 @@ def record_routes(key: Path) -> Handlers:
         call.principal.require_reading()
         with call.database.reading() as reading:
             found = find(reading, event)
-        visible = call.principal.visible_services()
-        service = None if found is None else found.facets.get("service")
-        if found is None or (visible is not None and service is not None and service not in visible):
+        if found is None or not call.principal.sight().covers(found):
             raise NotFound("There is no such event that you may see.", remedy="Look at the id.")
         return CloudEvent.of(found, _SOURCE)
 

@@ -19,7 +19,7 @@ from andon.app.record.reading import (
     sentence,
     understood,
 )
-from andon.kernel.access import Permission, Principal
+from andon.kernel.access import Permission
 from andon.kernel.access.contract import People
 from andon.kernel.access.people import all_people
 from andon.kernel.db import Reading
@@ -131,7 +131,7 @@ def _reading(people: People, key: Path) -> Handlers:
         context.principal.require_reading()
         with context.database.reading() as reading:
             one = find(reading, event)
-            if one is None or not _visible(one, context.principal):
+            if one is None or not context.principal.sight().covers(one):
                 raise NotFound("There is no such event that you may see.", remedy="Look in the record.")
             (line,) = context.told(reading, (one,))
         kind = event_types().get(one.type)
@@ -219,11 +219,6 @@ def _dead_letters() -> Handlers:
         return context.go("/dead-letters")
 
     return [dead_letters, retry, discard]
-
-
-def _visible(one: Envelope, who: Principal) -> bool:
-    services, service = who.visible_services(), one.facets.get("service")
-    return services is None or service is None or service in services
 
 
 def _by(one: Envelope) -> str:

@@ -49,7 +49,7 @@ def asked(query: Mapping[str, str], who: Principal, now: datetime) -> Facets:
         deployment=chosen("deployment"),
         commit=commit if commit and len(commit) >= 4 else None,
         since=None if period is None else now - period,
-        services=who.visible_services(),
+        sight=who.sight(),
     )
 
 

@@ -69,7 +69,7 @@ def look(overview: OverviewService, reading: Reading, principal: Principal, told
     runs = overview.runs_under_way(reading, principal)
     deployments = overview.deployments_under_way(reading, principal)
     outcomes = overview.outcomes(reading, stream.lines)
-    wanted = Facets(services=principal.visible_services(), since=reading.now - timedelta(days=1))
+    wanted = Facets(sight=principal.sight(), since=reading.now - timedelta(days=1))
     drawing = drawing_of(overview, reading, stream.lines, (*waiting, *runs), deployments)
     figures = {service: figures_of(found, reading.now) for service, found in outcomes.items()}
     return Glance(

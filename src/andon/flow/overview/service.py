@@ -179,7 +179,7 @@ class OverviewService:
         wanted = Facets(
             type=RunRefused.type,
             service=service,
-            services=principal.visible_services(),
+            sight=principal.sight(),
             since=reading.now - timedelta(days=DAYS),
         )
         found: dict[Service, Refusal] = {}

@@ -42,7 +42,7 @@ def happened(reading: Reading, told: Told, wanted: Facets, limit: int) -> tuple[
     """The newest events worth telling, newest first: one question a kind, each answered by an index."""
     found: list[Envelope] = []
     for kind in TOLD:
-        facets = Facets(type=kind.type, service=wanted.service, services=wanted.services, since=wanted.since)
+        facets = Facets(type=kind.type, service=wanted.service, sight=wanted.sight, since=wanted.since)
         # Instances change their health all the time; only what is bad news is told.
         found += page(reading, facets, limit=3 * limit)
     found.sort(key=lambda one: one.position, reverse=True)

@@ -9,6 +9,7 @@ from typing import NewType
 
 from andon.kernel.errors import Forbidden, NotFound
 from andon.kernel.events.model import ANDON, Actor
+from andon.kernel.events.sight import Sight
 
 PersonId = NewType("PersonId", str)
 
@@ -143,6 +144,15 @@ class Principal:
             return self.services
         named = frozenset(grant.service for grant in reading if grant.service is not None)
         return named if self.services is None else named & self.services
+
+    def sight(self) -> Sight:
+        """What this principal may see of the record. Of accounts: everybody's for whoever may manage people, else
+        their own, which a token that is bound to services does not see either."""
+        return Sight(
+            services=self.visible_services(),
+            accounts=self.may(Permission.ADMINISTER),
+            account=None if self.services is not None else self.person,
+        )
 
 
 SYSTEM = Principal(actor=ANDON, person=None, grants=(Grant(Role.ADMINISTRATOR),))

@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 from andon.kernel.events.model import ANDON, Actor, ActorKind, Envelope, Event, event, event_types
+from andon.kernel.events.sight import Sight
 
 if TYPE_CHECKING:
     from andon.kernel.events.bell import Bell
@@ -36,6 +37,7 @@ __all__ = [
     "Event",
     "Facets",
     "Reaction",
+    "Sight",
     "append",
     "event",
     "event_types",

@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 
 from andon.kernel.db import Reading, Transaction
 from andon.kernel.events.model import FACETS, Actor, Envelope, Event, digest_of
+from andon.kernel.events.sight import ABOUT_ACCOUNTS, ABOUT_TOKENS, Sight, owner_in_data
 from andon.kernel.events.storage import events, offsets
 from andon.kernel.ids import new_id
 
@@ -69,8 +70,8 @@ class Facets:
     """A full hash or its first characters (at least 4)."""
     since: datetime | None = None
     until: datetime | None = None
-    services: frozenset[str] | None = None
-    """Only events about these services (or about none): what the asker may see. ``None`` is everything."""
+    sight: Sight | None = None
+    """What the asker may see: ``Principal.sight()``. ``None`` is everything."""
 
 
 def page(
@@ -162,9 +163,27 @@ def _conditions(facets: Facets) -> list[sa.ColumnElement[bool]]:
         found.append(events.c.at >= facets.since)
     if facets.until is not None:
         found.append(events.c.at < facets.until)
-    if facets.services is not None:
-        found.append(sa.or_(events.c.service.is_(None), events.c.service.in_(facets.services)))
+    if facets.sight is not None:
+        found.append(_seen(facets.sight))
     return found
+
+
+def _seen(sight: Sight) -> sa.ColumnElement[bool]:
+    """:meth:`Sight.covers`, asked of the database."""
+    about_account = sa.or_(*(events.c.type.startswith(prefix, autoescape=True) for prefix in ABOUT_ACCOUNTS))
+    seen: list[sa.ColumnElement[bool]] = []
+    if sight.services is None:
+        seen.append(sa.not_(about_account))
+    else:
+        of_service = sa.or_(events.c.service.is_(None), events.c.service.in_(sight.services))
+        seen.append(sa.and_(sa.not_(about_account), of_service))
+    if sight.accounts:
+        seen.append(about_account)
+    elif sight.account is not None:
+        seen.append(sa.and_(about_account, events.c.subject == f"person:{sight.account}"))
+        own_token = events.c.data.contains(owner_in_data(sight.account), autoescape=True)
+        seen.append(sa.and_(events.c.type.startswith(ABOUT_TOKENS, autoescape=True), own_token))
+    return sa.or_(*seen)
 
 
 def _envelope(row: sa.RowMapping) -> Envelope:

@@ -39,7 +39,7 @@ from andon.kernel.access.contract import (
 from andon.kernel.access.signing_in import Caller, grants_of, is_still_good
 from andon.kernel.db import Database
 from andon.kernel.errors import Invalid, TooMany, Unavailable
-from andon.kernel.events import Bell, Envelope, page
+from andon.kernel.events import Bell, Envelope, Sight, page
 from andon.web.http.pages import PageContext
 from andon.web.http.plain import in_thread
 
@@ -77,16 +77,12 @@ class Listener:
 
     caller: Caller
     wanted: frozenset[str]
-    services: frozenset[str] | None
+    sight: Sight
     position: int
     waiting: dict[str, None] = field(default_factory=dict)
     doubtful: bool = False
     over: bool = False
     rung: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def may_see(self, envelope: Envelope) -> bool:
-        service = envelope.facets.get("service")
-        return self.services is None or service is None or service in self.services
 
     def hear(self, position: int, topics: Iterable[str], doubtful: bool) -> None:
         self.position = position
@@ -155,7 +151,7 @@ class LiveFeed:
     @contextmanager
     def listen(self, caller: Caller, wanted: frozenset[str]) -> Iterator[Listener]:
         """Call it from the event loop, right after :meth:`check_room`."""
-        listener = Listener(caller, wanted, caller.principal.visible_services(), self._bell.position)
+        listener = Listener(caller, wanted, caller.principal.sight(), self._bell.position)
         self._open[_door(caller)] += 1
         self._listeners.add(listener)
         try:
@@ -215,14 +211,14 @@ class LiveFeed:
                 listener.over = not is_still_good(reading, caller)
                 if caller.principal.person is not None:
                     grants = grants_of(reading, caller.principal.person)
-                    listener.services = replace(caller.principal, grants=grants).visible_services()
+                    listener.sight = replace(caller.principal, grants=grants).sight()
         except Unavailable:
             return  # the next heartbeat looks again
 
     def _catch_up(self, listener: Listener, last: int) -> None:
         with self._database.reading() as reading:
             missed = page(reading, after=last, limit=MOST_WAITING)
-        topics = [topic for one in missed if listener.may_see(one) for topic in topics_of(one)]
+        topics = [topic for one in missed if listener.sight.covers(one) for topic in topics_of(one)]
         if len(missed) == MOST_WAITING:
             topics = [_ANYTHING]
         if self._loop is not None:
@@ -252,7 +248,7 @@ class LiveFeed:
     def _tell(self, position: int, news: list[tuple[Envelope, list[str]]]) -> None:
         doubtful = any(one.type in _ABOUT_ACCESS for one, _ in news)
         for listener in tuple(self._listeners):
-            topics = [topic for one, names in news if listener.may_see(one) for topic in names]
+            topics = [topic for one, names in news if listener.sight.covers(one) for topic in names]
             listener.hear(position, topics, doubtful)
 
     def _ring_all(self) -> None:

@@ -18,7 +18,7 @@ from andon.flow.sources.contract import CommitHash, Service, Sources
 from andon.kernel.access import Principal
 from andon.kernel.access.contract import People
 from andon.kernel.db import Reading
-from andon.kernel.events import Facets
+from andon.kernel.events import Facets, Sight
 from andon.kernel.events import page as page_of
 from andon.kernel.ids import is_id
 from andon.web.http.pages import Handlers, Html, PageContext, page
@@ -199,7 +199,7 @@ def _runs(
 def _refusals(reading: Reading, wanted: Wanted, seen: frozenset[str] | None, cursor: Cursor) -> tuple[Refused, ...]:
     if wanted.state not in {None, REFUSED}:
         return ()
-    facets = Facets(type=RunRefused.type, service=wanted.service, services=seen)
+    facets = Facets(type=RunRefused.type, service=wanted.service, sight=Sight(services=seen))
     limit = SHOWN + 1 if wanted.branch is None else _LOOKED_AT
     found = (refusal(one) for one in page_of(reading, facets, before=cursor.refused, limit=limit))
     kept = [one for one in found if one is not None and wanted.branch in {None, one.branch}]
@@ -209,7 +209,7 @@ def _refusals(reading: Reading, wanted: Wanted, seen: frozenset[str] | None, cur
 def _branches(reading: Reading, wanted: Wanted, seen: frozenset[str] | None) -> tuple[str, ...]:
     """Those that ran last, then those of which nothing but refused pushes is known."""
     ran = branches(reading, [wanted.service] if wanted.service else seen)
-    facets = Facets(type=RunRefused.type, service=wanted.service, services=seen)
+    facets = Facets(type=RunRefused.type, service=wanted.service, sight=Sight(services=seen))
     events = (one.decode() for one in page_of(reading, facets, limit=_LOOKED_AT))
     return tuple(dict.fromkeys((*ran, *(one.branch for one in events if isinstance(one, RunRefused)))))[:BRANCHES]
 
