@@ -81,7 +81,7 @@ def test_the_record_is_read_filtered_and_checked(andon: Terminal) -> None:
     lines = andon("events", "--json", "--type", "dev.andon.token.*").out.splitlines()
     assert lines
     assert all('"specversion":"1.0"' in line for line in lines)
-    assert "token.created" in andon("events", "-n", "500").out
+    assert "operator (by token) made a token" in andon("events", "-n", "500").out
     assert andon("events", "--type", "nothing.at.all").out.strip() == "Nothing matches."
     checked = andon("events", "verify", "--json")
     assert (checked.code, checked.json["sound"]) == (0, True)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from andon.flow.deployments.commands import seconds_of
 from andon.flow.environments.memory import Behaviour
 from andon.kernel.errors import Invalid
+from andon.web.terminal.durations import seconds_of
 from tests.app.conftest import Terminal
 from tests.databases import Databases
 from tests.flow.installation import STORE, Installation
