@@ -17,6 +17,7 @@ from andon.app.record.room import record_room
 from andon.kernel.access.people import PeopleDirectory
 from andon.kernel.db import Database, open_engine
 from tests.databases import Databases
+from tests.forking import forks
 from tests.serving import Serving, quick_passwords, serving, settings_for
 
 
@@ -57,9 +58,8 @@ class Terminal:
         )
 
     def __call__(self, *arguments: str, typed: str = "", **more: str) -> Answer:
-        process = self.start(*arguments, **more)
-        out, err = process.communicate(typed, timeout=60)
-        return Answer(process.returncode, out, err)
+        done = forks().run(arguments, self.environment(**more), typed=typed)
+        return Answer(done.returncode, done.stdout, done.stderr)
 
 
 def people_and_record(folder: Path, databases: Databases) -> AbstractContextManager[Serving]:

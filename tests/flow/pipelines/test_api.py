@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 import pytest
@@ -21,6 +19,7 @@ from andon.flow.pipelines.contract import RunState
 from andon.flow.pipelines.room import pipelines_room
 from andon.flow.sources.contract import BranchPushed
 from tests.flow.pipelines.line import SHOP, Line, wait_for
+from tests.forking import forks
 from tests.serving import PASSWORD, Serving, quick_passwords, serving, settings_for
 
 YAML = """\
@@ -53,15 +52,7 @@ class Site:
             "ANDON_URL": self.server.address,
             "ANDON_TOKEN": self.server.operator,
         }
-        return subprocess.run(
-            [Path(sys.executable).parent / "andon", *words],
-            capture_output=True,
-            text=True,
-            env=environment,
-            cwd=self.line.data,
-            timeout=100,
-            check=False,
-        )
+        return forks().run(words, environment, folder=self.line.data)
 
 
 @pytest.fixture(scope="module")

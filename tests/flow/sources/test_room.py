@@ -28,6 +28,7 @@ from andon.kernel.events import Bell
 from andon.kernel.settings import Settings, WebSettings
 from andon.web.http.application import WebApplication
 from tests.flow.sources.installation import CLEAN, Checkout, new_checkout, wait_until
+from tests.forking import forks
 
 # the web framework announces a new way to declare parameters; that is the web spine's to follow
 pytestmark = pytest.mark.filterwarnings("ignore::litestar.exceptions.LitestarDeprecationWarning")
@@ -49,15 +50,7 @@ class Site:
         return f"http://x:{self.token}@{self.url.removeprefix('http://')}/git/{name}.git"
 
     def andon(self, *arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", "from andon.app.cli import main; main()", *arguments],
-            cwd=folder or self.home,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        return forks().run(arguments, self.environment, folder=folder or self.home)
 
     def git_in(self, checkout: Checkout, *arguments: str) -> str:
         done = subprocess.run(
