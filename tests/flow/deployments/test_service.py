@@ -27,7 +27,7 @@ from andon.flow.routing.model import Outdated
 from andon.flow.sources.contract import Service
 from andon.kernel.access import SYSTEM, Grant, Role
 from andon.kernel.clock import SettableClock
-from andon.kernel.errors import Forbidden, NotFound
+from andon.kernel.errors import Forbidden, Invalid, NotFound
 from tests.flow.installation import STORE, Installation, definition
 
 SECRET = definition().replace("    keep_warm: 2", "    keep_warm: 2\n    secrets: [PAYMENT_KEY]")
@@ -130,6 +130,14 @@ def test_a_build_that_failed_is_refused_and_who_may_overrides_with_a_reason(inst
     (event,) = installation.events(DeploymentRequested)
     assert isinstance(event, DeploymentRequested)
     assert event.override == "the test is wrong, see #12"
+
+
+@pytest.mark.parametrize("reason", ["", "  ", "\n\t"])
+def test_an_override_without_a_reason_is_refused(installation: Installation, reason: str) -> None:
+    commit = installation.built(through="commit", failed="acceptance")
+    with pytest.raises(Invalid, match="needs a reason"):
+        installation.request(commit, override=reason)
+    assert installation.events(DeploymentRequested) == []
 
 
 def test_an_override_that_was_not_needed_is_not_recorded(installation: Installation) -> None:

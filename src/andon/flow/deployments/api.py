@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from andon.flow.deployments.contract import DeploymentId, DeploymentView
+from andon.flow.deployments.contract import DeploymentView
 from andon.flow.deployments.model import NothingDeployable, NothingToRollBackTo
 from andon.flow.deployments.service.deployments import DeploymentService
 from andon.flow.deployments.service.steps import StepRecord
@@ -26,7 +26,6 @@ from andon.flow.deployments.views import (
 from andon.flow.environments.contract import LONGEST_LIFE
 from andon.flow.pipelines.contract import Pipelines, Verdict
 from andon.flow.sources.contract import CommitHash, Service, Sources
-from andon.kernel.access import Principal
 from andon.kernel.access.contract import People
 from andon.kernel.db import Reading
 from andon.kernel.errors import Invalid
@@ -81,7 +80,7 @@ def deployment_routes(
     def show_deployment(call: Call, deployment: str) -> DeploymentDetails:
         """One deployment with its steps and the commands that ran."""
         with call.database.reading() as reading:
-            view = _sighted(deployments, call.principal, reading, deployment)
+            view = deployments.seen(reading, call.principal, deployment)
             ran = record.commands(reading, view.id)
             shown = shape(reading, view)
         return DeploymentDetails(
@@ -104,7 +103,7 @@ def deployment_routes(
     def cancel_deployment(call: Call, deployment: str) -> DeploymentShape:
         """Ask for the end of a deployment that has not switched traffic yet."""
         with call.database.transaction() as tx:
-            view = _sighted(deployments, call.principal, tx, deployment)
+            view = deployments.seen(tx, call.principal, deployment)
             deployments.cancel(tx, call.principal, view.id)
             return shape(tx, deployments.get(tx, view.id))
 
@@ -253,9 +252,3 @@ def chosen_target(
             remedy=f"Former versions: {known}.",
         )
     return found[0]
-
-
-def _sighted(deployments: DeploymentService, principal: Principal, reading: Reading, deployment: str) -> DeploymentView:
-    view = deployments.get(reading, DeploymentId(deployment))
-    principal.require_sight(view.service)
-    return view

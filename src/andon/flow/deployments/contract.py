@@ -317,7 +317,7 @@ class Deployments(Protocol):
         """Put a deployment into the environment's queue; a repeated call with the same ``key`` answers the same one.
 
         Raises ``Forbidden``; ``NotFound`` without a build; ``BuildNotPassed`` unless overridden by someone who
-        may; ``SecretsMissing``.
+        may; ``Invalid`` for an override without a reason; ``SecretsMissing``.
         """
         ...
 

@@ -134,5 +134,5 @@ class InMemoryDeployments:
     def _find(self, deployment: DeploymentId) -> DeploymentView:
         found = next((one for one in self.asked if one.id == deployment), None)
         if found is None:
-            raise NotFound("There is no such deployment.")
+            raise NotFound("There is no such deployment that you may see.")
         return found

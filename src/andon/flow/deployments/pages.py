@@ -21,7 +21,6 @@ from andon.flow.deployments.drawing import (
 from andon.flow.deployments.model import NothingToRollBackTo
 from andon.flow.deployments.service.steps import StepRecord
 from andon.flow.sources.contract import CommitHash, Service
-from andon.kernel.access import Permission
 from andon.kernel.db import Reading
 from andon.kernel.errors import Invalid, NotFound
 from andon.kernel.events import Facets
@@ -122,9 +121,6 @@ def _deeds(rooms: Rooms) -> Handlers:
     @deed(_PLACE + "/deployments")
     def deploy(context: PageContext, service: str, environment: str) -> Html:
         context.principal.require_sight(service)
-        override = context.form.get("override")
-        if override is not None and not override.strip():
-            raise Invalid("An override needs a reason.", safe="Nothing was changed.", remedy="Say why, in a sentence.")
         with context.database.transaction() as tx:
             deployments.request(
                 tx,
@@ -132,7 +128,7 @@ def _deeds(rooms: Rooms) -> Handlers:
                 service=Service(service),
                 environment=environment,
                 commit=rooms.sources.resolve(Service(service), context.required("commit")),
-                override=override,
+                override=context.form.get("override"),
             )
         return context.go(console_address(service, environment))
 
@@ -175,8 +171,7 @@ def _deeds(rooms: Rooms) -> Handlers:
     @deed(_ADDRESS + "/{deployment:str}/cancel")
     def cancel(context: PageContext, deployment: str) -> Html:
         with context.database.transaction() as tx:
-            view = deployments.get(tx, DeploymentId(deployment))
-            context.principal.require_sight(view.service)
+            view = deployments.seen(tx, context.principal, deployment)
             deployments.cancel(tx, context.principal, view.id)
         return context.go(address(view))
 
@@ -217,9 +212,7 @@ def _one(rooms: Rooms) -> Handlers:
 def _shown(rooms: Rooms, context: PageContext, deployment: str) -> Shown:
     record = StepRecord()
     with context.database.reading() as reading:
-        view = rooms.deployments.get(reading, DeploymentId(deployment))
-        if not context.principal.may(Permission.READ, view.service):
-            raise NotFound("There is no such deployment.", remedy="List them: andon deployments")
+        view = rooms.deployments.seen(reading, context.principal, deployment)
         loaded = record.load(reading, view.id)
         commands = record.commands(reading, view.id)
         found = page_of(reading, Facets(deployment=view.id), limit=EVENTS * 3)

@@ -30,6 +30,7 @@ from andon.flow.deployments.model import (
     SecretsMissing,
 )
 from andon.flow.deployments.service.ending import EnvironmentEnding
+from andon.flow.deployments.service.questions import see
 from andon.flow.environments.contract import SetId, Standing
 from andon.flow.pipelines.contract import Build, RunId, Verdict
 from andon.flow.sources.contract import CommitHash, Service
@@ -59,6 +60,8 @@ class DeploymentService(EnvironmentEnding):
         key: str | None = None,
     ) -> DeploymentId:
         principal.require(Permission.DEPLOY, service, environment)
+        if override is not None and not (override := override.strip()):
+            raise Invalid("An override needs a reason.", safe="Nothing was changed.", remedy="Say why, in a sentence.")
         if key is not None and (known := storage.by_key(tx.connection, key)) is not None:
             return known
         build = self._pipelines.build_of(tx, service, commit, environment=environment)
@@ -197,6 +200,7 @@ class DeploymentService(EnvironmentEnding):
 
     def cancel(self, tx: Transaction, principal: Principal, deployment: DeploymentId) -> None:
         found = self._require(tx, deployment)
+        see(principal, found.service)
         principal.require(Permission.DEPLOY, found.service, found.environment)
         if found.state.ended:
             raise AlreadyEnded("This deployment has already ended.", remedy="To undo it, roll back: andon rollback")

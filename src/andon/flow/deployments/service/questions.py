@@ -24,6 +24,7 @@ from andon.flow.environments.contract import Environments, SetId, Standing
 from andon.flow.pipelines.contract import Pipelines
 from andon.flow.routing.contract import Router
 from andon.flow.sources.contract import CommitHash, Service, Sources
+from andon.kernel.access import Permission, Principal
 from andon.kernel.db import Database, Reading
 from andon.kernel.errors import NotFound
 from andon.kernel.events import Bell
@@ -59,8 +60,14 @@ class DeploymentQuestions:
     def get(self, reading: Reading, deployment: DeploymentId) -> DeploymentView:
         found = storage.views(reading.connection, deployment=deployment)
         if not found:
-            raise NotFound("There is no such deployment.", remedy="List them: andon deployments")
+            raise _no_deployment()
         return found[0]
+
+    def seen(self, reading: Reading, principal: Principal, deployment: str) -> DeploymentView:
+        """As :meth:`get`, for somebody: ``NotFound``, in the same words, also for what they may not see."""
+        found = self.get(reading, DeploymentId(deployment))
+        see(principal, found.service)
+        return found
 
     def recent(
         self,
@@ -189,7 +196,7 @@ class DeploymentQuestions:
     def _require(self, reading: Reading, deployment: DeploymentId) -> Deployment:
         found = storage.load(reading.connection, deployment)
         if found is None:
-            raise NotFound("There is no such deployment.", remedy="List them: andon deployments")
+            raise _no_deployment()
         return found
 
     def _require_live(self, reading: Reading, service: Service, environment: str) -> Deployment:
@@ -200,3 +207,13 @@ class DeploymentQuestions:
                 remedy=f"Deploy a build first: andon deploy {service} {environment}",
             )
         return self._require(reading, live.id)
+
+
+def see(principal: Principal, service: Service) -> None:
+    """Raises ``NotFound`` for a deployment of a service that may not be seen, as for one that is not there."""
+    if not principal.may(Permission.READ, service):
+        raise _no_deployment()
+
+
+def _no_deployment() -> NotFound:
+    return NotFound("There is no such deployment that you may see.", remedy="List them: andon deployments")

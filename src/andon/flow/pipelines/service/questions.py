@@ -53,7 +53,10 @@ class Questions:
     def seen_job(self, reading: Reading, principal: Principal, job: str) -> tuple[RunSummary, Job]:
         """A job by its id, with its run. Raises ``NotFound``."""
         found = self._require_job(reading, JobId(job))
-        return self.seen(reading, principal, found.run), found
+        run = self.run(reading, found.run)
+        if not principal.may(Permission.READ, run.service):
+            raise _no_job()
+        return run, found
 
     def find(self, reading: Reading, name: str, service: Service | None = None) -> RunSummary:
         """A run by its id, or by its number (``12`` or ``#12``) within ``service``. Raises ``NotFound``."""
@@ -220,7 +223,7 @@ class Questions:
     def _require_job(self, reading: Reading, job: JobId) -> Job:
         found = storage.job_of(reading.connection, job)
         if found is None:
-            raise NotFound("There is no such job.", remedy="See a run's jobs: andon runs show RUN")
+            raise _no_job()
         return found
 
 
@@ -232,3 +235,7 @@ def see(principal: Principal, service: Service) -> None:
 
 def _no_run() -> NotFound:
     return NotFound("There is no such run that you may see.", remedy="List them: andon runs")
+
+
+def _no_job() -> NotFound:
+    return NotFound("There is no such job that you may see.", remedy="See a run's jobs: andon runs show RUN")

@@ -158,6 +158,7 @@ class PipelineService(Questions):
             self.end(tx, run, RunState.CANCELLED, "cancelled on request", by=principal.actor)
 
     def cancel_job(self, tx: Transaction, principal: Principal, job: JobId) -> None:
+        self.seen_job(tx, principal, job)
         run = self._require(tx, self._require_job(tx, job).run, lock=True)
         found = self._require_job(tx, job)
         self._may(principal, run)
@@ -184,6 +185,7 @@ class PipelineService(Questions):
 
         What then deploys, deploys by the authority of whoever asked for this, or waits for somebody who may.
         """
+        self.seen_job(tx, principal, job)
         run = self._require(tx, self._require_job(tx, job).run, lock=True)
         found = self._require_job(tx, job)
         self._may(principal, run)
