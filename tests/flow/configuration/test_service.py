@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from andon.flow.configuration import storage
-from andon.flow.configuration.contract import ConfigSet, ConfigVersion, SecretSet
+from andon.flow.configuration.contract import ConfigForgotten, ConfigSet, ConfigVersion, SecretSet
 from andon.flow.configuration.model import ConfigInvalid
 from andon.flow.configuration.sealing import FileSecretBox
 from andon.flow.configuration.service import ConfigurationService
@@ -99,6 +99,24 @@ def test_a_sealed_value_opens_only_where_it_belongs(
     with database.reading() as reading, pytest.raises(Unavailable) as told:
         other.values(reading, SHOP, PLACE, ConfigVersion(1))
     assert "correct-horse" not in str(told.value)
+
+
+def test_what_is_forgotten_is_gone_in_every_version(database: Database, configuration: ConfigurationService) -> None:
+    put(configuration, database, "REGION", "us")
+    put(configuration, database, "KEY", "one", secret=True)
+    put(configuration, database, "KEY", "two", secret=True)
+    put(configuration, database, "OLD", "x")
+    put(configuration, database, "OLD", None)
+    with database.transaction() as tx:
+        configuration.set(tx, SYSTEM, SHOP, "staging", "REGION", "eu", secret=False)
+        configuration.forget(tx, SHOP, "production", by=SYSTEM.actor)
+        configuration.forget(tx, SHOP, "production", by=SYSTEM.actor)
+    with database.reading() as reading:
+        (left,) = reading.connection.execute(sa.select(storage.values)).all()
+        assert left.environment == "staging", "others keep theirs"
+        (told,) = page(reading, Facets(type=ConfigForgotten.type))
+    expected = ConfigForgotten(environment="production", service=SHOP, settings=("REGION",), secrets=("KEY",))
+    assert told.decode() == expected
 
 
 def test_the_key_is_its_owners_alone_and_kept(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from andon.flow.configuration.contract import ConfigForgotten
 from andon.flow.environments.contract import EnvironmentDestroyed, EnvironmentExtended
 from andon.flow.sources.contract import Service
 from andon.kernel.access import SYSTEM
@@ -56,6 +57,30 @@ def test_what_is_over_is_taken_away(
     (event,) = installation.events(EnvironmentDestroyed)
     assert isinstance(event, EnvironmentDestroyed)
     assert event.reason == "its time to live is over"
+
+
+def test_what_was_set_goes_with_an_environment_made_by_hand_and_stays_for_one_that_is_declared(
+    installation: Installation, mine: str, clock: SettableClock, reap: Callable[[], None]
+) -> None:
+    installation.deploy(installation.built(through="acceptance"), "acceptance")
+
+    def names(environment: str) -> list[str]:
+        with installation.database.reading() as reading:
+            return [one.name for one in installation.configuration.shown(reading, SYSTEM, STORE, environment)]
+
+    with installation.database.transaction() as tx:
+        for environment in (mine, "acceptance"):
+            installation.configuration.set(tx, SYSTEM, STORE, environment, "KEY", "horse", secret=True)
+            installation.configuration.set(tx, SYSTEM, STORE, environment, "REGION", "us", secret=False)
+        installation.deployments.destroy(tx, SYSTEM, STORE, "acceptance", reason="on request")
+    clock.advance(HOUR)
+    reap()
+    assert (names(mine), names("acceptance")) == ([], ["KEY", "REGION"])
+    assert installation.events(ConfigForgotten) == [
+        ConfigForgotten(environment=mine, service=STORE, settings=("REGION",), secrets=("KEY",))
+    ]
+    assert not is_there(installation, mine)
+    assert not is_there(installation, "acceptance")
 
 
 def test_an_extension_that_commits_while_the_end_is_decided_wins(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NewType, Protocol
 from andon.flow.definition.contract import EnvironmentDefinition
 from andon.flow.sources.contract import Service
 from andon.kernel.access import Principal
-from andon.kernel.events import Event, event
+from andon.kernel.events import Actor, Event, event
 
 if TYPE_CHECKING:  # the command line shows what is told here, and knows no database
     from andon.kernel.db import Reading, Transaction
@@ -41,6 +41,17 @@ class SecretSet(Event):
     environment: str
     version: int
     removed: bool
+
+
+@event("dev.andon.config.forgotten.v1", subject="environment")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigForgotten(Event):
+    """Whatever was ever set for an environment was removed for good, with the environment; its names at the end."""
+
+    environment: str
+    service: Service
+    settings: tuple[str, ...]
+    secrets: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +100,13 @@ class Configuration(Protocol):
         self, reading: Reading, service: Service, environment: str, since: ConfigVersion, until: ConfigVersion
     ) -> tuple[str, ...]:
         """Names whose value differs between two versions."""
+        ...
+
+    def forget(self, tx: Transaction, service: Service, environment: str, *, by: Actor) -> None:
+        """Remove every value and secret that was ever set for an environment, in all versions, for good.
+
+        Versions count from the beginning afterwards. Does nothing where nothing was set.
+        """
         ...
 
 

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from andon.flow.configuration import storage
-from andon.flow.configuration.contract import ConfigSet, ConfigVersion, SecretBox, SecretSet, Values, ValueView
+from andon.flow.configuration.contract import (
+    ConfigForgotten,
+    ConfigSet,
+    ConfigVersion,
+    SecretBox,
+    SecretSet,
+    Values,
+    ValueView,
+)
 from andon.flow.configuration.model import ConfigChanged, check_environment, check_name, check_value
 from andon.flow.definition.contract import EnvironmentDefinition
 from andon.flow.sources.contract import Service
 from andon.kernel.access import Permission, Principal
 from andon.kernel.db import Reading, Transaction
 from andon.kernel.errors import NotFound, Unavailable
-from andon.kernel.events import append
+from andon.kernel.events import Actor, append
 
 
 class ConfigurationService:
@@ -80,6 +88,24 @@ class ConfigurationService:
             by=principal.actor,
         )
         return ConfigVersion(version)
+
+    def forget(self, tx: Transaction, service: Service, environment: str, *, by: Actor) -> None:
+        version = storage.newest(tx.connection, service, environment)
+        if not version:
+            return
+        found = storage.at_version(tx.connection, service, environment, version)
+        here = [(name, one.secret) for name, one in sorted(found.items()) if one.value is not None]
+        storage.delete(tx.connection, service, environment)
+        append(
+            tx,
+            ConfigForgotten(
+                environment=environment,
+                service=service,
+                settings=tuple(name for name, secret in here if not secret),
+                secrets=tuple(name for name, secret in here if secret),
+            ),
+            by=by,
+        )
 
     def shown(
         self, reading: Reading, principal: Principal, service: Service, environment: str

@@ -82,3 +82,8 @@ def at_version(connection: Connection, service: Service, environment: str, versi
         .order_by(values.c.version)
     ).all()
     return {row.name: StoredValue(row.name, row.secret, row.value, row.version, row.at, row.person) for row in rows}
+
+
+def delete(connection: Connection, service: Service, environment: str) -> None:
+    """Every version of everything."""
+    connection.execute(values.delete().where(values.c.service == service, values.c.environment == environment))

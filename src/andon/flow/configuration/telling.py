@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from andon.flow.configuration.contract import ConfigSet, SecretSet
+from andon.flow.configuration.contract import ConfigForgotten, ConfigSet, SecretSet
 from andon.kernel.events import Event
+from andon.web.rendering import plural
 from andon.web.telling import Names, Sentence, Telling
 
 
@@ -20,6 +21,13 @@ def tell(happened: Event, names: Names) -> Sentence | None:
                 f"of {happened.environment}",
                 f"version {happened.version}, takes effect with the next deployment",
                 "lock" if secret else "settings",
+            )
+        case ConfigForgotten(settings=settings, secrets=secrets):
+            return Sentence(
+                "removed for good what was set for",
+                happened.environment,
+                detail=f"{plural(len(settings), 'setting')} and {plural(len(secrets), 'secret')}",
+                icon="trash",
             )
     return None
 

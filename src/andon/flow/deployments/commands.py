@@ -168,9 +168,13 @@ def create_environment(
 
 
 def destroy_environment(service: _Service, environment: _Environment, yes: _Yes = False) -> None:
-    """Take an environment away with its instances and its data."""
+    """Take an environment away with its instances and its data; one made by hand with its settings and secrets, too."""
     with connect() as andon:
-        _ask_name(f"This ends every instance of {service}/{environment} and removes its data.", environment, yes)
+        warning = (
+            f"This ends every instance of {service}/{environment} and removes its data.\n"
+            "If it was made by hand, its settings and secrets go for good; those of one in andon.yaml are kept."
+        )
+        _ask_name(warning, environment, yes)
         andon.delete(_place(service, environment))
     say(f"{service}/{environment} is gone.", value={"service": service, "environment": environment})
 

@@ -258,6 +258,11 @@ class EnvironmentView:
     """Live first, then candidate, warm; retired ones are left out."""
 
     @property
+    def by_hand(self) -> bool:
+        """Whether somebody made it for themselves, so that no run makes it again once it has gone."""
+        return self.like != self.name
+
+    @property
     def live(self) -> SetView | None:
         return next((one for one in self.sets if one.standing is Standing.LIVE), None)
 

@@ -18,7 +18,10 @@ class EnvironmentEnding(DeploymentQuestions):
     def destroy(
         self, tx: Transaction, principal: Principal, service: Service, environment: str, *, reason: str
     ) -> None:
-        """Take an environment away: its traffic, its instances, its data. A reaction does what lies outside."""
+        """Take an environment away: its traffic, its instances, its data; of one made by hand also what was set for it.
+
+        A reaction does what lies outside the database.
+        """
         principal.require(Permission.DESTROY_ENVIRONMENT, service, environment)
         # Requests wait at the same row: none can slip in between the look at the queue and the end.
         storage.lock_row(tx.connection, service, environment)
@@ -39,6 +42,9 @@ class EnvironmentEnding(DeploymentQuestions):
         # Former versions were of the environment that goes; one made anew under its name begins without them.
         storage.give_up(tx.connection, service, environment, "the environment was destroyed since", but=None)
         self._environments.remove(tx, service, environment, reason=reason, by=principal.actor)
+        if place.by_hand:
+            # One of andon.yaml is made again by the next run that comes to it, and finds what was set for it.
+            self._configuration.forget(tx, service, environment, by=principal.actor)
 
     def end_if_over(self, tx: Transaction, service: Service, environment: str) -> None:
         """Take an environment away if its time is over, which is looked at again here.

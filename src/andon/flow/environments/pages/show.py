@@ -222,7 +222,7 @@ class Places:
             Fact("Made", place.created_at),
             Fact("Ends", place.expires_at if place.expires_at else "stays until somebody destroys it"),
         ]
-        if place.like != place.name:
+        if place.by_hand:
             facts.append(Fact("Made like", place.like))
         if live is not None:
             facts.append(Fact("Definition", f"andon.yaml of {live.commit[:7]}", mono=True))
@@ -292,6 +292,11 @@ def _destroy(principal: Principal, place: EnvironmentView) -> Action | None:
     if not principal.may(Permission.DESTROY_ENVIRONMENT, place.service, place.name):
         return None
     count = sum(len(one.instances) for one in place.sets if one.standing is not Standing.RETIRED)
+    values = (
+        "All its settings and secrets are removed for good."
+        if place.by_hand
+        else "Its settings and secrets are kept: the next deployment makes it again with them."
+    )
     return Action(
         f"Destroy {place.name}",
         f"{place_address(place.service, place.name)}/destroy",
@@ -299,5 +304,5 @@ def _destroy(principal: Principal, place: EnvironmentView) -> Action | None:
         icon="trash",
         confirm=place.name,
         warning=f"Stops {plural(count, 'instance')} and removes the data of {place.name}. "
-        "The record and the packages stay.",
+        f"{values} The record and the packages stay.",
     )
