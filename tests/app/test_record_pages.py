@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 
+from andon.kernel.access import Principal
 from andon.kernel.access.contract import PersonJoined, SignedIn
+from andon.kernel.access.signing_in import grants_of
+from andon.kernel.access.tokens import create_token
 from andon.kernel.db import Transaction
-from andon.kernel.events import Bell, Envelope, Reaction, page
+from andon.kernel.events import Actor, ActorKind, Bell, Envelope, Reaction, page
 from andon.kernel.events.reactions import ATTEMPTS, Reactor
 from andon.kernel.events.storage import failures
+from tests.app.conftest import Terminal
 from tests.serving import Browser, Serving
 
 
@@ -119,7 +123,9 @@ def test_whoever_may_read_nothing_reads_nothing(server: Serving) -> None:
     assert browser.get("/api/v1/events").status_code == 403
 
 
-def test_what_happens_to_accounts_is_seen_by_their_owner_and_administrators_alone(server: Serving) -> None:
+def test_what_happens_to_accounts_is_seen_by_their_owner_and_administrators_alone(
+    server: Serving, andon: Terminal
+) -> None:
     """Through every door: pages, API, export, one event by its id, and the command line, which asks the API."""
     administrator = server.administrator()
     brent = server.person("Brent", [{"role": "operator", "service": "store"}])
@@ -136,6 +142,13 @@ def test_what_happens_to_accounts_is_seen_by_their_owner_and_administrators_alon
     of_brent = [one["id"] for one in about if one["data"]["person"] == own]
     assert [one["id"] for one in seen if one in about] == of_brent
     assert len(of_brent) < len(about)
+    with server.database.transaction() as tx:
+        (grant,) = grants_of(tx, own)
+        actor = Actor(ActorKind.PERSON, own, own)
+        secret = create_token(tx, Principal(actor=actor, person=own, grants=(grant,)), label="a test").secret
+    told = andon("events", "--limit", "500", ANDON_TOKEN=secret).out
+    assert "Brent" in told
+    assert "Maxine" not in told
     for one in about:
         status = 200 if one["id"] in of_brent else 404
         assert brent.get(f"/api/v1/events/{one['id']}").status_code == status

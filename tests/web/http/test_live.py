@@ -150,3 +150,15 @@ def test_waiting_for_the_next_event_over_the_api(server: Serving) -> None:
     found = api.get(f"/events?after={last}&wait=30&type=test.*").json()["events"]
     timer.join()
     assert [one["type"] for one in found] == ["test.note.written.v1"]
+
+
+def test_who_waits_for_one_kind_is_not_answered_because_of_another(server: Serving) -> None:
+    """Else whoever follows would ask again without a pause as soon as there is one event that does not match."""
+    api = server.api()
+    last = api.get("/events?limit=1").json()["events"][0]["andonposition"]
+    write(server, "payment")
+    timer = threading.Timer(0.2, write, [server])
+    timer.start()
+    found = api.get(f"/events?after={last}&wait=30&service=store").json()["events"]
+    timer.join()
+    assert [one["andonservice"] for one in found] == ["store"]

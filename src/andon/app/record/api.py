@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -87,11 +88,15 @@ def record_routes(key: Path) -> Handlers:
             sight=call.principal.sight(),
         )
         read = partial(_read, teller=teller if sentences else None)
-        found = await to_thread.run_sync(read, call.database, facets, before, after, limit)
-        if not found.events and after is not None and wait > 0:
-            await feed.grown(call.caller, after, wait)
+        end = time.monotonic() + wait
+        while True:
+            # Events that do not match, or may not be seen, lie behind `after` for good: it is waited for what comes
+            # after them, or whoever follows would ask again without a pause.
+            known = feed.position
             found = await to_thread.run_sync(read, call.database, facets, before, after, limit)
-        return found
+            left = end - time.monotonic()
+            if found.events or after is None or left <= 0 or not await feed.grown(call.caller, known, left):
+                return found
 
     @api.get("/events/verify")
     def verify_record(call: Call) -> ChainState:

@@ -162,14 +162,26 @@ class LiveFeed:
             if not self._open[_door(caller)]:
                 del self._open[_door(caller)]
 
-    async def grown(self, caller: Caller, beyond: int, seconds: float) -> None:
-        """Wait until the record has grown beyond a position, or for ``seconds``, or until the end."""
+    @property
+    def position(self) -> int:
+        """How far the record is known to have grown."""
+        return self._bell.position
+
+    async def grown(self, caller: Caller, beyond: int, seconds: float) -> bool:
+        """Wait until the record has grown beyond a position by something the caller may see, or for ``seconds``.
+
+        Whether to look again: not when the time is over or everything ends.
+        """
         self.check_room(caller)
         with self.listen(caller, frozenset({"record"})) as listener:
-            if self._bell.position > beyond or self._stopping.is_set():
-                return
+            if self._stopping.is_set():
+                return False
+            if self._bell.position > beyond:
+                return True
             with suppress(TimeoutError):
                 await asyncio.wait_for(listener.rung.wait(), seconds)
+                return not self._stopping.is_set()
+        return False
 
     async def stream(self, caller: Caller, wanted: frozenset[str], last: int | None) -> AsyncIterator[bytes]:
         """The body of the stream; ``last`` is the position a returning listener has seen."""
