@@ -1,7 +1,8 @@
 """A real browser for tests: `from tests.browser import browser, …` and take `browser` as a fixture.
 
-It is Debian's Chromium (ANDON_CHROMIUM names another), headless, one for the tests of a module: Playwright keeps an
-event loop running in the thread of the tests, which others in the same process would stumble over.
+It is Debian's Chromium (ANDON_CHROMIUM names another), one for the tests of a module: Playwright keeps an event loop
+running in the thread of the tests, which others in the same process would stumble over. The headless shell, which is
+Chromium without its windows, takes half the processor time (9 pages and axe: 8 s instead of 18 s).
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from collections.abc import Iterator
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from andon.kernel.errors import Missing
 
 ARGUMENTS = (
     "--no-sandbox",
@@ -26,10 +29,19 @@ ARGUMENTS = (
 DESKTOP, PHONE = (1440, 900), (390, 844)
 
 
+def find_chromium() -> str:
+    """Its program. Raises :class:`Missing`."""
+    found = os.environ.get("ANDON_CHROMIUM") or shutil.which("chromium-headless-shell") or shutil.which("chromium")
+    if found is None:
+        raise Missing(
+            "There is no Chromium.", remedy="apt-get install chromium-headless-shell, or name one in ANDON_CHROMIUM."
+        )
+    return found
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    program = os.environ.get("ANDON_CHROMIUM") or shutil.which("chromium")
-    assert program, "the browser tests need Chromium: apt-get install chromium, or set ANDON_CHROMIUM"
+    program = find_chromium()
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
         yield opened

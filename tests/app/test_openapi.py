@@ -50,7 +50,7 @@ def test_the_api_keeps_to_its_document(mode: GenerationMode, document: schemathe
         tried += 1
 
         @settings(
-            max_examples=12,
+            max_examples=8,
             deadline=None,
             derandomize=True,
             database=None,

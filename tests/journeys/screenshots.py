@@ -7,8 +7,6 @@ one all are taken. The few that the documentation shows lie in docs/images; take
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +16,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from andon.app.demo.story import Revision
 from benchmarks.harness.installation import until
-from tests.browser import ARGUMENTS
+from tests.browser import ARGUMENTS, find_chromium
 from tests.journeys.line import Line, installation, invite_colleagues, make_environment, refuse, shop, token
 from tests.journeys.pages import PLACE, addresses, begin, signed_in
 
@@ -27,11 +25,8 @@ LOOKS = {"light": (False, False), "dark": (True, False), "phone": (False, True)}
 
 def main(folder: Path, wanted: frozenset[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    program = os.environ.get("ANDON_CHROMIUM") or shutil.which("chromium")
-    if program is None:
-        raise SystemExit("Chromium is missing: apt-get install chromium, or set ANDON_CHROMIUM.")
     with sync_playwright() as playwright, installation() as (andon, started):
-        browser = playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=list(ARGUMENTS))
         visitor = begin(browser, started.first_administrator)
         page = visitor.new_page()
         page.goto(started.address)
