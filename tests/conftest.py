@@ -1,4 +1,4 @@
-"""What holds for every test: no network beyond this machine."""
+"""What holds for every test: no network beyond this machine, and the longest first."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ from typing import Any
 import pytest
 
 pytest_plugins = ["tests.databases"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long ones first: a worker that begins one last keeps all the others waiting."""
+    items.sort(key=lambda one: (one.get_closest_marker("journey") is None, one.get_closest_marker("slow") is None))
 
 
 class NetworkRefused(RuntimeError):

@@ -1,4 +1,4 @@
-"""Two applications that nobody here wrote go to production and back, as docs/guide/real-applications.md says.
+"""Two applications that nobody here wrote go to production, as docs/guide/real-applications.md says; one comes back.
 
 datasette speaks ASGI, httpbin WSGI. Each becomes a repository of its published source, the wheels of what it needs,
 and ``andon.yaml``. scripts/fetch_apps.py has fetched them by their hashes; here is no network beyond this machine.
@@ -45,7 +45,7 @@ MEBIBYTE = 1024**2
 T = TypeVar("T")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def andon() -> Iterator[DemoServer]:
     # not pytest's own folder: its name is long, and sockets lie below this one
     folder = Path(tempfile.mkdtemp(prefix="andon-apps-"))
@@ -144,7 +144,7 @@ def repository(folder: Path, name: str, files: Mapping[str, str]) -> Path:
     if not (fetched / "stamp").is_file():
         raise Missing(f"{name} has not been fetched.", remedy="Run scripts/fetch_apps.py where there is a network.")
     (archive,) = (fetched / "source").glob("*.tar.gz")
-    unpacked = folder / "source"
+    unpacked = folder / f"{name}-as-published"
     with tarfile.open(archive) as source:
         source.extractall(unpacked, filter="data")
     (tree,) = unpacked.iterdir()
@@ -222,7 +222,7 @@ def test_datasette_goes_to_production_and_back(andon: DemoServer) -> None:
         assert len(visitor.get("/parts/parts.json", params={"_shape": "array"}).json()) == 3
 
 
-def test_httpbin_goes_to_production_and_back(andon: DemoServer) -> None:
+def test_httpbin_goes_to_production(andon: DemoServer) -> None:
     httpbin = Application(andon, "httpbin", {})
 
     first = httpbin.push("Bring in httpbin as it is published")
@@ -241,19 +241,6 @@ def test_httpbin_goes_to_production_and_back(andon: DemoServer) -> None:
         assert teapot.status_code == 418
         assert "teapot" in teapot.text
         assert_http(visitor)
-
-    helpers = httpbin.folder / "httpbin" / "helpers.py"
-    helpers.write_text(helpers.read_text("utf-8").replace("Disallow: /deny", "Disallow: /deny\nDisallow: /status"))
-    second = httpbin.push("Keep robots away from statuses")
-
-    assert_well(httpbin, second)
-    assert second.package != first.package
-    with httpbin.visitor() as visitor:
-        assert "Disallow: /status" in visitor.get("/robots.txt").text
-        back = httpbin.roll_back()
-        assert (back.state, back.commit) == (DeploymentState.SUCCEEDED, first.run.commit)
-        assert "Disallow: /status" not in visitor.get("/robots.txt").text
-        assert visitor.get("/status/418").status_code == 418
 
 
 def assert_http(visitor: httpx.Client) -> None:
