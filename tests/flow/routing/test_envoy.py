@@ -57,17 +57,24 @@ def upstream(path: Path, said: str) -> Iterator[str]:
         thread.join()
 
 
-@pytest.fixture(scope="module")
-def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EnvoyDataPlane]:
-    data = tmp_path_factory.mktemp("d")
+@contextmanager
+def running_plane(data: Path) -> Iterator[EnvoyDataPlane]:
     (data / "sockets").mkdir(mode=0o700)
     made = EnvoyDataPlane(
         binary=envoy_binary(), folder=data / "router", sockets=data / "sockets", keepers=data / "keepers"
     )
     made.start()
-    yield made
-    made.stop()
+    try:
+        yield made
+    finally:
+        made.stop()
     assert control.kept(data / "keepers") == ()
+
+
+@pytest.fixture(scope="module")
+def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EnvoyDataPlane]:
+    with running_plane(tmp_path_factory.mktemp("d")) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +153,19 @@ def test_a_taken_port_holds_nobody_else_up(plane: EnvoyDataPlane, endpoints: tup
             assert get(port) == said
     assert plane.follow(Table(listeners=wanted, upstreams=endpoints)) == frozenset()
     assert get(taken) == "one"
+    plane.follow(Table(listeners=(), upstreams=()))
+
+
+def test_two_installations_never_share_a_port(
+    plane: EnvoyDataPlane, endpoints: tuple[Upstream, Upstream], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    port = free()
+    plane.follow(Table(listeners=(listener(plane, "shop", port),), upstreams=endpoints))
+    with running_plane(tmp_path_factory.mktemp("o")) as other:
+        nothing = (Upstream(set=ONE, endpoints=("unix:/nobody",)),)
+        wanted = (listener(other, "mail", port),)
+        assert other.follow(Table(listeners=wanted, upstreams=nothing)) == {"mail.production"}
+        assert {get(port) for _ in range(20)} == {"one"}
     plane.follow(Table(listeners=(), upstreams=()))
 
 

@@ -268,6 +268,10 @@ def _listener(listener: Listener, name: str, address: Tree, routes: str) -> Tree
         "@type": "type.googleapis.com/envoy.config.listener.v3.Listener",
         "name": name,
         "address": address,
+        # Otherwise a second Envoy of the same user could listen on the same port as well, and get half its visitors.
+        "enable_reuse_port": False,
+        # Without a socket for each of Envoy's threads, one of them would be given most of the connections.
+        "connection_balance_config": {"exact_balance": {}},
         "per_connection_buffer_limit_bytes": 1_048_576,
         "filter_chains": [
             {
