@@ -34,10 +34,12 @@ from andon.kernel.events import Event, Facets, page
 from andon.kernel.ids import new_id
 from andon.kernel.keeper import control
 from andon.kernel.keeper.model import KeptState
-from andon.kernel.settings import Settings
+from andon.kernel.settings import EnvironmentSettings, Settings
+from benchmarks.harness.installation import free_stretch
 from tests.flow.sources.installation import Checkout, new_checkout
 
 _E = TypeVar("_E", bound=Event)
+_PORTS = 60
 
 SERVER = """
 import os, signal, sys, threading, time
@@ -111,7 +113,9 @@ class Place:
     def __post_init__(self) -> None:
         self.database = Database(open_engine(f"sqlite:///{self.data / 'andon.db'}"))
         load_all_tables().create_all(self.database.engine)
-        self.settings = Settings(data=self.data)
+        first = free_stretch(_PORTS)  # not the usual ones: other tests have routers of their own
+        ports = EnvironmentSettings(first_port=first, last_port=first + _PORTS - 1)
+        self.settings = Settings(data=self.data, environments=ports)
         self.git = Git(self.data / "repositories")
         self.git.prepare()
         self.store = FileStore(self.data / "artifacts")
