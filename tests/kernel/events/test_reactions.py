@@ -157,6 +157,18 @@ def test_a_failure_is_retried_later_while_others_go_on(database: Database, clock
     assert noted(database) == ["thing:b", "thing:a"]
 
 
+def test_a_clock_set_back_does_not_put_a_retry_off(database: Database, clock: SettableClock) -> None:
+    handler = Handler(fails={"thing:a"})
+    one = reactor(database, reaction(handler))
+    happen(database, "a")
+    run(one)
+    handler.fails.clear()
+    clock.advance(-3600)
+    run(one)
+    assert waiting(database) == ()
+    assert noted(database) == ["thing:a"]
+
+
 def dead(database: Database, clock: SettableClock, handler: Handler) -> Delivery:
     one = reactor(database, reaction(handler))
     happen(database, "a")

@@ -27,6 +27,7 @@ from andon.kernel.events.storage import cursors, events, failures
 
 ATTEMPTS = 8
 """Tries before a delivery becomes a dead letter: about four minutes in all."""
+LONGEST_PAUSE = timedelta(seconds=300)
 
 _log = logging.getLogger(__name__)
 
@@ -172,10 +173,12 @@ class Reactor:
 
     def _retry(self) -> bool:
         now = self._database.clock.now()
+        # What is due later than any pause lasts was put off by a clock that has been set back since.
+        is_due = sa.or_(failures.c.next_at <= now, failures.c.next_at > now + LONGEST_PAUSE)
         with self._database.reading() as reading:
             due = reading.connection.execute(
                 sa.select(failures.c.reaction, failures.c.position, failures.c.attempts)
-                .where(failures.c.next_at <= now, failures.c.reaction.in_(self._wanted))
+                .where(is_due, failures.c.reaction.in_(self._wanted))
                 .order_by(failures.c.position)
                 .limit(20)
             ).all()
@@ -253,7 +256,7 @@ def _fail(tx: Transaction, reaction: str, position: int, attempts: int, error: E
 
 def _failed(tx: Transaction, attempts: int, error: Exception) -> dict[str, object]:
     shown = str(error) if isinstance(error, AndonError) else f"{type(error).__name__}: {error}"
-    pause = timedelta(seconds=min(2.0**attempts, 300.0))
+    pause = min(timedelta(seconds=2.0**attempts), LONGEST_PAUSE)
     return {
         "attempts": attempts,
         "next_at": None if attempts >= ATTEMPTS else tx.now + pause,
