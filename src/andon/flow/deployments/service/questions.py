@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 
 from andon.flow.artifacts.contract import Digest
 from andon.flow.configuration.contract import Configuration
@@ -31,6 +32,8 @@ from andon.kernel.events import Bell
 
 KEPT_FOR_ROLLBACK = 5
 """How many former versions of an environment keep their artifact whatever its age."""
+DEFINITIONS = 512
+"""Parsed definitions that are kept in memory."""
 
 
 class DeploymentQuestions:
@@ -56,6 +59,8 @@ class DeploymentQuestions:
         self._environments = environments
         self._router = router
         self._pipelines = pipelines
+        # What a commit says never changes; a page over a hundred services asks for a hundred definitions.
+        self._definition = lru_cache(DEFINITIONS)(self._read_definition)
 
     def get(self, reading: Reading, deployment: DeploymentId) -> DeploymentView:
         found = storage.views(reading.connection, deployment=deployment)
@@ -180,6 +185,9 @@ class DeploymentQuestions:
 
     def definition(self, service: Service, commit: CommitHash) -> Definition:
         """The commit's definition. Raises ``NotFound`` without one, ``DefinitionInvalid`` for a faulty one."""
+        return self._definition(service, commit)
+
+    def _read_definition(self, service: Service, commit: CommitHash) -> Definition:
         source = self._sources.read(service, commit, DEFINITION_FILE)
         if source is None:
             raise NotFound(f"{commit[:7]} has no {DEFINITION_FILE}.", remedy="Write one: andon init")

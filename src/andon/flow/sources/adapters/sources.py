@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache, partial
 from pathlib import Path
 
 from andon.flow.sources import history
@@ -10,12 +11,16 @@ from andon.flow.sources.contract import Commit, CommitHash, Difference, Service
 from andon.flow.sources.git import Git
 from andon.kernel.db import Reading
 
+REMEMBERED = 8192
+"""Commits whose author and message are kept in memory: they never change, and asking costs a process."""
+
 
 class GitSources:
     """:class:`andon.flow.sources.contract.Sources`, asked of git."""
 
     def __init__(self, git: Git) -> None:
         self._git = git
+        self._commit = lru_cache(REMEMBERED)(partial(history.commit, git))
 
     def services(self, reading: Reading) -> tuple[Service, ...]:
         return tuple(one.service for one in repositories.all_repositories(reading))
@@ -27,7 +32,7 @@ class GitSources:
         return history.resolve(self._git, service, revision)
 
     def commit(self, service: Service, commit: CommitHash) -> Commit:
-        return history.commit(self._git, service, commit)
+        return self._commit(service, commit)
 
     def read(self, service: Service, commit: CommitHash, path: str) -> bytes | None:
         return history.read(self._git, service, commit, path)
