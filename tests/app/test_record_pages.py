@@ -11,6 +11,7 @@ from andon.kernel.access.tokens import create_token
 from andon.kernel.db import Transaction
 from andon.kernel.events import Actor, ActorKind, Bell, Envelope, Reaction, page
 from andon.kernel.events.reactions import ATTEMPTS, Reactor
+from andon.kernel.events.seal import SealingKey, seal_next
 from andon.kernel.events.storage import failures
 from tests.app.conftest import Terminal
 from tests.serving import Browser, Serving
@@ -67,9 +68,20 @@ def test_pages_go_back_to_the_beginning(server: Serving) -> None:
 
 
 def test_the_chain_is_checked_on_demand(server: Serving) -> None:
-    page = server.administrator().get("/record/verify")
+    browser = server.administrator()
+    page = browser.get("/record/verify")
     assert page.status_code == 200
     assert "are whole" in page.text
+    assert "Keep the newest seal" not in page.text, "nothing has been sealed here"
+    with server.database.transaction() as tx:
+        assert seal_next(tx, SealingKey.at(server.settings.data / "keys" / "record.pem")) is not None
+    link = re.search(
+        r'href="([^"]+)"[^>]*>(?:<svg.*?</svg>)?<span>Keep the newest seal', browser.get("/record/verify").text
+    )
+    assert link, "the seal can be taken along"
+    kept = browser.get(link[1])
+    assert "attachment" in kept.headers["content-disposition"]
+    assert '"signature"' in kept.text
 
 
 def test_a_dead_letter_is_seen_retried_and_discarded(server: Serving) -> None:

@@ -124,6 +124,7 @@ def _reading(people: People, key: Path) -> Handlers:
                 Fact("Not sealed yet", state.unsealed),
             ),
             sound=sound,
+            sealed=state.seals > 0,
         )
 
     @page(f"{ADDRESS}/{{event:str}}")
