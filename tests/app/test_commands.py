@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from andon.kernel.access.contract import OPERATOR, TokenCreated
+from andon.kernel.events import ANDON, append
 from andon.kernel.events.seal import SealingKey, seal_next
 from andon.kernel.events.storage import seals
 from tests.app.conftest import Terminal, people_and_record
@@ -133,6 +135,23 @@ def test_following_shows_what_happens_next(andon: Terminal) -> None:
         process.communicate()
     assert made not in first
     assert made in second
+
+
+def test_following_cannot_steer_the_terminal(andon: Terminal, server: Serving) -> None:
+    made = TokenCreated(
+        token="tok_\x1b[2J", person=OPERATOR, scopes=None, services=("\x1b]0;\x9b2J\n",), expires_at=None
+    )
+    with server.database.transaction() as tx:
+        append(tx, made, by=ANDON)
+    process = andon.start("events", "--follow", "--type", "dev.andon.token.created*", "-n", "1")
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+    finally:
+        process.kill()
+        process.communicate()
+    assert "made a token" in line
+    assert line.removesuffix("\n").isprintable()
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path, server: Serving) -> No
         (b"", "is no checkpoint"),
         (b"\xff\xfe", "is no checkpoint"),
         (b" " * 100_000, "far too large"),
+        (b'{"new":' + b"[" * 16_000, "recursion"),
         (json.dumps({**good, "format": "else"}).encode(), "format"),
         (json.dumps({**good, "digest": "x" * 64}).encode(), "digest"),
         (json.dumps({**good, "number": -1}).encode(), "number"),

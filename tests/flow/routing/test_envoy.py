@@ -8,6 +8,7 @@ import signal
 import socket
 import stat
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler
@@ -222,6 +223,8 @@ def hostile(path: Path, heard: list[str]) -> Iterator[Upstream]:
             heard.extend(self.headers.get_all("Cookie") or [])
             self.send_response(200)
             self.send_header("Set-Cookie", "andon-session-7766=theirs; Path=/")
+            self.send_header("Set-Cookie", "=andon-session-7766=theirs; Path=/")
+            self.send_header("Set-Cookie", " = andon-session-7766=theirs; Path=/")
             self.send_header("Set-Cookie", "basket=3; Path=/")
             self.send_header("Set-Cookie", "andon-theme-1=dark")
             self.send_header("Content-Length", "0")
@@ -246,6 +249,7 @@ def hostile(path: Path, heard: list[str]) -> Iterator[Upstream]:
     ("sent", "arrives"),
     [
         ("andon-session-7766=secret", []),
+        ("=andon-session-7766=secret", []),
         ("a=1; andon-session-7766=secret; andon-visitor-7766=seed; b=x=y", ["a=1; b=x=y"]),
         ("a=1;__Host-andon-session-443=secret", ["a=1"]),
         ("andon-theme-1=dark; andon-session-7766=secret; andon-session-=a", ["andon-theme-1=dark; andon-session-=a"]),
@@ -264,6 +268,23 @@ def test_a_hostile_service_is_not_handed_the_consoles_session_and_cannot_set_one
     plane.follow(Table(listeners=(), upstreams=()))
     assert heard == arrives
     assert answer.headers.get_list("set-cookie") == ["basket=3; Path=/", "andon-theme-1=dark"]
+
+
+def test_blanks_in_a_cookie_do_not_hold_up_the_router(plane: EnvoyDataPlane, sockets: Path) -> None:
+    """All environments share its few threads: what a pattern tries again and again at one, all of them wait for."""
+    port, heard = free(), list[str]()
+    cookie = f"andon-x=1; a=b{' ' * 58_000}c"
+    request = f"GET / HTTP/1.1\r\nHost: shop\r\nCookie: {cookie}\r\n\r\n".encode()
+    with hostile(sockets / "hostile.sock", heard) as there:
+        plane.follow(Table(listeners=(listener(plane, "shop", port),), upstreams=(there,)))
+        deadline, answers = time.monotonic() + 20, b""
+        with socket.create_connection(("127.0.0.1", port)) as pipelined:
+            pipelined.settimeout(20)
+            pipelined.sendall(request * 10)
+            while answers.count(b"HTTP/1.1 200 OK") < 10 and time.monotonic() < deadline:
+                answers += pipelined.recv(65_536)
+    plane.follow(Table(listeners=(), upstreams=()))
+    assert heard == [cookie] * 10
 
 
 UPGRADE = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Key": "a2V5", "Sec-WebSocket-Version": "13"}

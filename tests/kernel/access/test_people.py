@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -288,3 +290,86 @@ def test_the_operator_is_nobody_who_signs_in_or_is_listed(database: Database, tm
         with pytest.raises(Conflict):
             people.invite(tx, name="Operator", email=None, roles=(), by=ANDON)
         assert signing_in.begin_sign_in(tx, "operator", "127.0.0.1").person is None
+
+
+def test_a_restricted_token_revokes_itself_and_nothing_else(database: Database) -> None:
+    """It may be in other hands than its owner's."""
+    who = principal(database, administrator(database))
+    with database.transaction() as tx:
+        whole = tokens.create_token(tx, who, label="laptop")
+        restricted = [
+            tokens.create_token(tx, who, label="report", scopes=[Permission.READ]),
+            tokens.create_token(tx, who, label="robot", services=["store"]),
+        ]
+    for one in restricted:
+        with database.transaction() as tx:
+            asker = signing_in.caller_of_token(tx, one.secret).principal
+            for word in (whole.token.id, whole.token.prefix):
+                with pytest.raises(Forbidden):
+                    tokens.revoke_token(tx, asker, word)
+            tokens.revoke_token(tx, asker, one.token.id)
+    with database.transaction() as tx:
+        tokens.revoke_token(tx, signing_in.caller_of_token(tx, whole.secret).principal, whole.token.prefix)
+        assert tokens.tokens_of(tx, who.person or PersonId("")) == ()
+
+
+@pytest.mark.parametrize("services", [["\x1b[2J"], [""], ["x" * 81], [str(number) for number in range(101)]])
+def test_a_token_is_bound_to_what_can_be_a_service(database: Database, services: list[str]) -> None:
+    who = principal(database, administrator(database))
+    with pytest.raises(Invalid), database.transaction() as tx:
+        tokens.create_token(tx, who, label="robot", services=services)
+
+
+def test_two_administrators_do_not_take_each_others_role_at_one_moment(database: Database) -> None:
+    role = Grant(Role.ADMINISTRATOR)
+    maxine = administrator(database)
+    with database.transaction() as tx:
+        link = people.invite(tx, name="Brent", email=None, roles=[role], by=ANDON)
+        brent = people.accept_invitation(tx, link.secret, password_hash="x")
+    together = threading.Barrier(2)
+    outcomes: list[bool] = []
+
+    def take_from(person: PersonId) -> None:
+        # A reading of one's own first: both begin while both are administrators.
+        together.wait(20)
+        try:
+            with database.transaction() as tx:
+                people.revoke_role(tx, person, role, by=ANDON)
+                if not database.is_sqlite:
+                    with contextlib.suppress(threading.BrokenBarrierError):
+                        together.wait(0.2)  # the other one would be done with its look as well
+            outcomes.append(True)
+        except Conflict:
+            outcomes.append(False)
+
+    threads = [threading.Thread(target=take_from, args=(one,)) for one in (maxine, brent)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(outcomes) == [False, True]
+    with database.reading() as reading:
+        assert len(people.administrators(reading)) == 1
+
+
+def test_an_id_is_whose_it_is_also_where_somebody_is_called_like_it(database: Database) -> None:
+    brent = invited(database, "Brent")
+    invited(database, brent)
+    with database.reading() as reading:
+        assert people.find_person(reading, brent) == brent
+
+
+@pytest.mark.parametrize(
+    ("name", "email"),
+    [
+        ("Andon", None),
+        ("somebody", None),
+        ("Erased  Person", None),
+        ("\u0390" * 100, None),
+        ("Ann", "\x1b[2J@x"),
+        ("Ann", "a\0@x"),
+    ],
+)
+def test_nobody_is_called_what_would_deceive(database: Database, name: str, email: str | None) -> None:
+    with pytest.raises(Invalid), database.transaction() as tx:
+        people.invite(tx, name=name, email=email, roles=[], by=ANDON)

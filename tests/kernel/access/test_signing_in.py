@@ -192,6 +192,18 @@ def test_an_invitation_opens_one_account_once(database: Database) -> None:
     assert session.person == person
 
 
+def test_a_password_that_is_changed_while_it_is_checked_opens_nothing(database: Database) -> None:
+    person = administrator(database)
+    with database.transaction() as tx:
+        attempt = signing_in.begin_sign_in(tx, "Maxine", "127.0.0.1")
+    matched = attempt.matches(RIGHT, PASSWORDS)
+    with database.transaction() as tx:
+        people.change_password(tx, person, PASSWORDS.hash("quite another one"), keep=None)
+    with database.transaction() as tx:
+        assert signing_in.finish_sign_in(tx, attempt, matched, agent="a browser", hours=12) is None
+        assert signing_in.sessions_of(tx, person) == ()
+
+
 @pytest.mark.parametrize("password", ["short", "Maxine Chambers", "x" * 1001])
 def test_weak_passwords_are_refused(password: str) -> None:
     with pytest.raises(Invalid):

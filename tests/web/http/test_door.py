@@ -14,6 +14,7 @@ from tests.serving import PASSWORD, Serving
 
 
 def test_the_first_administrator_comes_in_by_the_link_and_only_once(fresh: Serving) -> None:
+    assert fresh.browser().get(fresh.welcome).headers["cache-control"] == "no-store"
     browser = fresh.administrator()
     assert "You are Maxine" in browser.get("/account").text
     again = fresh.browser().get(fresh.welcome)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 from anyio import to_thread
-from litestar.params import QueryParameter
+from litestar.params import PathParameter, QueryParameter
 from litestar.response import Response
 
 from andon.app.record.views import (
@@ -39,6 +39,7 @@ _SOURCE = "/andon"
 
 _Limit = Annotated[int, QueryParameter(ge=1, le=MOST, description="Events at most.")]
 _Position = Annotated[int | None, QueryParameter(ge=0, le=2**63 - 1)]
+_Where = Annotated[int, PathParameter(ge=0, le=2**63 - 1, description="The event's position.")]
 _Sentences = Annotated[
     bool, QueryParameter(description="With `andonsentence`: who did what, in words. It names people, and so do copies.")
 ]
@@ -152,7 +153,7 @@ def record_routes(key: Path) -> Handlers:
             return Deliveries(deliveries=[DeliveryView.of(one) for one in failed_deliveries(reading)])
 
     @api.post("/dead-letters/{reaction:str}/{position:int}/retry", status=202)
-    def retry_dead_letter(call: Call, reaction: str, position: int) -> Deliveries:
+    def retry_dead_letter(call: Call, reaction: str, position: _Where) -> Deliveries:
         """Try a failed reaction again now."""
         call.principal.require(Permission.ADMINISTER)
         with call.database.transaction() as tx:
@@ -160,7 +161,7 @@ def record_routes(key: Path) -> Handlers:
             return Deliveries(deliveries=[DeliveryView.of(one) for one in failed_deliveries(tx)])
 
     @api.post("/dead-letters/{reaction:str}/{position:int}/discard")
-    def discard_dead_letter(call: Call, reaction: str, position: int) -> Deliveries:
+    def discard_dead_letter(call: Call, reaction: str, position: _Where) -> Deliveries:
         """Give a failed reaction up for good."""
         call.principal.require(Permission.ADMINISTER)
         with call.database.transaction() as tx:

@@ -84,7 +84,7 @@ def _follow(andon: Client, wanted: dict[str, Value], found: list[CloudEvent]) ->
     while True:
         for one in found:
             last = max(last, one.andonposition)
-            say("  ".join(_row(one)).rstrip(), value=one)
+            say(printable("  ".join(_row(one)).rstrip()).replace("\n", " "), value=one)
         found = andon.get("/events", EventPage, **wanted, after=last, wait=25, limit=500).events
 
 
@@ -189,7 +189,7 @@ def read_checkpoint(path: Path) -> KeptSeal:
         if len(content) > _LARGEST_CHECKPOINT:
             raise ValueError("it is far too large")
         return msgspec.json.decode(content, type=KeptSeal)
-    except ValueError as error:  # what msgspec raises is one, too
+    except (ValueError, RecursionError) as error:  # what msgspec raises is one of them, too
         raise Invalid(
             f"{path} is no checkpoint, or is damaged: {error}.",
             safe="Nothing was verified.",

@@ -25,7 +25,7 @@ MOST_PASSES = 3
 
 _PROGRAM = """\
 local function ours(text)
-  local name = text:match("^%s*([^=%s]*)"):gsub("^__Host%-", "")
+  local name = text:match("^[%s=]*([^=%s]*)"):gsub("^__Host%-", "")
   return name:find("^andon%-session%-%d+$") or name:find("^andon%-visitor%-%d+$")
 end
 
@@ -55,7 +55,7 @@ function envoy_on_request(handle)
   local kept = {}
   for part in table.concat(values(headers, "cookie"), ";"):gmatch("[^;]+") do
     if not ours(part) then
-      kept[#kept + 1] = part:match("^%s*(.-)%s*$")
+      kept[#kept + 1] = part:match("^%s*(.*)")
     end
   end
   headers:remove("cookie")
@@ -83,7 +83,11 @@ end
 
 Browsers send a host's cookies to all of its ports: without this a hostile service would be handed the console's
 session by whoever opens it signed in. It can set none of ours in an answer either. The port in their names may be any:
-there may be a second installation on the machine, and its sessions are nobody's business either.
+there may be a second installation on the machine, and its sessions are nobody's business either. A cookie without a
+name is sent back as its value alone: `=andon-session-1=x` is one of ours, too.
+
+Every pattern here reads its text once: one that tries again from each of many blanks would hold up Envoy, and with it
+all environments, for seconds.
 
 An instance's socket may be a link to its own environment's: each request is marked on its way in, or it would go round
 until the router has no connections left. The mark is a digest: what is called need not read by whom.

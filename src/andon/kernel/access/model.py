@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -64,6 +65,14 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.OPERATOR: _OPERATOR,
     Role.ADMINISTRATOR: frozenset(Permission),
 }
+
+
+_PLACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+
+
+def is_place(name: str) -> bool:
+    """Whether a service or an environment could be called like that."""
+    return _PLACE.fullmatch(name) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from andon.kernel.access.contract import (
     RoleGranted,
     RoleRevoked,
 )
-from andon.kernel.access.model import OPERATOR, Grant, PersonId, Role
+from andon.kernel.access.model import OPERATOR, Grant, PersonId, Role, is_place
 from andon.kernel.access.passwords import Passwords, check_new
 from andon.kernel.access.secret import digest_of, new_secret
 from andon.kernel.access.signing_in import all_grants, grants_of, person_actor
@@ -31,7 +31,8 @@ from andon.kernel.events import ANDON, Actor, append
 from andon.kernel.ids import new_id
 
 _EMAIL = re.compile(r"[^@\s<>]+@[^@\s<>]+")
-_PLACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+_NOBODY = frozenset({ERASED, "andon", "somebody"})
+"""What the record calls those who are gone, itself, and strangers."""
 _LINK_LASTS = timedelta(days=7)
 
 
@@ -121,7 +122,10 @@ def find_person(reading: Reading, who: str) -> PersonId:
     """The person with this id, name or e-mail address. Raises :class:`NotFound`."""
     key = who.strip().casefold()
     row = reading.connection.execute(
-        sa.select(people.c.id).where(sa.or_(people.c.id == who, people.c.name_key == key, people.c.email_key == key))
+        sa.select(people.c.id)
+        .where(sa.or_(people.c.id == who, people.c.name_key == key, people.c.email_key == key))
+        # an id is whose it is, also where somebody else is called like it
+        .order_by(sa.case((people.c.id == who, 0), else_=1))
     ).first()
     if row is None:
         raise NotFound(f"There is nobody called {who!r}.", remedy="`andon person list` shows who there is.")
@@ -228,7 +232,7 @@ def grant_role(tx: Transaction, person: PersonId, role: Grant, *, by: Actor) -> 
             remedy="Name the service beside the environment.",
         )
     for name in (role.service, role.environment):
-        if name is not None and not _PLACE.fullmatch(name):
+        if name is not None and not is_place(name):
             raise Invalid(
                 "No service and no environment can be called like that.",
                 safe="Nothing was changed.",
@@ -282,10 +286,16 @@ def erase_person(tx: Transaction, person: PersonId, *, by: Actor) -> None:
 
 def _new_person(tx: Transaction, name: str, email: str | None) -> PersonId:
     name = " ".join(name.split())
-    if not name or len(name) > 100 or not name.isprintable() or name.casefold() == ERASED:
+    if not name or len(name.casefold()) > 100 or not name.isprintable():
         raise Invalid("A name has 1 to 100 printable characters.", remedy="Take the name that colleagues know.")
+    if name.casefold() in _NOBODY:
+        raise Invalid(
+            f"Nobody can be called {name!r}: the record says that of others.",
+            safe="Nothing was changed.",
+            remedy="Take the name that colleagues know.",
+        )
     email = (email or "").strip() or None
-    if email is not None and (len(email) > 300 or not _EMAIL.fullmatch(email)):
+    if email is not None and (len(email.casefold()) > 300 or not email.isprintable() or not _EMAIL.fullmatch(email)):
         raise Invalid("This is not an e-mail address.", remedy="Leave it out or write name@domain.")
     person = PersonId(new_id("person"))
     taken = Conflict(
@@ -380,7 +390,8 @@ def _require_person(person: PersonId) -> None:
 
 
 def _require_living(tx: Transaction, person: PersonId) -> None:
-    row = tx.connection.execute(sa.select(people.c.erased_at).where(people.c.id == person)).first()
+    # Locked: whoever is erased at this moment must not be given anything meanwhile that would outlive it.
+    row = tx.connection.execute(sa.select(people.c.erased_at).where(people.c.id == person).with_for_update()).first()
     if row is None or row.erased_at is not None:
         raise NotFound(
             "There is no such person, or they were erased.", remedy="`andon person list` shows who there is."
@@ -388,6 +399,9 @@ def _require_living(tx: Transaction, person: PersonId) -> None:
 
 
 def _require_another_administrator(tx: Transaction, person: PersonId) -> None:
+    # Two who take each other's role at the same moment wait for each other here: the second finds itself the last.
+    everybody = sa.select(grants.c.person).where(*_at(Grant(Role.ADMINISTRATOR)))
+    tx.connection.execute(everybody.order_by(grants.c.person).with_for_update()).all()
     if not administrators(tx) - {person}:
         raise Conflict(
             "This is the last administrator.",

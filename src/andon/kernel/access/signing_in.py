@@ -100,8 +100,13 @@ def begin_sign_in(tx: Transaction, name: str, address: str) -> Attempt:
 
 
 def finish_sign_in(tx: Transaction, attempt: Attempt, matched: bool, *, agent: str, hours: float) -> NewSession | None:
-    """Write the outcome: a session, or ``None`` and a failed attempt in the record."""
-    if not matched or attempt.person is None:
+    """Write the outcome: a session, or ``None`` and a failed attempt in the record.
+
+    The password has to be good still: one that was changed while it was being checked ended all sessions, and must
+    not open another.
+    """
+    now = sa.select(passwords.c.hash).where(passwords.c.person == attempt.person)
+    if not matched or attempt.person is None or tx.connection.execute(now).scalar() != attempt.hash:
         person = attempt.person or UNKNOWN
         append(tx, SignInFailed(person=person), by=Actor(ActorKind.SYSTEM, "door"))
         return None

@@ -10,7 +10,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from andon.kernel.access.contract import TokenCreated, TokenRevoked
-from andon.kernel.access.model import OPERATOR, Permission, PersonId, Principal, Role
+from andon.kernel.access.model import OPERATOR, Permission, PersonId, Principal, Role, is_place
 from andon.kernel.access.secret import TOKEN_PREFIX, digest_of, new_secret
 from andon.kernel.access.storage import grants, people, tokens
 from andon.kernel.db import Reading, Transaction
@@ -20,6 +20,7 @@ from andon.kernel.files import write_private
 from andon.kernel.ids import new_id
 
 LONGEST_DAYS = 366 * 5
+MOST_SERVICES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,8 @@ def create_token(
         raise Invalid(f"A token lasts between 0 and {LONGEST_DAYS} days.", remedy="Choose fewer days.")
     wanted_scopes = None if scopes is None else frozenset(scopes)
     wanted_services = None if services is None else frozenset(services)
+    if wanted_services is not None:
+        _check_services(wanted_services)
     if (asker.scopes is not None and not (wanted_scopes is not None and wanted_scopes <= asker.scopes)) or (
         asker.services is not None and not (wanted_services is not None and wanted_services <= asker.services)
     ):
@@ -90,6 +93,11 @@ def create_token(
     )
 
 
+def is_unbound(asker: Principal) -> bool:
+    """Whether they act with all that the person may: signed in, or by a token without scopes and services."""
+    return asker.scopes is None and asker.services is None
+
+
 def may_token(reading: Reading, token: str, permission: Permission) -> bool:
     """Whether a token's scopes leave it this, whatever its owner may; ``False`` for one that is no more."""
     row = reading.connection.execute(sa.select(tokens.c.scopes).where(tokens.c.id == token)).first()
@@ -106,7 +114,11 @@ def tokens_of(reading: Reading, person: PersonId) -> tuple[Token, ...]:
 
 
 def revoke_token(tx: Transaction, asker: Principal, token: str) -> None:
-    """Revoke by id or prefix; an administrator may revoke anybody's by id. Raises :class:`NotFound`."""
+    """Revoke by id or prefix; an administrator may revoke anybody's by id.
+
+    A token that is restricted revokes itself and nothing else of its owner's: it may be in hands that were not meant
+    to have more. Raises :class:`NotFound`, :class:`Forbidden`.
+    """
     row = tx.connection.execute(
         sa.select(tokens.c.id, tokens.c.person).where(
             sa.or_(tokens.c.id == token, sa.and_(tokens.c.prefix == token, tokens.c.person == asker.person))
@@ -114,6 +126,13 @@ def revoke_token(tx: Transaction, asker: Principal, token: str) -> None:
     ).first()
     if row is None or (row.person != asker.person and not asker.may(Permission.ADMINISTER)):
         raise NotFound("There is no such token.", remedy="`andon token list` shows yours.")
+    itself = asker.actor.kind is ActorKind.TOKEN and asker.actor.id == row.id
+    if not (itself or is_unbound(asker) or asker.may(Permission.ADMINISTER)):
+        raise Forbidden(
+            "A token that is restricted revokes only itself.",
+            safe="No token was revoked.",
+            remedy="Revoke it on your account's page, or with a token that may all that you may.",
+        )
     tx.connection.execute(tokens.delete().where(tokens.c.id == row.id))
     append(tx, TokenRevoked(token=row.id, person=PersonId(row.person)), by=asker.actor)
 
@@ -137,6 +156,21 @@ def ensure_operator(tx: Transaction, file: Path) -> None:
     tx.connection.execute(tokens.delete().where(tokens.c.person == OPERATOR))
     made = _insert(tx, OPERATOR, label="this machine", scopes=None, services=None, expires_at=None, by=ANDON)
     write_private(file, made.secret.encode() + b"\n")
+
+
+def _check_services(names: frozenset[str]) -> None:
+    if len(names) > MOST_SERVICES:
+        raise Invalid(
+            f"A token is bound to {MOST_SERVICES} services at most.",
+            safe="No token was made.",
+            remedy="Make several, or one that is not bound.",
+        )
+    if not all(is_place(one) for one in names):
+        raise Invalid(
+            "No service can be called like that.",
+            safe="No token was made.",
+            remedy="A name has letters, digits, dots and dashes, 80 at most.",
+        )
 
 
 def _end_of(reading: Reading, asker: Principal) -> datetime | None:

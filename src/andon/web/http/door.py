@@ -89,6 +89,11 @@ def _joining(door: Door) -> Handlers:
     """The one-time links: ``/welcome?token=…`` for the first administrator and for whoever was invited."""
 
     def form(visitor: Visitor, secret: str, errors: dict[str, str], status: int = 200) -> Html:
+        answer = drawn(visitor, secret, errors, status)
+        answer.headers["cache-control"] = "no-store"  # the secret stands in its address and in its form
+        return answer
+
+    def drawn(visitor: Visitor, secret: str, errors: dict[str, str], status: int) -> Html:
         with visitor.database.reading() as reading:
             link = people.find_link(reading, secret)
         if link.purpose is Purpose.FIRST_ADMINISTRATOR:

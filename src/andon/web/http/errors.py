@@ -63,6 +63,10 @@ def problem_of(error: BaseException) -> tuple[int, Problem]:
     if isinstance(error, HTTPException) and error.status_code < 500:
         code, message = _LITESTAR.get(error.status_code, ("andon.refused", "This request was refused."))
         return error.status_code, Problem(code=code, message=message, remedy=_particulars(error))
+    if isinstance(error, RecursionError) and "deserializing" in str(error):
+        # how msgspec says that a document has more levels than anybody needs
+        code, message = _LITESTAR[400]
+        return 400, Problem(code=code, message=message, remedy="Its JSON is nested too deeply.")
     reference = new_id("err")
     _log.error("%s: %s", reference, type(error).__name__, exc_info=error)
     return 500, Problem(

@@ -52,7 +52,7 @@ def undoable(reading: Reading, position: str, one: Member, asker: PersonId | Non
     Told by the record and not by the address: a link that somebody sends must not put words on this page, nor a button
     that does something else than it says.
     """
-    if not (position.isascii() and position.isdigit() and len(position) < 20):
+    if not (position.isascii() and position.isdigit() and len(position) < 19):
         return None
     found = at_position(reading, int(position))
     if found is None or found.actor.person != asker or reading.now - found.at > UNDO_FOR:
