@@ -407,6 +407,50 @@ def test_nobody_takes_the_name_of_an_environment_the_default_branch_has(installa
         )
 
 
+def declaring(name: str) -> str:
+    """The definition with one more environment, which its last stage goes to."""
+    return (
+        definition()
+        .replace("  production:\n    environment: production\n", f"  production:\n    environment: {name}\n")
+        .replace("  production:\n    instances: 3", f"  {name}:\n    instances: 2\n  production:\n    instances: 3")
+    )
+
+
+def test_an_environment_made_by_hand_is_not_taken_for_one_declared_later(installation: Installation) -> None:
+    """It would run as the one it is like, and end with its time to live."""
+    commit = installation.built(through="commit")
+    with installation.database.transaction() as tx:
+        installation.deployments.create_environment(
+            tx, SYSTEM, STORE, commit, name="staging", like="acceptance", time_to_live=3600
+        )
+    installation.settle()
+    declared = installation.built({"andon.yaml": declaring("staging")}, through="acceptance")
+    with pytest.raises(EnvironmentExists, match="made by hand"):
+        installation.request(declared, "staging")
+    assert installation.live("staging") == commit
+    with installation.database.transaction() as tx:
+        installation.configuration.set(tx, SYSTEM, STORE, "staging", "KEY", "horse", secret=True)
+        installation.deployments.destroy(tx, SYSTEM, STORE, "staging", reason="the name is needed")
+        kept = installation.configuration.shown(tx, SYSTEM, STORE, "staging")
+    assert [one.name for one in kept] == ["KEY"]
+    installation.deploy(declared, "staging")
+    assert installation.live("staging") == declared
+    assert not installation.place("staging").by_hand
+
+
+def test_an_environment_made_like_one_with_a_port_has_its_own(installation: Installation) -> None:
+    port = 47_801
+    with_port = definition().replace("  acceptance:\n    instances", f"  acceptance:\n    port: {port}\n    instances")
+    commit = installation.built({"andon.yaml": with_port}, through="commit")
+    with installation.database.transaction() as tx:
+        installation.deployments.create_environment(
+            tx, SYSTEM, STORE, commit, name="mine", like="acceptance", time_to_live=None
+        )
+    installation.settle()
+    assert installation.live("mine") == commit
+    assert installation.place("mine").port != port
+
+
 def test_an_environment_with_a_deployment_under_way_is_not_destroyed(installation: Installation) -> None:
     asked = installation.request(installation.built())
     for _ in range(2):

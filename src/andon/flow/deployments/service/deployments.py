@@ -241,7 +241,7 @@ class DeploymentService(EnvironmentEnding):
                 remedy=f"Choose one of those it has: {known}.",
             )
         taken = self._environments.find(tx, service, name) is not None
-        if taken or definition.environment(name) is not None or self._is_meant(tx, service, name):
+        if taken or definition.environment(name) is not None or self.is_meant(tx, service, name):
             raise EnvironmentExists(
                 f"{service} has an environment called {name} already.",
                 safe="Nothing was changed.",
@@ -326,14 +326,6 @@ class DeploymentService(EnvironmentEnding):
 
     # Inside
 
-    def _is_meant(self, tx: Transaction, service: Service, name: str) -> bool:
-        """Whether the default branch has an environment of this name, though it may not have been made yet."""
-        try:
-            head = self._sources.resolve(service, self._sources.default_branch(tx, service))
-            return self.definition(service, head).environment(name) is not None
-        except (NotFound, Invalid):
-            return False  # nothing there, or nothing that can be read: then nothing is deployed from it either
-
     def _prepare(
         self, tx: Transaction, principal: Principal, service: Service, environment: str, commit: CommitHash
     ) -> ConfigVersion:
@@ -344,6 +336,7 @@ class DeploymentService(EnvironmentEnding):
                 safe="Nothing was changed.",
                 remedy=f"Add it under environments in {DEFINITION_FILE}.",
             )
+        self._require_declared(tx, service, environment, commit)
         version = self._configuration.current_version(tx, service, environment)
         missing = self._configuration.missing_secrets(tx, service, place, version)
         if missing:
@@ -354,6 +347,20 @@ class DeploymentService(EnvironmentEnding):
             )
         self._environments.ensure(tx, principal, service, place)
         return version
+
+    def _require_declared(self, tx: Transaction, service: Service, environment: str, commit: CommitHash) -> None:
+        """Refuse to fill an environment made by hand with what was declared under its name later.
+
+        It would run as the one it is like, and be taken away when its time is over.
+        """
+        known = self._environments.find(tx, service, environment)
+        if known is None or not known.by_hand or self.definition(service, commit).environment(environment) is None:
+            return
+        raise EnvironmentExists(
+            f"{environment} of {service} was made by hand, like {known.like}, before {DEFINITION_FILE} declared one.",
+            safe="Nothing was changed.",
+            remedy=f"Destroy it, or declare another name: andon env destroy {service} {environment}",
+        )
 
     def _require_override(self, principal: Principal, build: Build, environment: str, override: str | None) -> None:
         told = {

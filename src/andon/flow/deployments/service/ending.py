@@ -42,8 +42,9 @@ class EnvironmentEnding(DeploymentQuestions):
         # Former versions were of the environment that goes; one made anew under its name begins without them.
         storage.give_up(tx.connection, service, environment, "the environment was destroyed since", but=None)
         self._environments.remove(tx, service, environment, reason=reason, by=principal.actor)
-        if place.by_hand:
-            # One of andon.yaml is made again by the next run that comes to it, and finds what was set for it.
+        if place.by_hand and not self.is_meant(tx, service, environment):
+            # One of andon.yaml is made again by the next run that comes to it, and finds what was set for it; one
+            # declared under this name meanwhile, too.
             self._configuration.forget(tx, service, environment, by=principal.actor)
 
     def end_if_over(self, tx: Transaction, service: Service, environment: str) -> None:

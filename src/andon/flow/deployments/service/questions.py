@@ -27,7 +27,7 @@ from andon.flow.routing.contract import Router
 from andon.flow.sources.contract import CommitHash, Service, Sources
 from andon.kernel.access import Permission, Principal
 from andon.kernel.db import Database, Reading
-from andon.kernel.errors import NotFound
+from andon.kernel.errors import Invalid, NotFound
 from andon.kernel.events import Bell
 
 KEPT_FOR_ROLLBACK = 5
@@ -199,7 +199,18 @@ class DeploymentQuestions:
         """What the commit says of an environment; for one made by hand, what it says of the one it is like."""
         known = self._environments.find(reading, service, environment)
         found = self.definition(service, commit).environment(known.like if known else environment)
-        return None if found is None else replace(found, name=environment)
+        if found is None:
+            return None
+        # A port is one environment's: the one that declares it.
+        return replace(found, name=environment, port=None if known is not None and known.by_hand else found.port)
+
+    def is_meant(self, reading: Reading, service: Service, name: str) -> bool:
+        """Whether the default branch has an environment of this name, though it may not have been made yet."""
+        try:
+            head = self._sources.resolve(service, self._sources.default_branch(reading, service))
+            return self.definition(service, head).environment(name) is not None
+        except (NotFound, Invalid):
+            return False  # nothing there, or nothing that can be read: then nothing is deployed from it either
 
     def _require(self, reading: Reading, deployment: DeploymentId) -> Deployment:
         found = storage.load(reading.connection, deployment)
