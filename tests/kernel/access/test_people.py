@@ -373,3 +373,15 @@ def test_an_id_is_whose_it_is_also_where_somebody_is_called_like_it(database: Da
 def test_nobody_is_called_what_would_deceive(database: Database, name: str, email: str | None) -> None:
     with pytest.raises(Invalid), database.transaction() as tx:
         people.invite(tx, name=name, email=email, roles=[], by=ANDON)
+
+
+def test_an_administrator_does_not_revoke_the_machines_own_token(database: Database, tmp_path: Path) -> None:
+    who = principal(database, administrator(database))
+    with database.transaction() as tx:
+        tokens.ensure_operator(tx, tmp_path / "operator.token")
+        (own,) = tokens.tokens_of(tx, OPERATOR)
+    with pytest.raises(Forbidden, match="the machine itself"), database.transaction() as tx:
+        tokens.revoke_token(tx, who, own.id)
+    with database.reading() as reading:
+        secret = (tmp_path / "operator.token").read_text().strip()
+        assert signing_in.caller_of_token(reading, secret).principal.person == OPERATOR

@@ -126,6 +126,12 @@ def revoke_token(tx: Transaction, asker: Principal, token: str) -> None:
     ).first()
     if row is None or (row.person != asker.person and not asker.may(Permission.ADMINISTER)):
         raise NotFound("There is no such token.", remedy="`andon token list` shows yours.")
+    if row.person == OPERATOR and asker.person != OPERATOR:
+        raise Forbidden(
+            "The operator is the machine itself: nobody locks it out from elsewhere.",
+            safe="No token was revoked.",
+            remedy="On that machine, delete operator.token and restart Andon to renew it.",
+        )
     itself = asker.actor.kind is ActorKind.TOKEN and asker.actor.id == row.id
     if not (itself or is_unbound(asker) or asker.may(Permission.ADMINISTER)):
         raise Forbidden(
