@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 
+from andon.flow.environments.contract import SetId
+from andon.flow.routing.contract import TrafficSwitched
+from andon.flow.sources.contract import Service
 from andon.kernel.access import Principal
 from andon.kernel.access.contract import PersonJoined, SignedIn
 from andon.kernel.access.signing_in import grants_of
 from andon.kernel.access.tokens import create_token
 from andon.kernel.db import Transaction
-from andon.kernel.events import Actor, ActorKind, Bell, Envelope, Reaction, page
+from andon.kernel.events import ANDON, Actor, ActorKind, Bell, Envelope, Reaction, append, page
 from andon.kernel.events.reactions import ATTEMPTS, Reactor
 from andon.kernel.events.seal import SealingKey, seal_next
 from andon.kernel.events.storage import failures
@@ -65,6 +68,22 @@ def test_pages_go_back_to_the_beginning(server: Serving) -> None:
         older = re.search(r'rel="next" href="([^"]+)"', text)
         address = older[1].replace("&amp;", "&") if older else ""
     assert len(seen) >= 60
+
+
+def test_filters_offer_more_than_the_page_holds(server: Serving) -> None:
+    browser = server.administrator()
+    with server.database.transaction() as tx:
+        for service, environment in (("mailer", "staging"), *[("store", "production")] * 60):
+            told = TrafficSwitched(
+                environment=environment, service=Service(service), deployment="dep_1", set=SetId("set_1"), before=None
+            )
+            append(tx, told, by=ANDON)
+    page = browser.get("/record").text
+    offered = set(re.findall(r'href="/record\?(service|environment|person)=([^"]+)"', page))
+    assert {("service", "mailer"), ("environment", "staging"), ("service", "store")} <= offered
+    narrowed = browser.get("/record?service=mailer").text
+    assert "environment=staging" in narrowed
+    assert "environment=production" not in narrowed
 
 
 def test_the_chain_is_checked_on_demand(server: Serving) -> None:

@@ -15,6 +15,7 @@ from andon.app.record.reading import (
     asked,
     chosen,
     facets,
+    known_in,
     names_in,
     sentence,
     understood,
@@ -63,10 +64,11 @@ def _reading(people: People, key: Path) -> Handlers:
             found = found_in(context, reading)
             shown = found[:SHOWN]
             drawn = context.told(reading, shown)
-            names = names_in(reading, shown, people, context.query)
-            groups = facets(context.query, shown, names)
+            wanted = asked(context.query, context.principal, reading.now)
+            known = known_in(reading, wanted)
+            names = names_in(reading, shown, known, people, context.query)
+            groups = facets(context.query, known, names)
             seal = newest_seal(reading)
-            since = asked(context.query, context.principal, reading.now).since
             dead = sum(one.next_at is None for one in failed_deliveries(reading))
         earlier = context.query.get("before")
         return context.page(
@@ -75,7 +77,7 @@ def _reading(people: People, key: Path) -> Handlers:
             older=older(context, found),
             newer=address(context.query) if earlier else "",
             region="" if earlier else address(context.query, path=f"{ADDRESS}/lines"),
-            export=_export(context, since),
+            export=_export(context, wanted.since),
             filtered=any(context.query.get(name) for name in context.query if name != "before"),
             administers=context.principal.may(Permission.ADMINISTER),
             events=_drawn(context, drawn),

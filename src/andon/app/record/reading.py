@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
@@ -11,6 +12,7 @@ from andon.kernel.access import Principal
 from andon.kernel.access.contract import People
 from andon.kernel.db import Reading
 from andon.kernel.events import Envelope, Facets, event_types
+from andon.kernel.events.record import places_and_persons
 from andon.web.model import Choice, Facet
 
 ADDRESS = "/record"
@@ -82,19 +84,27 @@ def address(query: Mapping[str, str], changes: Mapping[str, str | None] | None =
     return f"{path}?{urlencode(kept)}" if kept else path
 
 
-def facets(query: Mapping[str, str], found: Sequence[Envelope], names: Mapping[str, str]) -> tuple[Facet, ...]:
-    """What can be narrowed down further: kinds that there are, and whoever and whatever stands on this page."""
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the record can be narrowed down to: services, environments, and persons by their ids."""
+
+    services: frozenset[str]
+    environments: frozenset[str]
+    persons: frozenset[str]
+
+
+def known_in(reading: Reading, wanted: Facets) -> Known:
+    """Of what the asker may see, and of the service they have chosen; whatever else is chosen narrows nothing down."""
+    return Known(*places_and_persons(reading, Facets(sight=wanted.sight, service=wanted.service)))
+
+
+def facets(query: Mapping[str, str], known: Known, names: Mapping[str, str]) -> tuple[Facet, ...]:
+    """What can be narrowed down further, and what is."""
     kinds = sorted({_group(name) for name in event_types()})
     wanted = query.get("type", "")
-    services = sorted(
-        {one.facets["service"] for one in found if "service" in one.facets}
-        | ({query["service"]} if query.get("service") else set())
-    )
-    environments = sorted(
-        {one.facets["environment"] for one in found if one.facets.get("environment")}
-        | ({query["environment"]} if query.get("environment") else set())
-    )
-    persons = {one.actor.person: names.get(one.actor.person, "") for one in found if one.actor.person}
+    services = sorted(known.services | ({query["service"]} if query.get("service") else set()))
+    environments = sorted(known.environments | ({query["environment"]} if query.get("environment") else set()))
+    persons = {one: names.get(one, "") for one in known.persons}
     if query.get("person"):
         persons[query["person"]] = names.get(query["person"], query["person"])
     return tuple(
@@ -133,10 +143,10 @@ def facets(query: Mapping[str, str], found: Sequence[Envelope], names: Mapping[s
 
 
 def names_in(
-    reading: Reading, found: Iterable[Envelope], people: People, query: Mapping[str, str]
+    reading: Reading, found: Iterable[Envelope], known: Known, people: People, query: Mapping[str, str]
 ) -> Mapping[str, str]:
-    """The names of everybody who acts, is acted upon or is asked for."""
-    wanted = {query["person"]} if query.get("person") else set()
+    """The names of everybody who acts, is acted upon, is asked for or could be."""
+    wanted = {*known.persons, query["person"]} if query.get("person") else set(known.persons)
     kind, _, subject = query.get("subject", "").partition(":")
     wanted |= {subject} if kind == "person" and subject else set()
     for one in found:

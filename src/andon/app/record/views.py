@@ -73,7 +73,7 @@ _Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$", max_length=64)]
 _Signature = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{128}$", max_length=128)]
 
 
-class KeptSeal(msgspec.Struct, kw_only=True):
+class KeptSeal(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A seal as it is handed out to be kept elsewhere. ``last`` is the position up to which it vouches.
 
     ``signature`` is Ed25519 by ``key`` over the text of ``digest``, which follows from every event up to there;

@@ -95,6 +95,22 @@ def page(
     return tuple(_envelope(row) for row in rows)
 
 
+def places_and_persons(
+    reading: Reading, facets: Facets, *, newest: int = 5000
+) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+    """Services, environments and persons that the newest events which match are about or by."""
+    among = (
+        sa.select(events.c.service, events.c.environment, events.c.person)
+        .where(*_conditions(facets))
+        .order_by(events.c.position.desc())
+        .limit(newest)
+        .subquery()
+    )
+    rows = reading.connection.execute(sa.select(among).distinct()).all()
+    services, environments, persons = (frozenset(str(row[place]) for row in rows if row[place]) for place in range(3))
+    return services, environments, persons
+
+
 def find(reading: Reading, identity: str) -> Envelope | None:
     """The event with this id."""
     row = reading.connection.execute(sa.select(events).where(events.c.id == identity)).mappings().first()
