@@ -13,8 +13,8 @@ def add_to(cli: typer.Typer) -> None:
     add_init(cli, _proposed)
 
 
-def _proposed(root: Path) -> tuple[str, tuple[str, ...]]:
+def _proposed(root: Path, schema_url: str) -> tuple[str, tuple[str, ...]]:
     from andon.flow.definition.detect import propose  # noqa: PLC0415 - other commands need not wait for a YAML reader
 
-    found = propose(root)
+    found = propose(root, schema_url=schema_url)
     return found.text, found.notes

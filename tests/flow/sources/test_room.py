@@ -101,7 +101,9 @@ def test_init_makes_a_checkout_a_service_without_leaving_a_token_in_it(site: Sit
     begun = site.andon("init", folder=checkout.folder)
     assert begun.returncode == 0, begun.stderr
     assert "Made parts-unlimited" in begun.stdout
-    assert YamlDefinitionReader().read((checkout.folder / "andon.yaml").read_bytes()).stages
+    proposed = (checkout.folder / "andon.yaml").read_text()
+    assert YamlDefinitionReader().read(proposed.encode()).stages
+    assert f"$schema={site.url}/schema/andon.json" in proposed, "where an editor finds every key"
     commit = checkout.commit("andon.yaml", "nonsense: 1\n")
     said = site.git_in(checkout, "push", "andon", "main")
     assert "remote: warning: andon.yaml:1:" in said, "through the whole application"

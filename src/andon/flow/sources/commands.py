@@ -22,8 +22,8 @@ from andon.web.terminal.output import Table, ago, say, show
 DEFINITION_FILE = "andon.yaml"
 REMOTE = "andon"
 
-Propose = Callable[[Path], tuple[str, tuple[str, ...]]]
-"""For a checkout: the text of an ``andon.yaml``, and sentences about what was guessed."""
+Propose = Callable[[Path, str], tuple[str, tuple[str, ...]]]
+"""For a checkout and the address of the schema: the text of an ``andon.yaml``, and sentences about what was guessed."""
 
 _Name = Annotated[str, typer.Argument(help="Lower-case letters, digits and dashes; the service's name.")]
 _Branch = Annotated[str, typer.Option("--default-branch", help="The branch that goes to production.")]
@@ -88,13 +88,14 @@ def _init(folder: Path, name: str, propose: Propose) -> None:
         repository, created = _find_or_create(andon, name, _branch(root))
         # the address under which this machine reaches it, whatever the server calls itself
         repository.address = f"{andon.context.url}/git/{repository.name}.git"
+        schema = f"{andon.context.url}/schema/andon.json"
     _add_remote(root, repository.address)
     _use_token(root, repository.address)
     definition = root / DEFINITION_FILE
     notes: tuple[str, ...] = ()
     wrote = None
     if not definition.exists():
-        text, notes = propose(root)
+        text, notes = propose(root, schema)
         write_whole(definition, text.encode())
         wrote = str(definition)
     lines = [
