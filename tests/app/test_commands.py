@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from andon.app.commands import Started, greeting
 from andon.kernel.access.contract import OPERATOR, TokenCreated
 from andon.kernel.events import ANDON, append
 from andon.kernel.events.seal import SealingKey, seal_next
 from andon.kernel.events.storage import seals
+from andon.web.terminal.whereabouts import Whereabouts, note
 from tests.app.conftest import Terminal, people_and_record
 from tests.databases import Databases
 from tests.serving import PASSWORD, Serving
@@ -22,6 +24,30 @@ def test_on_the_same_machine_nothing_needs_to_be_set_up(andon: Terminal) -> None
     assert (said.code, said.err) == (0, "")
     assert "operator" in said.out
     assert andon("whoami", "--json").json["roles"][0]["role"] == "administrator"
+
+
+def test_the_running_one_is_found_through_its_data_directory_whatever_its_port(
+    tmp_path: Path, andon: Terminal, server: Serving
+) -> None:
+    data = tmp_path / "elsewhere"
+    data.mkdir(mode=0o700)
+    (data / "operator.token").write_text((server.settings.data / "operator.token").read_text())
+    (data / "settings.toml").write_text("[web]\nport = 1\n")
+    down = andon("whoami", ANDON_DATA=str(data), ANDON_URL="")
+    assert (down.code, "http://127.0.0.1:1:" in down.err) == (7, True), down.err
+    note(data, Whereabouts(server.address, "https://andon.example"))
+    assert andon("whoami", ANDON_DATA=str(data), ANDON_URL="").code == 0
+    told = andon("whoami", ANDON_DATA=str(data), ANDON_URL="", ANDON_WEB_PORT="2")
+    assert "http://127.0.0.1:2:" in told.err, "what is said aloud goes before"
+    nowhere = andon("whoami", ANDON_DATA="/nowhere", ANDON_URL="")
+    assert "no Andon of yours in /nowhere. ANDON_DATA names" in nowhere.err
+
+
+def test_who_starts_it_elsewhere_is_told_what_other_terminals_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANDON_DATA", "/srv/known")
+    assert "export" not in greeting(Started(address="http://localhost:7777", data="/srv/known"))
+    told = greeting(Started(address="http://localhost:7777", data="/srv/a b"))
+    assert told.endswith("\n  export ANDON_DATA='/srv/a b'")
 
 
 def test_signing_in_keeps_a_token_for_its_owner_only(andon: Terminal, server: Serving) -> None:

@@ -110,6 +110,14 @@ def test_a_restart_changes_the_roles_and_nothing_else(andon: Andon) -> None:
     assert {one.pid for one in new_roles}.isdisjoint(one.pid for one in roles)
     assert len(new_roles) == 2
     assert answers(andon)
+    # A terminal that knows the data directory and nothing of the port.
+    elsewhere = {name: value for name, value in andon.environment().items() if name != "ANDON_WEB_PORT"}
+    elsewhere |= {"ANDON_DATA": str(andon.data), "XDG_CONFIG_HOME": str(andon.folder / "config")}
+    for asked, said in (("whoami", "operator"), ("doctor", f"at http://localhost:{andon.port}")):
+        told = subprocess.run(
+            [sys.executable, "-m", "andon", asked], env=elsewhere, capture_output=True, text=True, check=False
+        )
+        assert said in told.stdout, told.stdout + told.stderr
 
 
 def test_a_fallen_role_is_started_again(andon: Andon) -> None:

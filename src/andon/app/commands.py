@@ -6,6 +6,7 @@ The server's side is imported inside the functions: most commands only ask the A
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -17,7 +18,9 @@ import msgspec
 import typer
 
 from andon.kernel.errors import Invalid, Missing, Unavailable
+from andon.web.terminal.contexts import data_directory
 from andon.web.terminal.output import Table, is_colourful, say, show
+from andon.web.terminal.whereabouts import mark_of
 
 if TYPE_CHECKING:
     from andon.kernel.settings import Settings
@@ -85,7 +88,7 @@ def up(
 
     def ready(first: str | None) -> None:
         started = Started(address=settings.address, data=str(settings.data), first_administrator=first)
-        say(_greeting(started), value=started)
+        say(greeting(started), value=started)
         sys.stdout.flush()
 
     code = Supervisor(settings, lambda line: typer.echo(line, err=True)).run(ready)
@@ -112,7 +115,7 @@ def down(data: Data = None) -> None:
 
 def restart(data: Data = None) -> None:
     """Start console and worker anew, after an upgrade for example; instances and router go on meanwhile."""
-    from andon.app.supervisor import mark_of, running_pid  # noqa: PLC0415 - see the module
+    from andon.app.supervisor import running_pid  # noqa: PLC0415 - see the module
     from andon.kernel.sandbox.identity import alive, identify  # noqa: PLC0415 - see the module
 
     settings = _settings(data, None)
@@ -201,18 +204,21 @@ def _detach(settings: Settings) -> None:
             raise Unavailable("Andon did not come up.", safe="Nothing is left running.", remedy=told.strip()[-2000:])
         if told.startswith("{") and told.endswith("\n"):
             started = msgspec.json.decode(told.splitlines()[0], type=Started)
-            say(_greeting(started), value=started)
+            say(greeting(started), value=started)
             return
         time.sleep(0.05)
     process.terminate()
     raise Unavailable(f"Andon did not come up within {_DETACHED_SECONDS:g} s.", remedy=f"Read {log}.")
 
 
-def _greeting(started: Started) -> str:
+def greeting(started: Started) -> str:
+    """What ``up`` says; to whom other terminals would not find, also what they need."""
     lines = [f"Andon is up at {started.address}"]
     if started.first_administrator is not None:
         lines += ["", "Create the administrator (this link works once):", f"  {started.first_administrator}"]
     lines += ["", f"Data: {started.data}    Stop: Ctrl-C or `andon down`"]
+    if Path(started.data).resolve() != data_directory().resolve():
+        lines += ["For the command line in other terminals:", f"  export ANDON_DATA={shlex.quote(started.data)}"]
     return "\n".join(lines)
 
 

@@ -19,6 +19,7 @@ from andon.flow.routing.adapters import envoy_binary, envoy_version
 from andon.kernel.errors import AndonError
 from andon.kernel.sandbox.doctor import check_limits, check_sandbox
 from andon.kernel.settings import Settings
+from andon.web.terminal.whereabouts import whereabouts
 
 _LEAST_GIT = (2, 28)
 """``init --initial-branch`` came with it."""
@@ -117,7 +118,9 @@ def _port(settings: Settings) -> Check:
     address = f"{settings.web.host}:{settings.web.port}"
     pid = running_pid(settings.data)
     if pid is not None:
-        return Check("console", Grade.GOOD, f"Andon runs as process {pid} at {settings.address}")
+        found = whereabouts(settings.data)
+        told = f" at {found.address}" if found is not None else "; it is not up yet"
+        return Check("console", Grade.GOOD, f"Andon runs as process {pid}{told}")
     with closing(socket.socket()) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

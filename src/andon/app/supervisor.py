@@ -23,15 +23,13 @@ import msgspec
 from andon.app.preparation import prepare
 from andon.app.role import IS_READY, PARENT, READY, Refused, Role
 from andon.kernel.errors import AndonError, Unavailable
-from andon.kernel.files import write_whole
 from andon.kernel.keeper import control
 from andon.kernel.settings import Settings
 from andon.kernel.workflows.lease import Lease
 from andon.web.http.port import listen
+from andon.web.terminal.whereabouts import UP, Whereabouts, local_address, note
 
 LEASE = "andon"
-UP = "up"
-"""A file of the data directory, there while web and worker are up."""
 READY_SECONDS = 90.0
 STOP_SECONDS = 30.0
 _PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0)
@@ -171,8 +169,8 @@ class Supervisor:
                     self._await_ready(child.role)
 
     def _note_up(self) -> None:
-        """For whoever waits for a restart: this start's own mark."""
-        write_whole(self._settings.data / UP, f"{time.time_ns()}\n".encode(), mode=0o600, durable=False)
+        web = self._settings.web
+        note(self._settings.data, Whereabouts(local_address(web.host, web.port), self._settings.address))
 
     def _stop_roles(self) -> None:
         # Web first: nobody is told of work that the worker will not begin any more.
@@ -216,14 +214,6 @@ def end_all_kept(data: Path, *, spared: Collection[str] = ()) -> int:
 
 def _ids(data: Path) -> tuple[str, ...]:
     return tuple(one.id for one in control.kept(data / "keepers"))
-
-
-def mark_of(data: Path) -> str:
-    """What tells one start from the next: empty while none is up."""
-    try:
-        return (data / UP).read_text("ascii").strip()
-    except OSError:
-        return ""
 
 
 def running_pid(data: Path) -> int | None:

@@ -1,7 +1,8 @@
 """Which Andon the command line speaks to, and with which token.
 
 In this order: ``ANDON_URL`` with ``ANDON_TOKEN``; the current context of ``~/.config/andon/config.toml``; the
-operator's token in the data directory of this machine.
+operator's token in the data directory of this machine, with the address that the Andon of that data directory
+really serves.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from andon.kernel.errors import Invalid, NotAuthenticated
 from andon.kernel.files import write_private
+from andon.web.terminal.whereabouts import local_address, whereabouts
 
 DEFAULT_URL = "http://127.0.0.1:7766"
 
@@ -53,7 +55,7 @@ def current_context() -> Context:
     """Raises :class:`NotAuthenticated` when there is none, :class:`Invalid` for a file that cannot be read."""
     url, token = os.environ.get("ANDON_URL", ""), os.environ.get("ANDON_TOKEN", "")
     if token:
-        return Context((url or DEFAULT_URL).rstrip("/"), token, "ANDON_TOKEN")
+        return Context((url or _local_url()).rstrip("/"), token, "ANDON_TOKEN")
     saved = read_contexts()
     found = saved.contexts.get(saved.current)
     if found is not None and (not url or url.rstrip("/") == found.url):
@@ -64,7 +66,10 @@ def current_context() -> Context:
     except OSError:
         raise NotAuthenticated(
             "The command line does not know which Andon to ask.",
-            remedy="`andon up` starts one here; `andon login URL` signs in to another.",
+            remedy=(
+                f"There is no Andon of yours in {data_directory()}. ANDON_DATA names the data directory of one on this "
+                "machine that keeps it elsewhere; `andon up` starts one here; `andon login URL` signs in to another."
+            ),
         ) from None
     return Context((url or _local_url()).rstrip("/"), token, str(operator))
 
@@ -114,14 +119,16 @@ def _write(saved: Saved) -> None:
 
 
 def _local_url() -> str:
-    """The address in the settings of this machine's own Andon, as far as they can be read."""
+    """``ANDON_WEB_PORT``, else where the Andon of the data directory serves, else what its settings say."""
+    port = os.environ.get("ANDON_WEB_PORT")
+    running = whereabouts(data_directory())
+    if running is not None and not port:
+        return running.local
     try:
         document = tomllib.loads((data_directory() / "settings.toml").read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
         document = {}
     web = document.get("web")
     web = web if isinstance(web, dict) else {}
-    port = os.environ.get("ANDON_WEB_PORT") or web.get("port") or 7766
-    host = web.get("host") or "127.0.0.1"
-    everywhere = {"0.0.0.0", "::"}  # noqa: S104 - recognised here, listened on by nobody
-    return f"http://{'127.0.0.1' if host in everywhere else host}:{port}"
+    host = os.environ.get("ANDON_WEB_HOST") or web.get("host") or "127.0.0.1"
+    return local_address(str(host), port or web.get("port") or 7766)
