@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -83,3 +84,33 @@ def test_every_operation_is_described(whole: Serving) -> None:
     ]
     assert not bare
     assert len(described["paths"]) > 10
+
+
+def test_no_body_takes_fields_that_are_not_known(whole: Serving) -> None:
+    """A misspelt field would else be taken for one left out, and something else be done than was asked for."""
+    api = whole.api()
+    bodies = [
+        (method, path.removeprefix("/api/v1"))
+        for path, operations in api.get("/openapi.json").json()["paths"].items()
+        for method, operation in operations.items()
+        if "requestBody" in operation
+    ]
+    assert len(bodies) > 10
+    for method, path in bodies:
+        answer = api.request(method, re.sub(r"{\w+}", "store", path), json={"nonesuch": 1})
+        assert answer.status_code == 400, (method, path, answer.text)
+        assert "`nonesuch` is not a field of the body; known are `" in answer.json()["remedy"], path
+
+
+def test_what_may_be_left_out_needs_no_body_and_a_deployment_does(whole: Serving) -> None:
+    api = whole.api()
+    place = "/services/store/environments/production"
+    for deed in ("rollback", "contract"):
+        answer = api.post(f"{place}/{deed}")
+        assert answer.json()["code"] != "andon.invalid", answer.text
+        assert answer.status_code in {404, 409}, answer.text
+    bare = api.post(f"{place}/deployments")
+    assert (bare.status_code, bare.json()["remedy"].split(".")[0]) == (400, "The body is missing")
+    misspelt = api.post(f"{place}/deployments", json={"revison": "3f2a91c"})
+    assert misspelt.status_code == 400
+    assert "`revison` is not a field of the body; known are `revision`" in misspelt.json()["remedy"]

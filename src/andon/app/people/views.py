@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # the command line reads these shapes without loading what ma
     from andon.kernel.access.tokens import NewToken, Token
 
 
-class RoleView(msgspec.Struct, kw_only=True):
+class RoleView(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A role; ``null`` as service or environment is all of them."""
 
     role: Role
@@ -55,7 +55,7 @@ class WhoAmI(msgspec.Struct, kw_only=True):
         )
 
 
-class PasswordSignIn(msgspec.Struct, kw_only=True):
+class PasswordSignIn(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """``label`` says on which machine the token will be kept."""
 
     name: str
@@ -101,7 +101,7 @@ class NewTokenView(msgspec.Struct, kw_only=True):
         return cls(secret=made.secret, token=TokenView.of(made.token))
 
 
-class TokenRequest(msgspec.Struct, kw_only=True):
+class TokenRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """``days`` is ``null`` for a token that never expires; ``scopes`` and ``services`` for no restriction."""
 
     label: str
@@ -140,7 +140,7 @@ class People(msgspec.Struct, kw_only=True):
     people: list[PersonView]
 
 
-class Invitation(msgspec.Struct, kw_only=True):
+class Invitation(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     name: str
     email: str | None = None
     roles: list[RoleView] = []

@@ -42,13 +42,13 @@ class ConfigShape(msgspec.Struct, kw_only=True):
     values: list[ValueShape]
 
 
-class ConfigValues(msgspec.Struct, kw_only=True):
+class ConfigValues(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Names and the values they get, all or none of them."""
 
     values: dict[str, str]
 
 
-class SecretValue(msgspec.Struct, kw_only=True):
+class SecretValue(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     value: str
 
     def __repr__(self) -> str:

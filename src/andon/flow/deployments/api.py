@@ -139,12 +139,12 @@ def deployment_routes(
             return shape(tx, deployments.get(tx, made))
 
     @api.post(_PLACE + "/rollback", status=202)
-    def roll_back(call: Call, service: str, environment: str, data: RollbackRequest) -> DeploymentShape:
-        """Go back to a former version."""
+    def roll_back(call: Call, service: str, environment: str, data: RollbackRequest | None = None) -> DeploymentShape:
+        """Go back to a former version; without a body to the last one."""
         call.principal.require_sight(service)
         name = Service(service)
         with call.database.transaction() as tx:
-            to = chosen_target(deployments, tx, name, environment, data.to)
+            to = chosen_target(deployments, tx, name, environment, "" if data is None else data.to)
             made = deployments.roll_back(tx, call.principal, name, environment, to=to)
             return shape(tx, deployments.get(tx, made))
 
@@ -157,12 +157,16 @@ def deployment_routes(
             return shape(tx, deployments.get(tx, made))
 
     @api.post(_PLACE + "/contract", status=202)
-    def contract(call: Call, service: str, environment: str, data: ContractRequest) -> DeploymentShape:
+    def contract(call: Call, service: str, environment: str, data: ContractRequest | None = None) -> DeploymentShape:
         """Run the contract migration of what is live."""
         call.principal.require_sight(service)
         with call.database.transaction() as tx:
             made = deployments.contract(
-                tx, call.principal, Service(service), environment, give_up_rollback=data.give_up_rollback
+                tx,
+                call.principal,
+                Service(service),
+                environment,
+                give_up_rollback=data is not None and data.give_up_rollback,
             )
             return shape(tx, deployments.get(tx, made))
 

@@ -170,7 +170,7 @@ class Choices(msgspec.Struct, kw_only=True):
     lock: LockShape
 
 
-class DeployRequest(msgspec.Struct, kw_only=True):
+class DeployRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """``revision`` is a commit, branch or tag; empty is the newest build that may go there."""
 
     revision: str = ""
@@ -178,17 +178,17 @@ class DeployRequest(msgspec.Struct, kw_only=True):
     """The reason for deploying a build that has not passed."""
 
 
-class RollbackRequest(msgspec.Struct, kw_only=True):
+class RollbackRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """``to`` is the commit to go back to; empty is the former one."""
 
     to: str = ""
 
 
-class ContractRequest(msgspec.Struct, kw_only=True):
+class ContractRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     give_up_rollback: bool = False
 
 
-class EnvironmentRequest(msgspec.Struct, kw_only=True):
+class EnvironmentRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """An environment of one's own. ``time_to_live`` in seconds; 0 is for good."""
 
     name: str

@@ -99,7 +99,7 @@ class EnvironmentList(msgspec.Struct, kw_only=True):
     environments: list[EnvironmentShape]
 
 
-class ExtensionRequest(msgspec.Struct, kw_only=True):
+class ExtensionRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """``by`` in seconds, added to when it would end."""
 
     by: float

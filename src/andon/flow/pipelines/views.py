@@ -127,7 +127,7 @@ class RunDetails(msgspec.Struct, kw_only=True):
     """Digest of the package it published."""
 
 
-class RunRequest(msgspec.Struct, kw_only=True):
+class RunRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """``revision`` is a branch, a tag or a commit; ``branch`` is which branch the run counts for."""
 
     service: str

@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # the command line reads these shapes without loading what ma
     from andon.flow.sources.model import Repository
 
 
-class RepositoryRequest(msgspec.Struct, kw_only=True):
+class RepositoryRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """``name`` is the service's name as well: lower case, digits and dashes, at most 40 characters."""
 
     name: str

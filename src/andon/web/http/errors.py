@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +14,7 @@ from litestar.types import ExceptionHandlersMap, Scope
 
 from andon.kernel.errors import AndonError, NotAuthenticated, TooMany
 from andon.kernel.ids import new_id
+from andon.web.http.misfit import in_words
 from andon.web.http.visit import header
 
 _log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ ErrorPage = Callable[[Scope, int, Problem], str]
 """Draws the page for a person."""
 
 
-def problem_of(error: BaseException) -> tuple[int, Problem]:
+def problem_of(error: BaseException, scope: Scope) -> tuple[int, Problem]:
     """The status and document for any error; one nobody foresaw is logged under a new reference."""
     if isinstance(error, AndonError):
         problem = Problem(code=error.code, message=error.message, safe=error.safe, remedy=error.remedy)
@@ -62,7 +62,7 @@ def problem_of(error: BaseException) -> tuple[int, Problem]:
         return error.status, problem
     if isinstance(error, HTTPException) and error.status_code < 500:
         code, message = _LITESTAR.get(error.status_code, ("andon.refused", "This request was refused."))
-        return error.status_code, Problem(code=code, message=message, remedy=_particulars(error))
+        return error.status_code, Problem(code=code, message=message, remedy=in_words(error, scope))
     if isinstance(error, RecursionError) and "deserializing" in str(error):
         # how msgspec says that a document has more levels than anybody needs
         code, message = _LITESTAR[400]
@@ -86,7 +86,7 @@ def is_for_program(scope: Scope) -> bool:
 
 def answer(scope: Scope, error: BaseException, draw: ErrorPage) -> Response[bytes]:
     """The response for an error. A person who is not signed in is sent to the door, and back afterwards."""
-    status, problem = problem_of(error)
+    status, problem = problem_of(error, scope)
     headers: dict[str, str] = {"cache-control": "no-store"}
     if problem.retry_after is not None:
         headers["retry-after"] = str(max(1, round(problem.retry_after)))
@@ -125,20 +125,3 @@ def handlers(draw: ErrorPage) -> ExceptionHandlersMap:
         return answer(request.scope, error, draw)
 
     return {AndonError: handle, HTTPException: handle, Exception: handle}
-
-
-def _particulars(error: HTTPException) -> str:
-    """What Litestar knows of a request that does not fit: which field, and what was expected."""
-    extra = error.extra
-    if not isinstance(extra, list):
-        return "" if error.status_code != 400 else _first_line(error.detail)
-    words = []
-    for one in extra:
-        if isinstance(one, dict) and "message" in one:
-            key = one.get("key")
-            words.append(f"{key}: {one['message']}" if key else str(one["message"]))
-    return "; ".join(words)[:500] or json.dumps(extra)[:500]
-
-
-def _first_line(text: str) -> str:
-    return text.split("\n", 1)[0].rpartition("Request: ")[0][:300] or text.split("\n", 1)[0][:300]
