@@ -8,7 +8,8 @@ import pytest
 
 from andon.flow.deployments.contract import DeploymentState, Kind, Outcome
 from andon.flow.overview.model import DAYS, columns_of, figures_of
-from andon.flow.sources.contract import Service
+from andon.flow.sources.contract import CommitHash, Service
+from andon.kernel.ids import new_id
 
 NOW = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)
 
@@ -18,10 +19,14 @@ def outcome(
     state: DeploymentState = DeploymentState.SUCCEEDED,
     kind: Kind = Kind.DEPLOY,
     lead_time: float | None = None,
+    *,
+    commit: str = "",
 ) -> Outcome:
+    """Of a commit that is deployed only once, unless it is named."""
     return Outcome(
         service=Service("store"),
         environment="production",
+        commit=CommitHash(commit or new_id("c")),
         kind=kind,
         state=state,
         ended_at=NOW - timedelta(days=days_ago),
@@ -67,15 +72,15 @@ def test_the_lead_time_is_the_median_and_days_without_are_gaps() -> None:
 def test_only_changes_that_had_traffic_count_and_both_ways_of_taking_back_do() -> None:
     figures = figures_of(
         [
-            outcome(1),
-            outcome(1),
+            outcome(DAYS + 1, DeploymentState.ROLLED_BACK),
+            outcome(2, commit="a"),
+            outcome(2, commit="b"),
             outcome(1, DeploymentState.ROLLED_BACK),
-            outcome(1, kind=Kind.ROLL_BACK),
+            outcome(1, kind=Kind.ROLL_BACK, commit="a"),
             outcome(1, DeploymentState.FAILED),
             outcome(1, DeploymentState.CANCELLED),
-            outcome(1, DeploymentState.FAILED, Kind.ROLL_BACK),
-            outcome(1, kind=Kind.REBUILD),
-            outcome(DAYS + 1, DeploymentState.ROLLED_BACK),
+            outcome(1, DeploymentState.FAILED, Kind.ROLL_BACK, commit="b"),
+            outcome(1, kind=Kind.REBUILD, commit="a"),
         ],
         NOW,
     )
@@ -83,6 +88,21 @@ def test_only_changes_that_had_traffic_count_and_both_ways_of_taking_back_do() -
     assert figures.share == pytest.approx(2 / 3)
 
 
-def test_a_share_is_never_more_than_all() -> None:
-    figures = figures_of([outcome(5), outcome(1, kind=Kind.ROLL_BACK), outcome(1, kind=Kind.ROLL_BACK)], NOW)
-    assert figures.share == 1.0
+def test_returning_to_a_change_takes_nothing_back() -> None:
+    figures = figures_of(
+        [
+            outcome(5, commit="a"),
+            outcome(4, commit="b"),
+            outcome(3, kind=Kind.ROLL_BACK, commit="a"),
+            outcome(2, kind=Kind.ROLL_BACK, commit="b"),
+            outcome(1.5, commit="b"),
+            outcome(1, kind=Kind.ROLL_BACK, commit="a"),
+        ],
+        NOW,
+    )
+    assert (figures.changes, figures.share) == (2, 0.5), "b was taken back, however often"
+
+
+def test_going_back_to_what_came_before_these_days_takes_a_change_back() -> None:
+    assert figures_of([outcome(5, commit="b"), outcome(1, kind=Kind.ROLL_BACK, commit="a")], NOW).share == 1.0
+    assert figures_of([outcome(1, kind=Kind.ROLL_BACK, commit="a")], NOW).share is None

@@ -267,6 +267,7 @@ class Outcome:
 
     service: Service
     environment: str
+    commit: CommitHash
     kind: Kind
     state: DeploymentState
     ended_at: datetime

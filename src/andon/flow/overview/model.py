@@ -14,6 +14,7 @@ from andon.flow.sources.contract import CommitHash, Service
 
 DAYS = 30
 _SHOWS_NOTHING = frozenset({RunState.CANCELLED, RunState.SUPERSEDED})
+_HAD_TRAFFIC = frozenset({DeploymentState.SUCCEEDED, DeploymentState.ROLLED_BACK})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,23 +142,24 @@ def columns_of(lines: Iterable[Sequence[str]]) -> tuple[str, ...]:
 
 
 def figures_of(outcomes: Iterable[Outcome], now: datetime) -> Figures:
-    """What the deployments of one environment make of its last thirty days.
+    """What the deployments of one environment of each service make of its last thirty days; oldest first.
 
-    A change counts once it had traffic: what failed before never reached anybody. Taken back is what Andon rolled
-    back by itself and what somebody rolled back later.
+    A change counts once, when it first has traffic: what failed before never reached anybody. It is taken back, once,
+    when Andon does so by itself, or somebody goes back from it to one that came before. Whoever then returns to it
+    takes nothing back.
     """
     begins = now - timedelta(days=DAYS)
     led: list[list[float]] = [[] for _ in range(DAYS)]
     changes, taken = [0] * DAYS, [0] * DAYS
+    lines: dict[Service, _Followed] = {}
     for one in outcomes:
         day = (one.ended_at - begins).days
         if not 0 <= day < DAYS:
             continue
-        if one.kind is Kind.DEPLOY and one.state in {DeploymentState.SUCCEEDED, DeploymentState.ROLLED_BACK}:
+        line = lines.setdefault(one.service, _Followed())
+        if line.is_change(one):
             changes[day] += 1
-        if one.state is DeploymentState.ROLLED_BACK and one.kind is Kind.DEPLOY:
-            taken[day] += 1
-        if one.state is DeploymentState.SUCCEEDED and one.kind is Kind.ROLL_BACK:
+        if line.takes_back(one):
             taken[day] += 1
         if one.lead_time is not None:
             led[day].append(one.lead_time)
@@ -171,6 +173,39 @@ def figures_of(outcomes: Iterable[Outcome], now: datetime) -> Figures:
         share=_share(sum(taken), total) if total else None,
         changes=total,
     )
+
+
+class _Followed:
+    """One environment as its deployments end, one after the other."""
+
+    def __init__(self) -> None:
+        self._came: dict[CommitHash, int] = {}
+        """Which of the changes it was, in the order of their first traffic."""
+        self._back: set[CommitHash] = set()
+        self._live: CommitHash | None = None
+
+    def is_change(self, one: Outcome) -> bool:
+        """Whether a change has its first traffic with it."""
+        if one.kind is not Kind.DEPLOY or one.state not in _HAD_TRAFFIC or one.commit in self._came:
+            return False
+        self._came[one.commit] = len(self._came)
+        return True
+
+    def takes_back(self, one: Outcome) -> bool:
+        """Whether it takes a change back; to be asked after :meth:`is_change`."""
+        left: CommitHash | None = None
+        if one.state is DeploymentState.ROLLED_BACK and one.kind is Kind.DEPLOY:
+            left = one.commit
+        elif one.state is DeploymentState.SUCCEEDED:
+            # what came before these thirty days is older than all that came in them
+            older = self._came.get(one.commit, -1) < self._came.get(self._live, -1) if self._live else False
+            if one.kind is Kind.ROLL_BACK and older:
+                left = self._live
+            self._live = one.commit
+        if left is None or left in self._back:
+            return False
+        self._back.add(left)
+        return True
 
 
 def _share(part: int, whole: int) -> float:
