@@ -138,6 +138,9 @@ def test_configuration_and_secrets(api: httpx.Client) -> None:
     assert shown == {"REGION": "us", "GREETING": "hi", "KEY": None}
     found(api.put(f"{HERE}/config", json={"values": {"GOOD": "x", "bad": "y"}}), 400)
     assert "GOOD" not in api.get(f"{HERE}/config").text
+    found(api.put(f"{HERE}/secrets/OTHER", json={"value": ""}), 400)
+    found(api.put(f"{HERE}/config", json={"values": {"EMPTY": ""}}))
+    assert api.delete(f"{HERE}/config/EMPTY").status_code == 204
     answer = api.put(f"{HERE}/secrets/OTHER", json={"value": "battery-staple"})
     assert answer.status_code == 200
     assert "battery-staple" not in answer.text
@@ -166,6 +169,10 @@ def test_the_terminal_says_the_same(andon: Terminal) -> None:
     assert typed.code == 0, typed.err
     assert "battery-staple" not in typed.out + andon("secret", "list", "shop", "production").out
     assert "TOKEN" in andon("secret", "list", "shop", "production").out
+    before = andon("secret", "list", "shop", "production", "--json").json["version"]
+    nothing = andon("secret", "set", "shop", "production", "TOKEN")
+    assert (nothing.code, "Nothing was given as the value of TOKEN." in nothing.err) == (2, True), nothing.err
+    assert andon("secret", "list", "shop", "production", "--json").json["version"] == before
     assert andon("secret", "unset", "shop", "production", "TOKEN").code == 0
 
 

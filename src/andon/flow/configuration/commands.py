@@ -85,6 +85,12 @@ def set_secret(
 ) -> None:
     """Set a secret. Its value is asked for or read from standard input: an argument would be seen by others."""
     value = _secret_value(name, from_file)
+    if not value:
+        raise Invalid(
+            f"Nothing was given as the value of {name}.",
+            safe="Nothing was changed.",
+            remedy=f"Type it when asked, pipe it in, or name a file: andon secret set {service} {environment} {name}",
+        )
     with connect() as andon:
         found = andon.put(_place(service, environment, "secrets", name), ConfigShape, SecretValue(value=value))
     say(f"{name} is sealed. The next deployment of {service}/{environment} takes it up.", value=found)

@@ -47,8 +47,15 @@ def check_name(name: str) -> None:
         )
 
 
-def check_value(name: str, value: str) -> None:
-    """Raises :class:`ConfigInvalid` without showing the value."""
+def check_value(name: str, value: str, *, secret: bool) -> None:
+    """Raises :class:`ConfigInvalid` without showing the value. A setting may be empty, a secret may not: that is what a
+    pipe that broke leaves."""
+    if secret and not value:
+        raise ConfigInvalid(
+            f"Nothing was given as the value of {name}.",
+            safe="Nothing was changed.",
+            remedy=f"Give the secret's value; `andon secret unset` removes {name}.",
+        )
     if "\0" in value:
         raise ConfigInvalid(f"The value of {name} has a zero byte.", remedy="Encode it, for example as base64.")
     if len(value.encode()) > LONGEST_VALUE:

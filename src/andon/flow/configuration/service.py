@@ -57,7 +57,7 @@ class ConfigurationService:
             principal.require(Permission.CONFIGURE if secret else Permission.SET_SECRET, service, environment)
         stored: bytes | None = None
         if value is not None:
-            check_value(name, value)
+            check_value(name, value, secret=secret)
             stored = value.encode()
             if secret:
                 stored = self._box.seal(stored, context=_context(service, environment, name))
