@@ -124,6 +124,28 @@ def test_init_makes_a_checkout_a_service_without_leaving_a_token_in_it(site: Sit
     assert site.andon("init", folder=tmp_path).returncode == 2
 
 
+def test_after_init_git_push_andon_pushes_the_branch_at_hand(site: Site, tmp_path: Path) -> None:
+    checkout = new_checkout(tmp_path / "plain")
+    first = checkout.commit()
+    assert site.andon("init", folder=checkout.folder).returncode == 0
+    site.git_in(checkout, "push", "andon")
+    checkout.git("checkout", "-q", "-b", "mine")
+    second = checkout.commit()
+    site.git_in(checkout, "push", "andon")
+    site.git_in(checkout, "push", "andon", "mine:other")
+    third = checkout.commit()
+    site.git_in(checkout, "push", "andon", "mine")
+    at = site.git.refs(Service("plain"))
+    assert at == {"refs/heads/main": first, "refs/heads/mine": third, "refs/heads/other": second}
+
+    own = "refs/heads/main:refs/heads/theirs"
+    checkout.git("config", "remote.andon.push", own)
+    assert site.andon("init", folder=checkout.folder).returncode == 0
+    assert checkout.git("config", "--get-all", "remote.andon.push").said.split() == [
+        "refs/heads/main:refs/heads/theirs"
+    ]
+
+
 def test_the_helper_gives_a_token_to_its_own_address_only(site: Site) -> None:
     def ask(host: str, operation: str = "get") -> str:
         return subprocess.run(

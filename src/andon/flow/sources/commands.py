@@ -90,6 +90,7 @@ def _init(folder: Path, name: str, propose: Propose) -> None:
         repository.address = f"{andon.context.url}/git/{repository.name}.git"
         schema = f"{andon.context.url}/schema/andon.json"
     _add_remote(root, repository.address)
+    _push_the_branch_at_hand(root)
     _use_token(root, repository.address)
     definition = root / DEFINITION_FILE
     notes: tuple[str, ...] = ()
@@ -127,6 +128,13 @@ def _add_remote(root: Path, address: str) -> None:
             safe="The checkout was not touched.",
             remedy=f"git remote set-url {REMOTE} {address}",
         )
+
+
+def _push_the_branch_at_hand(root: Path) -> None:
+    """``git push andon`` pushes the branch that is checked out, without an upstream; what somebody has set counts."""
+    setting = f"remote.{REMOTE}.push"
+    if _git(root, "config", "--get-all", setting)[0] != 0:
+        _must(root, "config", "--local", setting, "HEAD")
 
 
 def _use_token(root: Path, address: str) -> None:
