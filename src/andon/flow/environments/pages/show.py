@@ -274,7 +274,7 @@ def draw(
 
 def memory(one: ProcessDefinition) -> str:
     """What a process may take, in a few words."""
-    told = [size(one.memory)]
+    told = [f"at most {size(one.memory)} of memory"]
     if one.cpus:
         told.append(f"{one.cpus:g} processors")
     if one.network is Network.HOST:
