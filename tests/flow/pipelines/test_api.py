@@ -17,7 +17,7 @@ from andon.flow.definition.schema import json_schema
 from andon.flow.pipelines.adapters import RunAnnouncer
 from andon.flow.pipelines.contract import RunState
 from andon.flow.pipelines.room import pipelines_room
-from andon.flow.sources.contract import BranchPushed
+from andon.flow.sources.contract import NO_COMMIT, BranchPushed, PushId
 from tests.flow.pipelines.line import SHOP, Line, wait_for
 from tests.forking import forks
 from tests.serving import PASSWORD, Serving, quick_passwords, serving, settings_for
@@ -278,3 +278,22 @@ def test_a_pusher_is_told_of_the_run_and_how_it_goes_on(site: Site, failed: str)
     assert any(one.startswith("  ✗ unit  failed") for one in said)
     assert any("red <b>text</b>" in one for one in said)
     assert said[-1] == f"http://here/runs/{number.run}"
+
+
+@pytest.mark.parametrize("files", [{"andon.yaml": "nonsense: 1\n"}, {"README": "no definition"}])
+def test_a_pusher_is_promised_no_run_where_the_definition_is_refused(site: Site, files: dict[str, str]) -> None:
+    """The faults are told by the push itself; nothing is waited for."""
+    line = site.line
+    announcer = RunAnnouncer(
+        database=line.database, bell=line.bell, service=line.service, folders=line.runner.folders, console="http://here"
+    )
+    pushed = BranchPushed(
+        push=PushId("push_refused"),
+        service=SHOP,
+        branch="refused",
+        before=NO_COMMIT,
+        commit=line.commit(files, "refused"),
+        forced=False,
+    )
+    assert list(announcer.announce([pushed])) == []
+    assert list(announcer.follow([pushed])) == []

@@ -47,7 +47,7 @@ class RunAnnouncer:
     def announce(self, pushed: Sequence[BranchPushed]) -> Sequence[str]:
         end = time.monotonic() + _PATIENCE
         lines = []
-        for one in pushed:
+        for one in self._runnable(pushed):
             run = self._await_run(one, end)
             if run is not None:
                 lines.append(f"run {run.number} of {run.service}: {self._console}/runs/{run.run}")
@@ -56,7 +56,8 @@ class RunAnnouncer:
         return lines
 
     def follow(self, pushed: Sequence[BranchPushed]) -> Iterator[str]:
-        for one in pushed:
+        runnable = self._runnable(pushed)
+        for one in runnable:
             position = self._bell.position
             end = time.monotonic() + _FOLLOW_PATIENCE
             while (run := self._run_of(one)) is None:
@@ -65,7 +66,11 @@ class RunAnnouncer:
                     return
                 position = self._bell.wait(position, 1.0)
                 yield ""
-            yield from self._follow(run.run, several=len(pushed) > 1)
+            yield from self._follow(run.run, several=len(runnable) > 1)
+
+    def _runnable(self, pushed: Sequence[BranchPushed]) -> list[BranchPushed]:
+        """Without those whose definition is refused: no run is to be waited for; its faults are told beside this."""
+        return [one for one in pushed if not self._service.refuses(one.service, one.commit)]
 
     def _follow(self, run: RunId, *, several: bool) -> Iterator[str]:
         head = f"run {self._find(run).number} · " if several else ""

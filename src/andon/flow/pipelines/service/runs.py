@@ -104,6 +104,14 @@ class PipelineService(Questions):
         append(tx, RunQueued(run=run.id, service=service, commit=commit, branch=branch), by=by)
         return run.id
 
+    def refuses(self, service: Service, commit: CommitHash) -> bool:
+        """Whether :meth:`queue` makes no run of this commit, because its ``andon.yaml`` is missing or faulty."""
+        try:
+            self._definition(service, commit)
+        except (Invalid, NotFound):
+            return True
+        return False
+
     def start_by_hand(
         self, tx: Transaction, principal: Principal, service: Service, revision: str, *, branch: str | None = None
     ) -> RunId:
