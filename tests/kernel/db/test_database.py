@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -140,6 +141,40 @@ def test_sqlite_keeps_what_it_acknowledged(sqlite_database: Database) -> None:
     with sqlite_database.reading() as reading:
         assert reading.connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2
         assert reading.connection.exec_driver_sql("PRAGMA foreign_keys").scalar_one() == 1
+
+
+def test_a_database_that_another_process_locks_is_waited_for_and_then_told(sqlite_database: Database) -> None:
+    put(sqlite_database, "before")
+    path = sqlite_database.engine.url.database
+    assert path is not None
+    patience(sqlite_database, 30_000)
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    with contextlib.closing(other):
+        other.execute("BEGIN IMMEDIATE")
+        release = threading.Timer(0.2, lambda: other.execute("COMMIT"))
+        release.start()
+        put(sqlite_database, "after the other")
+        release.join()
+
+        patience(sqlite_database, 20)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(DatabaseUnavailable, match="locked") as refused:
+            put(sqlite_database, "never")
+        assert refused.value.safe == "Nothing was changed."
+        assert names(sqlite_database) == ["after the other", "before"], "reading goes on meanwhile"
+        other.execute("COMMIT")
+        put(sqlite_database, "now")
+    assert names(sqlite_database) == ["after the other", "before", "now"]
+
+
+def patience(database: Database, milliseconds: int) -> None:
+    """How long new connections wait for another process: 15 s otherwise."""
+
+    def connected(connection: sqlite3.Connection, _record: object) -> None:
+        connection.execute(f"PRAGMA busy_timeout={milliseconds}")
+
+    database.engine.dispose()
+    sa.event.listen(database.engine, "connect", connected)
 
 
 def test_a_database_that_cannot_be_reached_says_what_to_do(open_database: Callable[[str], Database]) -> None:
