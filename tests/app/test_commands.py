@@ -96,6 +96,8 @@ def test_people_are_invited_given_roles_and_erased(andon: Terminal) -> None:
     assert andon("role", "revoke", "brent@example.org", "operator", "-s", "store", "-e", "staging").code == 0
     asked = andon("person", "erase", "Brent Geller", typed="n\n")
     assert asked.code == 1
+    alone = andon("person", "erase", "Brent Geller")
+    assert (alone.code, ":\nerror: Nobody is there to answer." in alone.err, "--yes" in alone.err) == (2, True, True)
     assert "Brent Geller" in andon("person", "list").out
     assert andon("person", "erase", "Brent Geller", "--yes").code == 0
     assert "Brent" not in andon("person", "list", "--json").out
@@ -114,6 +116,12 @@ def test_the_record_is_read_filtered_and_checked(andon: Terminal) -> None:
     checked = andon("events", "verify", "--json")
     assert (checked.code, checked.json["sound"]) == (0, True)
     assert andon("events", "dead-letters").code == 0
+
+
+def test_a_value_that_is_no_choice_is_told_in_words(andon: Terminal) -> None:
+    told = andon("runs", "--state", "fialed")
+    assert told.code == 2
+    assert "Invalid value for '--state': 'fialed' is not one of 'queued', 'running'" in told.err
 
 
 def test_a_broken_chain_is_an_error(tmp_path: Path, databases: Databases) -> None:

@@ -129,6 +129,8 @@ def test_an_environment_of_ones_own_comes_and_goes(site: Site, andon: Terminal) 
     assert taken.code == 5
     kept = andon("env", "destroy", "store", "mine", typed="yours\n")
     assert kept.code == 2
+    alone = andon("env", "destroy", "store", "mine")
+    assert (alone.code, "go on:\nerror: Nobody is there to answer." in alone.err) == (2, True), alone.err
     gone = andon("env", "destroy", "store", "mine", typed="mine\n")
     assert gone.code == 0, gone.err
     assert "store/mine is gone." in gone.out

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 from typer.main import get_command
 
 import andon
@@ -53,6 +54,7 @@ def build() -> Any:  # Any: Typer has no public name for what get_command answer
     """All commands, each with ``--json``."""
     cli = typer.Typer(
         name="andon",
+        cls=_Root,
         help="Andon takes a change from push to production, watches it, and takes it back.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
@@ -64,6 +66,16 @@ def build() -> Any:  # Any: Typer has no public name for what get_command answer
     command = get_command(cli)
     _offer_json(command)
     return command
+
+
+class _Root(TyperGroup):
+    def invoke(self, ctx: Any) -> Any:  # Any: Typer has no public name for its context's base
+        """Without the words that the library which checks the values puts before its own."""
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = error.message.removeprefix("Value error, ")
+            raise
 
 
 def _version(wanted: bool) -> None:

@@ -22,6 +22,7 @@ from andon.app.people.views import (
 )
 from andon.kernel.access.model import Permission, Role
 from andon.kernel.errors import Invalid
+from andon.web.terminal.asking import ask
 from andon.web.terminal.client import Refusal, connect
 from andon.web.terminal.contexts import (
     DEFAULT_URL,
@@ -200,7 +201,7 @@ def list_people() -> None:
 def erase(person: _Person, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
     """Remove a person's name, address and credentials for good; the record keeps the id."""
     if not yes:
-        typer.confirm(f"Erase {person}? This cannot be undone.", abort=True, err=True)
+        ask(f"Erase {person}? This cannot be undone.")
     with connect() as andon:
         andon.delete(f"/people/{_segment(person)}")
     say("The person is erased.", value={"erased": person})

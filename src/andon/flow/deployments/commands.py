@@ -24,7 +24,8 @@ from andon.flow.deployments.views import (
     RollbackRequest,
     TargetShape,
 )
-from andon.kernel.errors import AndonError, Conflict, Invalid, NotFound
+from andon.kernel.errors import AndonError, Conflict, NotFound
+from andon.web.terminal.asking import ask, ask_name
 from andon.web.terminal.client import Client, connect
 from andon.web.terminal.durations import seconds_of
 from andon.web.terminal.groups import group
@@ -249,14 +250,12 @@ def _target(choices: Choices, service: str, environment: str, commit: str) -> Ta
 
 def _ask(question: str, yes: bool) -> None:
     if not yes:
-        typer.confirm(question, abort=True, err=True)
+        ask(question)
 
 
 def _ask_name(warning: str, name: str, yes: bool) -> None:
-    if yes:
-        return
-    if typer.prompt(f"{warning}\nType {name} to go on", default="", show_default=False, err=True).strip() != name:
-        raise Invalid("That was not its name.", safe="Nothing was changed.", remedy=f"Type {name}, or give --yes.")
+    if not yes:
+        ask_name(warning, name)
 
 
 def _place(service: str, environment: str) -> str:
