@@ -164,6 +164,7 @@ def test_missing_secrets_are_named_before_anything_begins(installation: Installa
     with pytest.raises(SecretsMissing, match="PAYMENT_KEY") as refused:
         installation.request(commit)
     assert "andon secret set store production PAYMENT_KEY" in refused.value.remedy
+    assert f"andon deploy store production {commit[:7]}" in refused.value.remedy
     with installation.database.transaction() as tx:
         installation.configuration.set(tx, SYSTEM, STORE, "production", "PAYMENT_KEY", "s3cret", secret=True)
     assert installation.state(installation.request(commit)) is DeploymentState.QUEUED

@@ -14,6 +14,7 @@ import pytest
 from andon.app.people.room import people_room
 from andon.flow.artifacts.room import artifacts_room
 from andon.flow.definition.schema import json_schema
+from andon.flow.deployments.contract import DeploymentState
 from andon.flow.pipelines.adapters import RunAnnouncer
 from andon.flow.pipelines.contract import RunState
 from andon.flow.pipelines.room import pipelines_room
@@ -278,6 +279,30 @@ def test_a_pusher_is_told_of_the_run_and_how_it_goes_on(site: Site, failed: str)
     assert any(one.startswith("  ✗ unit  failed") for one in said)
     assert any("red <b>text</b>" in one for one in said)
     assert said[-1] == f"http://here/runs/{number.run}"
+
+
+@pytest.mark.parametrize("refused", [True, False])
+def test_a_failed_deployment_is_named_where_no_job_failed(site: Site, refused: bool) -> None:
+    """On the terminal, by retry and logs alike. ``refused``: it was never begun."""
+    deploying = YAML.replace("package:", "  production: {environment: production}\npackage:", 1)
+    deploying += "environments:\n  production: {}\n"
+    site.line.deployments.outcome = DeploymentState.FAILED
+    site.line.deployments.missing = "production has no value for KEY." if refused else ""
+    try:
+        pushed = site.line.push({"andon.yaml": deploying, "app/good": str(refused), "app/serve": "#!/bin/sh\n"})
+        run = site.line.await_run(pushed, RunState.FAILED)
+    finally:
+        site.line.deployments.outcome, site.line.deployments.missing = DeploymentState.SUCCEEDED, ""
+    assert run.state is RunState.FAILED, run.reason
+    for command in ("retry", "logs"):
+        said = site.command(command, f"shop#{run.number}")
+        assert said.returncode == 5, said.stderr
+        assert said.stdout == ""
+        assert f"No job of run shop#{run.number} failed: the deployment of its stage production did" in said.stderr
+        assert f"andon deploy shop production {pushed[:7]}" in said.stderr
+        assert ("has no value for KEY" in said.stderr) is refused
+        assert (f"{site.server.address}/deployments/dep_" in said.stderr) is not refused
+    assert site.command("logs", f"shop#{run.number}", "--job", "unit").returncode == 0
 
 
 @pytest.mark.parametrize("files", [{"andon.yaml": "nonsense: 1\n"}, {"README": "no definition"}])

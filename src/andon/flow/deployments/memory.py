@@ -15,6 +15,7 @@ from andon.flow.deployments.contract import (
     LockView,
     RollbackTarget,
 )
+from andon.flow.deployments.model import SecretsMissing
 from andon.flow.pipelines.contract import RunId
 from andon.flow.sources.contract import CommitHash, Service
 from andon.kernel.access import Permission, Principal
@@ -31,6 +32,8 @@ class InMemoryDeployments:
 
     def __init__(self, outcome: DeploymentState = DeploymentState.SUCCEEDED) -> None:
         self.outcome = outcome
+        self.missing = ""
+        """While it is said what is missing, whatever is asked for is refused with it."""
         self.asked: list[DeploymentView] = []
         self._keys: dict[str, DeploymentId] = {}
         self._changed = threading.Condition()
@@ -48,6 +51,8 @@ class InMemoryDeployments:
         key: str | None = None,
     ) -> DeploymentId:
         principal.require(Permission.DEPLOY, service, environment)
+        if self.missing:
+            raise SecretsMissing(self.missing, safe="Nothing was changed.")
         with self._changed:
             if key is not None and key in self._keys:
                 return self._keys[key]

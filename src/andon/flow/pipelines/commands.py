@@ -13,10 +13,10 @@ from urllib.parse import quote
 
 import typer
 
-from andon.flow.pipelines.contract import RunState
+from andon.flow.pipelines.contract import RunState, StageState
 from andon.flow.pipelines.drawing import drawing, follow, headline, table_rows, taken
-from andon.flow.pipelines.views import JobShape, LogShape, RunDetails, RunRequest, Runs
-from andon.kernel.errors import AndonError, Invalid, NotFound
+from andon.flow.pipelines.views import JobShape, LogShape, RunDetails, RunRequest, Runs, RunShape, StageShape
+from andon.kernel.errors import AndonError, Conflict, Invalid, NotFound
 from andon.kernel.ids import is_id
 from andon.kernel.logs.text import plain
 from andon.web.terminal.client import Client, connect
@@ -35,6 +35,12 @@ class RunNotPassed(AndonError):
     """The run that was followed did not pass."""
 
     code = "pipelines.run_not_passed"
+
+
+class StageNotDeployed(Conflict):
+    """A job was asked for where none failed, but a stage's deployment did."""
+
+    code = "pipelines.stage_not_deployed"
 
 
 def add_to(cli: typer.Typer) -> None:
@@ -176,10 +182,34 @@ def _job(found: RunDetails, name: str, *, unsuccessful: bool = False) -> JobShap
     failed = [one for one in found.jobs if one.state.value in {"failed", "cancelled"} and one.attempt]
     busy = [one for one in found.jobs if one.state.value == "running"]
     began = [one for one in found.jobs if one.attempt]
+    if not failed and not busy and (stage := _stage_not_deployed(found)) is not None:
+        raise _not_deployed(found.run, stage)
     choice = failed if unsuccessful else (failed or busy or began[-1:])
     if not choice:
         raise NotFound("No job of this run did that yet.", remedy="Name one: --job STAGE/NAME")
     return choice[0]
+
+
+def _stage_not_deployed(found: RunDetails) -> StageShape | None:
+    """The stage that failed by its deployment: no job of it began."""
+    began = {one.stage for one in found.jobs if one.attempt}
+    failed = (one for one in found.run.stages if one.state is StageState.FAILED and one.environment is not None)
+    return next((one for one in failed if one.name not in began), None)
+
+
+def _not_deployed(run: RunShape, stage: StageShape) -> StageNotDeployed:
+    """Where the failure is told, and how to go on."""
+    commit = run.commit[:7]
+    reason = plain(run.reason).removeprefix(f"{stage.name}: ")
+    told = f" It says: {reason}" if reason else ""
+    console = run.address.removesuffix(f"/runs/{run.id}")
+    steps = f" Its steps and what they printed: {console}/deployments/{stage.deployment}" if stage.deployment else ""
+    return StageNotDeployed(
+        f"No job of run {run.service}#{run.number} failed: the deployment of its stage {stage.name} did.{told}",
+        remedy=f"Once that is mended, `andon deploy {run.service} {stage.environment} {commit}` deploys this commit, "
+        f"and `andon run {commit} --service {run.service}` begins a new run. "
+        f"If you mean a job all the same, name it: `--job STAGE/NAME`.{steps}",
+    )
 
 
 def _watch(andon: Client, begun: RunDetails) -> None:

@@ -263,6 +263,8 @@ class StageSummary:
     environment: str | None
     started_at: datetime | None
     ended_at: datetime | None
+    deployment: str | None = None
+    """Id of the deployment that the stage asked for; ``None`` before it did, and when that was refused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,11 +14,15 @@ Durations = Mapping[tuple[str, str | None], Expected]
 
 
 class StageShape(msgspec.Struct, kw_only=True):
-    """``expected`` is how long it usually takes, ``None`` when it has never passed."""
+    """``expected`` is how long it usually takes, ``None`` when it has never passed.
+
+    ``deployment`` is the id of the one that the stage asked for; ``None`` before it did, and when that was refused.
+    """
 
     name: str
     state: StageState
     environment: str | None
+    deployment: str | None
     started_at: datetime | None
     ended_at: datetime | None
     expected: float | None = None
@@ -61,6 +65,7 @@ class RunShape(msgspec.Struct, kw_only=True):
                     name=stage.name,
                     state=stage.state,
                     environment=stage.environment,
+                    deployment=stage.deployment,
                     started_at=stage.started_at,
                     ended_at=stage.ended_at,
                     expected=usual[stage.name, None].seconds if (stage.name, None) in usual else None,

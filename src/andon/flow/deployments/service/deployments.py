@@ -340,10 +340,12 @@ class DeploymentService(EnvironmentEnding):
         version = self._configuration.current_version(tx, service, environment)
         missing = self._configuration.missing_secrets(tx, service, place, version)
         if missing:
+            declared = self.definition(service, commit).environment(environment) is not None
+            again = f"deploy: `andon deploy {service} {environment} {commit[:7]}`" if declared else "ask again."
             raise SecretsMissing(
                 f"{environment} has no value for {', '.join(missing)}.",
                 safe="Nothing was changed.",
-                remedy=f"Set it: andon secret set {service} {environment} {missing[0]}",
+                remedy=f"Set it: `andon secret set {service} {environment} {missing[0]}`; then {again}",
             )
         self._environments.ensure(tx, principal, service, place)
         return version

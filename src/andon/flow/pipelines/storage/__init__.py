@@ -270,6 +270,7 @@ def summaries(
                 environment=row.environment,
                 started_at=row.started_at,
                 ended_at=row.ended_at,
+                deployment=row.deployment,
             )
         )
     return tuple(
