@@ -159,6 +159,13 @@ def test_the_terminal_says_the_same(andon: Terminal) -> None:
     assert "healthy" in andon("env", "show", "shop", "production").out
     assert "listening" in andon("env", "logs", "shop", "production").out
     assert andon("env", "show", "shop", "staging").code == 3
+    for service, environment, said in (
+        ("shp", "production", "There is no service 'shp'; did you mean 'shop'?"),
+        ("quite-another", "production", "There is no service 'quite-another'."),
+        ("shop", "prodution", "There is no environment 'prodution' of shop; did you mean 'production'?"),
+    ):
+        told = andon("env", "show", service, environment)
+        assert (told.code, said in told.err) == (3, True), told.err
     restarted = andon("env", "restart", "shop", "production")
     assert (restarted.code, "web-1: will be replaced" in restarted.out) == (0, True)
     assert andon("config", "set", "shop", "production", "COLOUR=blue=green").code == 0

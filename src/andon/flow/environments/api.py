@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Annotated, Protocol
 
@@ -41,15 +42,35 @@ _Line = Annotated[int, Parameter(ge=0, le=2**53, description="The first line, fr
 _Wait = Annotated[float, Parameter(ge=0, le=30, description="Seconds to wait for lines when there are none yet.")]
 
 
+def _missing(
+    environments: EnvironmentService, reading: Reading, principal: Principal, service: str, environment: str
+) -> NotFound:
+    """Which of the two names is wrong, and what was probably meant among what ``principal`` may see."""
+    seen = principal.visible_services()
+    services = [one for one in environments.services(reading) if seen is None or one in seen]
+    if service not in services:
+        return NotFound(
+            f"There is no service {service[:80]!r}{_meant(service, services)}",
+            remedy="See which there are: andon repository list",
+        )
+    there = [one.name for one in environments.all(reading, Service(service))]
+    return NotFound(
+        f"There is no environment {environment[:80]!r} of {service}{_meant(environment, there)}",
+        remedy="A deployment makes it; see which there are: andon env list",
+    )
+
+
+def _meant(word: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(word[:80].lower(), known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else "."
+
+
 def environment_routes(environments: EnvironmentService) -> Handlers:
     def place(reading: Reading, principal: Principal, service: str, environment: str) -> EnvironmentView:
         principal.require_sight(service)
         found = environments.find(reading, Service(service), environment)
         if found is None:
-            raise NotFound(
-                f"There is no environment {environment[:80]!r} of {service}.",
-                remedy="A deployment makes it; see which there are: andon env list",
-            )
+            raise _missing(environments, reading, principal, service, environment)
         return found
 
     def member(reading: Reading, principal: Principal, service: str, environment: str, instance: str) -> InstanceView:

@@ -134,6 +134,10 @@ class EnvironmentService(EnvironmentEnds):
     def find(self, reading: Reading, service: Service, name: str) -> EnvironmentView | None:
         return next((one for one in self.all(reading, service) if one.name == name), None)
 
+    def services(self, reading: Reading) -> tuple[Service, ...]:
+        """Every service there is, with environments or without."""
+        return self._sources.services(reading)
+
     def all(self, reading: Reading, service: Service | None = None) -> tuple[EnvironmentView, ...]:
         views: dict[tuple[str, str], list[SetView]] = {}
         standing = storage.standing_sets(reading.connection, service)
