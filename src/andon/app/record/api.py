@@ -19,6 +19,7 @@ from andon.app.record.views import (
     DeliveryView,
     EventPage,
     KeptSeal,
+    SealRequest,
     SealState,
 )
 from andon.kernel.access import Permission
@@ -107,7 +108,7 @@ def record_routes(key: Path) -> Handlers:
             return ChainState.of(verify(reading, trusted=trusted_keys(key)))
 
     @api.post("/events/verify")
-    def verify_record_against(call: Call, data: KeptSeal) -> ChainState:
+    def verify_record_against(call: Call, data: SealRequest) -> ChainState:
         """Check the whole record as above, and that a seal which was kept elsewhere lies on its chain."""
         call.principal.require_reading()
         kept = Seal(**{name: getattr(data, name) for name in Seal.__slots__})

@@ -73,7 +73,7 @@ _Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$", max_length=64)]
 _Signature = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{128}$", max_length=128)]
 
 
-class KeptSeal(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+class KeptSeal(msgspec.Struct, kw_only=True):
     """A seal as it is handed out to be kept elsewhere. ``last`` is the position up to which it vouches.
 
     ``signature`` is Ed25519 by ``key`` over the text of ``digest``, which follows from every event up to there;
@@ -110,6 +110,10 @@ class KeptSeal(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     def written(self) -> bytes:
         """As the small file that people keep."""
         return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
+
+
+class SealRequest(KeptSeal, kw_only=True, forbid_unknown_fields=True):
+    """A kept seal as it is sent; a file that is read may hold what a later Andon wrote beside it."""
 
 
 class SealState(msgspec.Struct, kw_only=True):
