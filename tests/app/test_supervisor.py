@@ -120,6 +120,22 @@ def test_a_restart_changes_the_roles_and_nothing_else(andon: Andon) -> None:
         assert said in told.stdout, told.stdout + told.stderr
 
 
+def test_a_value_set_ahead_of_its_environment_is_told_to_be(andon: Andon) -> None:
+    for environment, said in (
+        ("try-two", f"There is no environment try-two of {SERVICE} yet; whoever makes it will find this."),
+        (PRODUCTION, f"The next deployment of {SERVICE}/{PRODUCTION} takes it up."),
+    ):
+        told = subprocess.run(
+            [sys.executable, "-m", "andon", "config", "set", SERVICE, environment, "COLOUR=blue"],
+            env={**andon.environment(), "ANDON_DATA": str(andon.data), "XDG_CONFIG_HOME": str(andon.folder / "config")},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (told.returncode, told.stdout) == (0, f"Set. {said}\n"), told.stderr
+
+
 def test_a_fallen_role_is_started_again(andon: Andon) -> None:
     kept, old = andon.keepers(), {name: role(andon, name) for name in ("web", "worker")}
     for one in old.values():

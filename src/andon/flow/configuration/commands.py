@@ -7,16 +7,42 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
 
+import msgspec
 import typer
 
 from andon.flow.configuration.views import ConfigShape, ConfigValues, SecretValue
 from andon.kernel.errors import Invalid
-from andon.web.terminal.client import connect
+from andon.web.terminal.client import Client, Refusal, connect
 from andon.web.terminal.output import Table, ago, say, show
 
 _Service = Annotated[str, typer.Argument(help="The service.")]
 _Environment = Annotated[str, typer.Argument(help="The environment, such as production.")]
 _Name = Annotated[str, typer.Argument(help="The variable's name.")]
+
+
+class _Named(msgspec.Struct):
+    name: str
+
+
+class _There(msgspec.Struct):
+    """As much of the list of environments as is asked here."""
+
+    environments: list[_Named]
+
+
+class _Station(msgspec.Struct):
+    environment: str
+
+
+class _Line(msgspec.Struct):
+    service: str
+    places: list[_Station]
+
+
+class _Lines(msgspec.Struct):
+    """As much of the status as is asked here: which environments a service's andon.yaml leads to."""
+
+    services: list[_Line]
 
 
 def add_to(cli: typer.Typer) -> None:
@@ -56,7 +82,7 @@ def set_config(
         wanted[name] = value
     with connect() as andon:
         found = andon.put(_place(service, environment, "config"), ConfigShape, ConfigValues(values=wanted))
-    say(f"Set. The next deployment of {service}/{environment} takes it up.", value=found)
+        say(f"Set. {_taken_up(andon, service, environment)}", value=found)
 
 
 def unset_config(service: _Service, environment: _Environment, name: _Name) -> None:
@@ -93,7 +119,7 @@ def set_secret(
         )
     with connect() as andon:
         found = andon.put(_place(service, environment, "secrets", name), ConfigShape, SecretValue(value=value))
-    say(f"{name} is sealed. The next deployment of {service}/{environment} takes it up.", value=found)
+        say(f"{name} is sealed. {_taken_up(andon, service, environment)}", value=found)
 
 
 def unset_secret(service: _Service, environment: _Environment, name: _Name) -> None:
@@ -101,6 +127,20 @@ def unset_secret(service: _Service, environment: _Environment, name: _Name) -> N
     with connect() as andon:
         andon.delete(_place(service, environment, "secrets", name))
     say(f"{name} is removed. The next deployment of {service}/{environment} takes it up.", value={"name": name})
+
+
+def _taken_up(andon: Client, service: str, environment: str) -> str:
+    """Whose the value will be: one may be set ahead of its environment, and a slip of the pen looks the same."""
+    usual = f"The next deployment of {service}/{environment} takes it up."
+    try:
+        there = andon.get(f"/services/{quote(service, safe='')}/environments", _There).environments
+        lines = [one for one in andon.get("/status", _Lines).services if one.service == service]
+    except Refusal:  # a token that may set values and read nothing
+        return usual
+    known = {one.name for one in there} | {place.environment for line in lines for place in line.places}
+    if environment in known:
+        return usual
+    return f"There is no environment {environment} of {service} yet; whoever makes it will find this."
 
 
 def _secret_value(name: str, from_file: Path | None) -> str:
