@@ -112,6 +112,11 @@ def test_the_record_is_read_filtered_and_checked(andon: Terminal) -> None:
     assert lines
     assert all('"specversion":"1.0"' in line for line in lines)
     assert "operator (by token) made a token" in andon("events", "-n", "500").out
+    for short in (("--type", "token"), ("--type", "token.created"), ("--since", "2h"), ("--since", "2026-01-05")):
+        assert "made a token" in andon("events", *short).out, short
+    assert andon("events", "--type", "deployment", "--until", "2h").out.strip() == "Nothing matches."
+    when = andon("events", "--since", "yesterday")
+    assert (when.code, "'yesterday' is no moment." in when.err, "2h" in when.err) == (2, True, True)
     assert andon("events", "--type", "nothing.at.all").out.strip() == "Nothing matches."
     checked = andon("events", "verify", "--json")
     assert (checked.code, checked.json["sound"]) == (0, True)

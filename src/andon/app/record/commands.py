@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
@@ -14,6 +15,7 @@ from andon.app.record.views import ChainState, CloudEvent, Deliveries, EventPage
 from andon.kernel.errors import AndonError, Conflict, Invalid, NotFound
 from andon.kernel.files import write_new, write_whole
 from andon.web.terminal.client import Client, Value, connect
+from andon.web.terminal.durations import seconds_of
 from andon.web.terminal.output import Table, ago, printable, say, show, wants_json, write_json
 
 _LARGEST_CHECKPOINT = 16 * 1024
@@ -38,7 +40,7 @@ def add_to(cli: typer.Typer) -> None:
 
 def list_events(
     context: typer.Context,
-    type: Annotated[str | None, typer.Option(help="A type, or how it begins with * at the end.")] = None,
+    type: Annotated[str | None, typer.Option(help="Such as deployment or deployment.finished.")] = None,
     subject: Annotated[str | None, typer.Option(help="Such as run:run_01k….")] = None,
     person: Annotated[str | None, typer.Option(help="Who did it, by id.")] = None,
     service: Annotated[str | None, typer.Option("--service", "-s")] = None,
@@ -46,8 +48,8 @@ def list_events(
     run: Annotated[str | None, typer.Option()] = None,
     deployment: Annotated[str | None, typer.Option()] = None,
     commit: Annotated[str | None, typer.Option(help="At least four characters.")] = None,
-    since: Annotated[str | None, typer.Option(help="A moment such as 2026-01-05T09:00:00Z.")] = None,
-    until: Annotated[str | None, typer.Option(help="A moment, not included.")] = None,
+    since: Annotated[str | None, typer.Option(help="2026-01-05, 2026-01-05T09:00:00Z, or 2h (ago).")] = None,
+    until: Annotated[str | None, typer.Option(help="As --since; not included.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=500)] = 50,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more.")] = False,
 ) -> None:
@@ -55,7 +57,7 @@ def list_events(
     if context.invoked_subcommand is not None:
         return
     wanted: dict[str, Value] = {
-        "type": type,
+        "type": _type(type),
         "subject": subject,
         "person": person,
         "service": service,
@@ -63,8 +65,8 @@ def list_events(
         "run": run,
         "deployment": deployment,
         "commit": commit,
-        "since": since,
-        "until": until,
+        "since": _since(since),
+        "until": _since(until),
     }
     # Sentences name people: they are for whoever reads, not for what a program keeps.
     wanted["sentences"] = not wants_json()
@@ -77,6 +79,30 @@ def list_events(
                 write_json(one)
         else:
             show(found, Table("when", "what", "where", empty="Nothing matches."), map(_row, found))
+
+
+def _type(text: str | None) -> str | None:
+    """``deployment`` is every type that begins with ``dev.andon.deployment.``"""
+    if not text or text.startswith("dev.") or text == "*":
+        return text
+    return f"dev.andon.{text}" if text.endswith("*") else f"dev.andon.{text}.*"
+
+
+def _since(text: str | None) -> str | None:
+    """A moment as the API takes it. Raises ``Invalid``."""
+    if not text:
+        return None
+    try:
+        return datetime.fromisoformat(text).astimezone().isoformat()
+    except (ValueError, OverflowError):
+        pass
+    try:
+        return (datetime.now(UTC) - timedelta(seconds=seconds_of(text))).isoformat()
+    except (Invalid, OverflowError):
+        raise Invalid(
+            f"{text!r} is no moment.",
+            remedy="Write a day (2026-01-05), a moment (2026-01-05T09:00:00Z), or how long ago (30m, 2h, 1d).",
+        ) from None
 
 
 def _follow(andon: Client, wanted: dict[str, Value], found: list[CloudEvent]) -> None:
