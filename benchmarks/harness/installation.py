@@ -6,7 +6,6 @@ import os
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ import msgspec
 import psutil
 
 from andon.app.supervisor import end_all_kept
+from andon.flow.environments.probing import port_is_free
 from andon.kernel.errors import Unavailable
 from andon.kernel.keeper.control import is_kept, kept
 from andon.web.terminal.client import Client, connect
@@ -176,19 +176,9 @@ def free_stretch(count: int) -> int:
     chance = random.SystemRandom()
     for _ in range(200):
         first = chance.randrange(10_000, 32_000 - count)
-        if all(_is_free(port) for port in range(first, first + count)):
+        if all(port_is_free("127.0.0.1", port) for port in range(first, first + count)):
             return first
     raise Unavailable(f"No {count} free ports in a row were found on 127.0.0.1.", remedy="Stop other programs.")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def _is_role(process: psutil.Process) -> bool:

@@ -19,6 +19,7 @@ import msgspec
 
 from andon.app.role import DIES_WITH
 from andon.app.supervisor import end_all_kept
+from andon.flow.environments.probing import port_is_free
 from andon.kernel.errors import Unavailable
 from andon.web.terminal.client import Client, connect
 from andon.web.terminal.contexts import Context
@@ -118,10 +119,10 @@ def free_ports() -> tuple[int, int]:
     They are this process's until it ends: two that start at once get different ones.
     """
     for first in range(7800, 60000, 100):
-        if all(_free(port) for port in range(first, first + 6)) and _claim(first):
+        if all(port_is_free("127.0.0.1", port) for port in range(first, first + 6)) and _claim(first):
             with closing(socket.socket()) as probe:
                 preferred = 7766
-                if not (_free(preferred) and _claim(preferred)):
+                if not (port_is_free("127.0.0.1", preferred) and _claim(preferred)):
                     probe.bind(("127.0.0.1", 0))
                     preferred = probe.getsockname()[1]
             return preferred, first
@@ -144,16 +145,6 @@ def _claim(port: int) -> bool:
         os.close(claim)
         return False
     return True  # the descriptor stays open, and with it the lock
-
-
-def _free(port: int) -> bool:
-    with closing(socket.socket()) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def _first_line(process: subprocess.Popen[bytes]) -> bytes | None:

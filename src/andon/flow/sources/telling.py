@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from urllib.parse import quote
 
 from andon.flow.sources.contract import (
@@ -26,13 +25,11 @@ from andon.web.model import State
 from andon.web.rendering import plural
 from andon.web.telling import Names, Sentence, Telling
 
-REMEMBERED = 4096
 _NAMED = 3
 """Refs of a push that are called by name."""
 
 
 def source_telling(sources: Sources) -> Telling:
-    @lru_cache(REMEMBERED)  # a commit never changes, and asking git costs a process
     def title(service: str, commit: str) -> str:
         return plain(sources.commit(Service(service), CommitHash(commit)).subject)
 

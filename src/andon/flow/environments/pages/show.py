@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import lru_cache
 
 from andon.flow.configuration.contract import ConfigurationDesk
 from andon.flow.definition.contract import EnvironmentDefinition, Network, ProcessDefinition
@@ -103,16 +102,14 @@ class Places:
         self.configuration = configuration
         self.deployments = deployments
         self.people = people
+        self._sources = sources
 
-        @lru_cache(maxsize=2048)  # a commit never changes
-        def commit(owner: Service, named: CommitHash) -> Commit | None:
-            try:
-                found = sources.commit(owner, named)
-            except AndonError:
-                return None  # a page about what runs does not fail because its commit was pruned
-            return replace(found, subject=plain(found.subject))
-
-        self.commit = commit
+    def commit(self, service: Service, commit: CommitHash) -> Commit | None:
+        try:
+            found = self._sources.commit(service, commit)
+        except AndonError:
+            return None  # a page about what runs does not fail because its commit was pruned
+        return replace(found, subject=plain(found.subject))
 
     def subject(self, service: Service, commit: CommitHash) -> str:
         found = self.commit(service, commit)

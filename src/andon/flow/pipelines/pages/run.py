@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 
 from andon.flow.artifacts.contract import Artifacts
 from andon.flow.deployments.contract import Deployments
@@ -51,17 +50,16 @@ def told(commit: Commit) -> Commit:
 
 
 class Commits:
-    """Commits never change: each is asked of git once."""
+    """Commits as they are shown."""
 
     def __init__(self, sources: Sources) -> None:
-        @lru_cache(maxsize=4096)
-        def asked(service: Service, commit: CommitHash) -> Commit | None:
-            try:
-                return told(sources.commit(service, commit))
-            except AndonError:
-                return None  # a page about a run does not fail because its commit was pruned
+        self._sources = sources
 
-        self.find = asked
+    def find(self, service: Service, commit: CommitHash) -> Commit | None:
+        try:
+            return told(self._sources.commit(service, commit))
+        except AndonError:
+            return None  # a page about a run does not fail because its commit was pruned
 
 
 AttemptRow = tuple[Attempt, State, str, str, str]
