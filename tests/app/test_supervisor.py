@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import threading
@@ -168,11 +169,12 @@ def test_a_second_one_is_refused_by_name(andon: Andon) -> None:
     assert answers(andon)
 
 
-def test_a_taken_port_is_told_and_nothing_is_left(tmp_path: Path) -> None:
+@pytest.mark.parametrize("further", [(), ("--detach",)], ids=["in sight", "detached"])
+def test_a_taken_port_is_told_and_nothing_is_left(further: tuple[str, ...], tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = subprocess.run(
-            [sys.executable, "-m", "andon", "up", "--port", str(port), "--data", str(tmp_path / "data")],
+            [sys.executable, "-m", "andon", "up", "--port", str(port), "--data", str(tmp_path / "data"), *further],
             capture_output=True,
             text=True,
             timeout=60,
@@ -182,6 +184,7 @@ def test_a_taken_port_is_told_and_nothing_is_left(tmp_path: Path) -> None:
     assert f"127.0.0.1:{port}" in done.stderr
     assert "web.port" in done.stderr
     assert left_behind(tmp_path) == []
+    assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700, "nobody else looks into it"
 
 
 def test_a_restart_that_fails_leaves_production_alone(andon: Andon) -> None:

@@ -188,7 +188,8 @@ def _settings(data: Path | None, port: int | None) -> Settings:
 def _detach(settings: Settings) -> None:
     """Start ``andon up`` in a session of its own and wait until it says that it is up."""
     log = settings.data / "log" / "up.log"
-    log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)  # by itself: of parents the mode is not minded
+    log.parent.mkdir(exist_ok=True, mode=0o700)
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "andon", "up", "--json", "--data", str(settings.data)],
@@ -199,16 +200,32 @@ def _detach(settings: Settings) -> None:
         )
     deadline = time.monotonic() + _DETACHED_SECONDS
     while time.monotonic() < deadline:
+        ended = process.poll() is not None  # before reading: what it said last is then read, too
         told = log.read_text("utf-8", "replace")
-        if process.poll() is not None:
-            raise Unavailable("Andon did not come up.", safe="Nothing is left running.", remedy=told.strip()[-2000:])
+        if ended:
+            raise _not_up(told)
         if told.startswith("{") and told.endswith("\n"):
-            started = msgspec.json.decode(told.splitlines()[0], type=Started)
-            say(greeting(started), value=started)
-            return
+            try:
+                started = msgspec.json.decode(told.splitlines()[0], type=Started)
+            except msgspec.ValidationError:
+                pass  # it is saying why not, and about to end
+            else:
+                say(greeting(started), value=started)
+                return
         time.sleep(0.05)
     process.terminate()
     raise Unavailable(f"Andon did not come up within {_DETACHED_SECONDS:g} s.", remedy=f"Read {log}.")
+
+
+def _not_up(told: str) -> Unavailable:
+    """Why ``andon up --json`` ended, from what it printed."""
+    from andon.app.role import Refused  # noqa: PLC0415 - see the module
+
+    try:
+        why = msgspec.json.decode(told.strip().rpartition("\n")[2], type=Refused)
+    except msgspec.MsgspecError:
+        return Unavailable("Andon did not come up.", safe="Nothing is left running.", remedy=told.strip()[-2000:])
+    return Unavailable(why.message, safe=why.safe, remedy=why.remedy)
 
 
 def greeting(started: Started) -> str:
