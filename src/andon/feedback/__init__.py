@@ -1,0 +1,1 @@
+"""The Second Way: what production says of itself, kept, asked, drawn, and brought back to whoever caused it."""
