@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One series of an answer. ``times`` are ms and grow, ``values`` as many; where there is nothing there is no time."""
+    """One series of an answer. ``times`` are ms and grow, ``values`` as many; where nothing is there is no time."""
 
     name: str
     """Empty where an operation has taken it."""
