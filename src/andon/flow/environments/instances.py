@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +10,14 @@ from pathlib import Path
 from andon.flow.configuration.contract import Values
 from andon.flow.definition.contract import Network, ProcessDefinition
 from andon.flow.environments.contract import Health
+from andon.flow.environments.contract.equipment import BARE, Equipper, Occupant, Purpose, outfitted
 from andon.flow.environments.layout import Layout, remove_tree
 from andon.flow.environments.model import Instance, InstanceSet, base_variables
 from andon.flow.environments.probing import ask
 from andon.kernel.keeper import control
 from andon.kernel.keeper.errors import AlreadyKept
 from andon.kernel.keeper.model import ENDED, KeeperSpec, KeptState, Restart, Status
+from andon.kernel.keeper.ways import WayIn
 from andon.kernel.logs.reader import LogReader
 from andon.kernel.logs.text import plain
 from andon.kernel.sandbox.command import build
@@ -26,8 +26,6 @@ from andon.kernel.sandbox.model import Limits, Mount, SandboxSpec
 
 INSIDE = "/run/andon"
 KIND = "instance"
-_FORWARDER = Path(control.__file__).with_name("forwarder.py")
-_FORWARDER_INSIDE = "/run/forwarder.py"
 _LAST_LINES = 3
 _KEEPERS_OWN = "[keeper]"
 
@@ -46,10 +44,13 @@ class Probed:
 class Instances:
     """Starts, asks and ends instances. Everything may be called again after a crash."""
 
-    def __init__(self, layout: Layout, limiter: Limiter, toolchains: tuple[Path, ...]) -> None:
+    def __init__(
+        self, layout: Layout, limiter: Limiter, toolchains: tuple[Path, ...], equipper: Equipper = BARE
+    ) -> None:
         self._layout = layout
         self._limiter = limiter
         self._toolchains = toolchains
+        self._equipper = equipper
 
     @staticmethod
     def process_of(owner: InstanceSet, instance: Instance) -> ProcessDefinition:
@@ -83,17 +84,32 @@ class Instances:
         sockets = self._layout.socket_folder(instance)
         shutil.rmtree(sockets, ignore_errors=True)
         sockets.mkdir(parents=True, mode=0o700)
+        outfit = outfitted(
+            self._equipper,
+            Occupant(
+                purpose=Purpose.INSTANCE,
+                service=owner.service,
+                environment=owner.environment,
+                id=instance.id,
+                commit=owner.commit,
+            ),
+            ("/bin/sh", "-eu", "-c", process.command),
+            own_network=process.network is Network.NONE,
+            way_in=None if process.port is None else WayIn(f"{INSIDE}/http.sock", process.port),
+        )
         command = build(
             SandboxSpec(
-                argv=self._argv(process),
+                argv=outfit.argv,
                 directory="/app",
                 environment={
+                    **outfit.variables,
                     **values.config,
                     **values.secrets,
                     **base_variables(owner),
+                    "ANDON_INSTANCE": instance.id,
                     **self._listening(process, instance),
                 },
-                mounts=self._mounts(owner, process, sockets, unpacked or owner.unpacked),
+                mounts=(*self._mounts(owner, sockets, unpacked or owner.unpacked), *outfit.mounts),
                 network=process.network is Network.HOST,
                 hostname=f"{owner.service}-{process.name}-{instance.number}"[:64],
             ),
@@ -194,21 +210,6 @@ class Instances:
         words = self.last_words(owner, instance)
         return f"{how}: {words}" if words else how
 
-    def _argv(self, process: ProcessDefinition) -> tuple[str, ...]:
-        shell = ("/bin/sh", "-eu", "-c", process.command)
-        if process.port is None or process.network is Network.HOST:
-            return shell
-        return (
-            os.path.realpath(sys.executable),
-            "-I",
-            "-S",
-            _FORWARDER_INSIDE,
-            f"{INSIDE}/http.sock",
-            str(process.port),
-            "--",
-            *shell,
-        )
-
     def _listening(self, process: ProcessDefinition, instance: Instance) -> Mapping[str, str]:
         if process.socket is not None:
             return {"ANDON_SOCKET": process.socket}
@@ -216,16 +217,11 @@ class Instances:
             return {"PORT": str(instance.port)}
         return {} if process.port is None else {"PORT": str(process.port)}
 
-    def _mounts(
-        self, owner: InstanceSet, process: ProcessDefinition, sockets: Path, unpacked: int
-    ) -> tuple[Mount, ...]:
+    def _mounts(self, owner: InstanceSet, sockets: Path, unpacked: int) -> tuple[Mount, ...]:
         data = self._layout.data(owner.service, owner.environment)
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         app = self._layout.app(owner, unpacked)
-        mounts = (Mount(app, "/app"), Mount(data, "/data", writable=True), Mount(sockets, INSIDE, writable=True))
-        if process.port is not None and process.network is Network.NONE:
-            return (*mounts, Mount(_FORWARDER, _FORWARDER_INSIDE))
-        return mounts
+        return (Mount(app, "/app"), Mount(data, "/data", writable=True), Mount(sockets, INSIDE, writable=True))
 
 
 def remove_app(layout: Layout, owner: InstanceSet, unpacked: int) -> None:

@@ -12,6 +12,7 @@ from andon.flow.artifacts.contract import Digest
 from andon.flow.configuration.contract import ConfigVersion
 from andon.flow.definition.contract import EnvironmentDefinition, HealthDefinition, ProcessDefinition
 from andon.flow.environments.contract import LONGEST_LIFE, Health, InstanceId, SetId, SetState, Standing
+from andon.flow.environments.contract.equipment import version_of
 from andon.flow.sources.contract import CommitHash, Service
 from andon.kernel.errors import Conflict, Invalid, Unavailable
 from andon.kernel.sockets import LONGEST_PATH
@@ -230,5 +231,6 @@ def base_variables(found: InstanceSet) -> Mapping[str, str]:
         "ANDON_SERVICE": found.service,
         "ANDON_ENVIRONMENT": found.environment,
         "ANDON_COMMIT": found.commit,
+        "ANDON_VERSION": version_of(found.commit),
         "ANDON_DATA": "/data",
     }

@@ -10,6 +10,7 @@ from andon.flow.artifacts.contract import Artifacts
 from andon.flow.configuration.contract import Configuration
 from andon.flow.definition.contract import DefinitionReader
 from andon.flow.environments.api import environment_routes
+from andon.flow.environments.contract.equipment import BARE, Equipper
 from andon.flow.environments.instances import Instances
 from andon.flow.environments.layout import Layout
 from andon.flow.environments.pages import environment_entries
@@ -52,12 +53,14 @@ def build_environments(
     definitions: DefinitionReader,
     artifacts: Artifacts,
     configuration: Configuration,
+    equipper: Equipper = BARE,
 ) -> Built:
+    """``equipper`` tells what upper rooms give to sandboxes; nothing unless something is given."""
     weaken = frozenset[Promise]() if settings.jobs.require_limits else frozenset(Promise)
     limiter = best_limiter(may_weaken=weaken)
     toolchains = tuple(Path(one) for one in settings.jobs.toolchains)
     layout = Layout(settings.data)
-    instances = Instances(layout, limiter, toolchains)
+    instances = Instances(layout, limiter, toolchains, equipper)
     service = EnvironmentService(
         sources=sources,
         definitions=definitions,
@@ -77,7 +80,7 @@ def build_environments(
         instances=instances,
     )
     environments = RunningEnvironments(
-        database=database, service=service, sets=sets, limiter=limiter, toolchains=toolchains
+        database=database, service=service, sets=sets, limiter=limiter, toolchains=toolchains, equipper=equipper
     )
     watch = Watch(database=database, service=service, environments=environments, sets=sets)
     return Built(layout=layout, service=service, sets=sets, environments=environments, watch=watch)

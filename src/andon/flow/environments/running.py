@@ -22,6 +22,7 @@ from andon.flow.environments.contract import (
     ReplacementReason,
     SetId,
 )
+from andon.flow.environments.contract.equipment import BARE, Equipper, Occupant, Purpose, outfitted
 from andon.flow.environments.instances import INSIDE, Probed
 from andon.flow.environments.layout import remove_tree
 from andon.flow.environments.model import Instance, InstanceSet, base_variables
@@ -53,6 +54,7 @@ class RunningEnvironments(RecordedEnvironments, Environments):
         sets: Sets,
         limiter: Limiter,
         toolchains: tuple[Path, ...] = (),
+        equipper: Equipper = BARE,
     ) -> None:
         super().__init__(service)
         self._database = database
@@ -61,9 +63,11 @@ class RunningEnvironments(RecordedEnvironments, Environments):
         self._layout = sets.layout
         self._limiter = limiter
         self._toolchains = toolchains
+        self._equipper = equipper
 
     def remove_data(self, service: Service, name: str) -> None:
         self._layout.remove_environment(service, name)
+        self._equipper.withdraw(service, name)
 
     def start(self, set_id: SetId) -> None:
         with self._sets.guarded(set_id):
@@ -127,21 +131,35 @@ class RunningEnvironments(RecordedEnvironments, Environments):
         owner, values = opened.owner, opened.values
         mounts, url = self._reach(opened)
         folder = self._free_log(owner, _plain_key(key))
-        environment = {**values.config, **values.secrets, **base_variables(owner), **variables}
+        shares_network = any(one.network is Network.HOST for one in owner.definition.processes)
+        outfit = outfitted(
+            self._equipper,
+            Occupant(
+                purpose=Purpose.COMMAND,
+                service=owner.service,
+                environment=owner.environment,
+                id=set_id,
+                commit=owner.commit,
+            ),
+            ("/bin/sh", "-eu", "-c", command),
+            own_network=not shares_network,
+        )
+        environment = {**outfit.variables, **values.config, **values.secrets, **base_variables(owner), **variables}
         if url is not None:
             environment["ANDON_URL"] = url
         data = self._layout.data(owner.service, owner.environment)
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         spec = SandboxSpec(
-            argv=("/bin/sh", "-eu", "-c", command),
+            argv=outfit.argv,
             directory="/app",
             environment=environment,
             mounts=(
                 Mount(self._layout.app(owner, owner.unpacked), "/app"),
                 Mount(data, "/data", writable=True),
                 *mounts,
+                *outfit.mounts,
             ),
-            network=any(one.network is Network.HOST for one in owner.definition.processes),
+            network=shares_network,
             limits=Limits(memory=_COMMAND_MEMORY, processes=_COMMAND_PROCESSES),
             hostname=f"{owner.service}-command"[:64],
         )

@@ -1,17 +1,19 @@
-"""Runs *inside* a sandbox: a program that listens on a TCP port there becomes reachable through a Unix socket.
+"""Runs *inside* a sandbox: a program that listens on a TCP port there becomes reachable through a Unix socket, and
+reaches what is mounted from outside as if it listened on ports of its own loopback.
 
-    python3 forwarder.py SOCKET PORT -- COMMAND…
-    python3 forwarder.py --out PORT SOCKET -- COMMAND…
+    python3 forwarder.py [SOCKET PORT] [--out tcp PORT SOCKET]… [--out udp PORT SOCKET]… -- COMMAND…
 
-Instances have a network of their own, so nobody on the machine's loopback reaches them; Envoy comes in by the
-socket, which lies in a folder mounted from outside. This one file is mounted into the sandbox: it imports
-nothing but the standard library.
+``SOCKET PORT`` is the way in. Instances have a network of their own, so nobody on the machine's loopback reaches them;
+Envoy comes in by the socket, which lies in a folder mounted from outside. Of Andon it imports ``datagrams`` alone, and
+that only for ways out of datagrams: nothing else of it is to be seen inside.
 
-The second form is the way out for a job: the command reaches what listens on SOCKET, mounted from outside, as
-127.0.0.1:PORT, and nothing else of the machine's network.
+``--out`` is a way out: the command reaches what listens on SOCKET as localhost:PORT, and nothing else of the machine's
+network. It may come up later than the command, and come up again: the path is looked up each time.
 
-Bytes go both ways between each connection and 127.0.0.1:PORT (then ::1), with half-close and back-pressure: a
-side that does not read stops the other side from being read. A refused connection is closed at once.
+Streams: bytes go both ways between each connection and its target, with half-close and back-pressure: a side that does
+not read stops the other side from being read. A refused connection is closed at once.
+
+Datagrams: see ``datagrams``.
 
 SIGTERM and SIGINT go to the command; connections are served on until it has ended, then what is still in the
 buffers is delivered. The exit code is the command's (128+n for a death by signal n).
@@ -34,37 +36,59 @@ _LAST_WORDS = 5.0  # seconds for deliveries after the command has ended
 _IN, _OUT, _GONE = select.EPOLLIN, select.EPOLLOUT, select.EPOLLHUP | select.EPOLLERR
 _FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGQUIT)
 
+TYPE_CHECKING = False  # typing itself would be half of what is loaded
+if TYPE_CHECKING:
+    from andon.kernel.keeper.datagrams import Datagrams
+
+if __name__ == "__main__":  # it is mounted with the folders of its package around it
+    sys.path.insert(0, os.path.abspath(f"{os.path.dirname(__file__)}/../../.."))  # noqa: PTH100, PTH120 - pathlib would double what it holds in memory
 
 Addresses = tuple[tuple[socket.AddressFamily, "tuple[str, int] | str"], ...]
+
+
+class Door:
+    """Where connections come in, and where they lead. ``addresses`` are tried in order: family, and what ``connect``
+    takes."""
+
+    __slots__ = ("accepting", "addresses", "fd", "outward", "sock")
+
+    def __init__(self, sock: socket.socket, addresses: Addresses, *, outward: bool) -> None:
+        self.sock = sock
+        self.fd = sock.fileno()
+        self.addresses = addresses
+        self.outward = outward
+        self.accepting = True
 
 
 class End:
     """One end of a connection: what waits to be sent to it, and what has been heard from it."""
 
-    __slots__ = ("address", "connecting", "eof", "fd", "interest", "other", "pending", "shut", "sock")
+    __slots__ = ("address", "connecting", "door", "eof", "fd", "interest", "other", "pending", "shut", "sock")
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, door: Door) -> None:
         self.sock = sock
+        self.door = door
         self.fd = sock.fileno()
         self.pending: memoryview | None = None  # to be sent to this end
         self.eof = False  # it will send nothing more
         self.shut = False  # we will send nothing more to it
         self.connecting = False
-        self.address = 0  # which of the forwarder's addresses is being tried
+        self.address = 0  # which of the door's addresses is being tried; -1 for who came in by it
         self.interest = 0
         self.other = self
 
 
 class Forwarder:
-    """All connections, in one loop. ``addresses`` are tried in order: family, and what ``connect`` takes."""
+    """All connections and datagrams, in one loop."""
 
-    def __init__(self, listening: socket.socket, addresses: Addresses) -> None:
-        self._listening = listening
-        self._addresses = addresses
+    def __init__(self, doors: list[Door], datagrams: list[Datagrams]) -> None:
+        self._doors = {door.fd: door for door in doors}
+        self._datagrams = {fd: one for one in datagrams for fd in (one.fd, one.out)}
         self._ends: dict[int, End] = {}
         self._epoll = select.epoll()
-        self._epoll.register(listening.fileno(), _IN)
-        self._accepting = True
+        for fd in (*self._doors, *(one.fd for one in datagrams)):
+            self._epoll.register(fd, _IN)
+        self._full: set[int] = set()  # ways out for datagrams that wait for room
         self._buffer = bytearray(_BUFFER)
         self._view = memoryview(self._buffer)
 
@@ -75,7 +99,7 @@ class Forwarder:
         until = 0.0
         while code is None or (self._ends and time.monotonic() < until):
             events = self._epoll.poll(None if code is None else 0.05)
-            accept = False
+            doors = []
             for fd, event in events:
                 end = self._ends.get(fd)
                 if end is not None:
@@ -83,13 +107,29 @@ class Forwarder:
                 elif fd == wake:
                     code = self._signals(wake, child, code)
                     until = time.monotonic() + _LAST_WORDS
-                else:
-                    accept = fd == self._listening.fileno()
-            if accept and code is None:  # last: a new connection may take the number of one closed just now
-                self._accept()
+                elif fd in self._datagrams:
+                    self._pass_on(self._datagrams[fd])
+                elif fd in self._doors:
+                    doors.append(self._doors[fd])
+            for door in doors:  # last: a new connection may take the number of one closed just now
+                if code is None or door.outward:  # what the command sent as its last words
+                    self._accept(door)
             if code is not None:
-                self._last_words()
+                self._last_words(quiet=not events)
+        for one in set(self._datagrams.values()):
+            one.finish()
         return code
+
+    def _pass_on(self, datagrams: Datagrams) -> None:
+        passed = datagrams.serve()
+        if passed and datagrams.out in self._full:
+            self._full.discard(datagrams.out)
+            self._epoll.unregister(datagrams.out)
+            self._epoll.modify(datagrams.fd, _IN)
+        elif not passed and datagrams.out not in self._full:
+            self._full.add(datagrams.out)
+            self._epoll.modify(datagrams.fd, 0)
+            self._epoll.register(datagrams.out, _OUT)
 
     def _signals(self, wake: int, child: int, code: int | None) -> int | None:
         for number in os.read(wake, 512):
@@ -106,38 +146,44 @@ class Forwarder:
                     code = ended if ended >= 0 else 128 - ended
         return code
 
-    def _last_words(self) -> None:
-        """The command has ended: a connection it has closed and whose bytes are delivered needs nobody any more."""
+    def _last_words(self, *, quiet: bool) -> None:
+        """The command has ended: a connection whose bytes from it are delivered needs nobody any more.
+
+        On a way in that is told by its closing it. On a way out it is the client, and what it left running may keep
+        connections open without a word: ``quiet`` is that nothing came for a moment.
+        """
         for end in list(self._ends.values()):
-            if end.eof and end.other.pending is None and end.address >= 0:
+            if end.other.pending is not None or end.connecting or (end.address < 0) != end.door.outward:
+                continue
+            if end.eof or (end.door.outward and quiet):
                 self._close(end)
 
-    def _accept(self) -> None:
+    def _accept(self, door: Door) -> None:
         for _ in range(64):
             try:
-                sock, _ = self._listening.accept()
+                sock, _ = door.sock.accept()
             except BlockingIOError:
                 return
             except OSError:  # no descriptors left: wait until a connection ends
-                self._epoll.modify(self._listening.fileno(), 0)
-                self._accepting = False
+                self._epoll.modify(door.fd, 0)
+                door.accepting = False
                 return
             sock.setblocking(False)
-            client = End(sock)
+            client = End(sock, door)
             client.address = -1
             self._ends[client.fd] = client
             self._epoll.register(client.fd, 0)
             self._connect(client, 0)
 
     def _connect(self, client: End, address: int) -> None:
-        """Reach for the command's port; the client is not read before that is done."""
-        family, target = self._addresses[address]
+        """Reach for what the door leads to; the client is not read before that is done."""
+        family, target = client.door.addresses[address]
         try:
             sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
         except OSError:
             self._close(client)
             return
-        server = End(sock)
+        server = End(sock, client.door)
         server.address = address
         server.connecting = True
         server.other, client.other = client, server
@@ -159,7 +205,7 @@ class Forwarder:
         self._connected(server)
 
     def _refused(self, client: End, address: int) -> None:
-        if address + 1 < len(self._addresses):
+        if address + 1 < len(client.door.addresses):
             self._connect(client, address + 1)
         else:
             client.other = client
@@ -282,9 +328,10 @@ class Forwarder:
         with suppress(OSError):
             self._epoll.unregister(end.fd)
         end.sock.close()
-        if not self._accepting:
-            self._epoll.modify(self._listening.fileno(), _IN)
-            self._accepting = True
+        for door in self._doors.values():
+            if not door.accepting:
+                self._epoll.modify(door.fd, _IN)
+                door.accepting = True
 
 
 def _listen(path: str) -> socket.socket:
@@ -300,38 +347,65 @@ def _listen(path: str) -> socket.socket:
     return listening
 
 
-def _listen_on_port(port: int) -> socket.socket:
-    kind = socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
-    listening = socket.socket(socket.AF_INET, kind, socket.IPPROTO_TCP)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    listening.bind(("127.0.0.1", port))
-    listening.listen(4096)
-    return listening
+def _bound(port: int, kind: int) -> list[socket.socket]:
+    """Sockets on the port of the loopback: what says "localhost" may well mean ``::1``, where there is that."""
+    found = []
+    for family, host in _HOSTS:
+        try:
+            sock = socket.socket(family, kind | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+            if kind == socket.SOCK_STREAM:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.bind((host, port))
+            if kind == socket.SOCK_STREAM:
+                sock.listen(4096)
+        except OSError:
+            if family == socket.AF_INET:
+                raise
+        else:
+            found.append(sock)
+    return found
 
 
 def _nothing(number: int, frame: object) -> None:
     """Signals reach the loop through the wakeup descriptor."""
 
 
+def _opened(arguments: list[str]) -> tuple[list[Door], list[Datagrams]] | None:
+    """The ways that are asked for; None when nobody could ask for that. Raises OSError."""
+    doors: list[Door] = []
+    datagrams: list[Datagrams] = []
+    while arguments:
+        match arguments:
+            case ["--out", "tcp", port, path, *arguments] if port.isdecimal():
+                target: Addresses = ((socket.AF_UNIX, path),)
+                doors += [Door(one, target, outward=True) for one in _bound(int(port), socket.SOCK_STREAM)]
+            case ["--out", "udp", port, path, *arguments] if port.isdecimal():
+                from andon.kernel.keeper.datagrams import Datagrams  # noqa: PLC0415 - see the module's docstring
+
+                datagrams += [Datagrams(one, path) for one in _bound(int(port), socket.SOCK_DGRAM)]
+            case [path, port, *arguments] if port.isdecimal() and not doors and not datagrams:
+                addresses = tuple((family, (host, int(port))) for family, host in _HOSTS)
+                doors.append(Door(_listen(path), addresses, outward=False))
+            case _:
+                return None
+    return doors, datagrams
+
+
 def main(arguments: list[str]) -> int:
     """See the module's docstring."""
-    out = arguments[:1] == ["--out"]
-    if out:
-        arguments = [*reversed(arguments[1:3]), *arguments[3:]]
-    if len(arguments) < 4 or arguments[2] != "--" or not arguments[1].isdecimal():
-        sys.stderr.write("usage: forwarder.py (SOCKET PORT | --out PORT SOCKET) -- COMMAND…\n")
+    dashes = arguments.index("--") if "--" in arguments else 0
+    command = arguments[dashes + 1 :]
+    ways = _opened(arguments[:dashes]) if dashes and command else None
+    if ways is None:
+        sys.stderr.write("usage: forwarder.py [SOCKET PORT] [--out (tcp | udp) PORT SOCKET]… -- COMMAND…\n")
         return 2
-    path, port = arguments[0], int(arguments[1])
     wake, woken = os.pipe()
     os.set_blocking(wake, False)
     os.set_blocking(woken, False)
     signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
     for number in (*_FORWARDED, signal.SIGCHLD):
         signal.signal(number, _nothing)
-    listening = _listen_on_port(port) if out else _listen(path)
-    addresses: Addresses = ((socket.AF_UNIX, path),) if out else tuple((one, (host, port)) for one, host in _HOSTS)
-    command = arguments[3:]
     try:
         child = os.posix_spawnp(
             command[0], command, os.environ, setsigdef=[*_FORWARDED, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ]
@@ -342,7 +416,7 @@ def main(arguments: list[str]) -> int:
     # after the start, so that the command keeps the usual limit; a program with many clients needs two each here
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    return Forwarder(listening, addresses).run(child, wake)
+    return Forwarder(*ways).run(child, wake)
 
 
 if __name__ == "__main__":

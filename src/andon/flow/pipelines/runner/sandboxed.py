@@ -7,7 +7,6 @@ import logging
 import os
 import signal
 import stat
-import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 
 from andon.flow.artifacts.contract import Artifacts, PackageInvalid
 from andon.flow.definition.contract import HelperService, Network
+from andon.flow.environments.contract.equipment import BARE, Equipper, Occupant, Purpose, outfitted, version_of
 from andon.flow.pipelines.contract import FailureKind, JobId, JobState, RunId
 from andon.flow.pipelines.folders import RunFolders, remove_tree
 from andon.flow.pipelines.model import JobKind, JobResult, JobTask, Package, TestCase
@@ -28,7 +28,7 @@ from andon.flow.pipelines.runner.script import SERVICE_LOGS, command_line
 from andon.flow.pipelines.runner.workspaces import INSIDE, Trees, Workspace, can_overlay, clear_stale, workspace
 from andon.flow.sources.contract import Service, Sources
 from andon.kernel.errors import AndonError, Unavailable
-from andon.kernel.keeper import control
+from andon.kernel.keeper.ways import Transport, WayOut
 from andon.kernel.logs.writer import LogWriter
 from andon.kernel.sandbox.limits import Limiter, Promise, best_limiter
 from andon.kernel.sandbox.model import Limits, Mount, SandboxSpec
@@ -38,8 +38,6 @@ from andon.kernel.settings import JobSettings
 _SERVICE_TAIL = 256 * 1024
 _LARGEST_FILE = 64 * 1024**3
 _log = logging.getLogger(__name__)
-_FORWARDER = Path(control.__file__).with_name("forwarder.py")
-_FORWARDER_INSIDE = "/run/andon/forwarder.py"
 _ENTRY_INSIDE = "/run/andon/environment.sock"
 
 
@@ -61,11 +59,13 @@ class SandboxRunner:
         overlay: bool | None = None,
         grace: float = GRACE,
         entry: Callable[[Service, str], Path] | None = None,
+        equipper: Equipper = BARE,
     ) -> None:
         """``overlay`` forces one kind of workspace; else what the machine can do is found out at the first job.
 
         ``grace`` is the seconds between SIGTERM and SIGKILL. ``entry`` tells the Unix socket of an environment, by
-        which a job without the machine's network reaches the one its stage deployed to.
+        which a job without the machine's network reaches the one its stage deployed to. ``equipper`` tells what upper
+        rooms give to jobs.
         """
         self.folders = RunFolders(data / "runs")
         self.folders.root.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -77,6 +77,7 @@ class SandboxRunner:
         self._overlay = overlay
         self._grace = grace
         self._entry = entry
+        self._equipper = equipper
         self._limiter: Limiter | None = None
         self._toolchains = tuple(Path(one) for one in settings.toolchains)
 
@@ -181,12 +182,25 @@ class SandboxRunner:
             service_logs.mkdir()
             mounts.append(Mount(service_logs, SERVICE_LOGS, writable=True))
         wanted = task.definition
-        way_out, way_mounts = self._way_to_environment(task)
-        mounts += way_mounts
+        ways, way_mounts = self._way_to_environment(task)
+        outfit = outfitted(
+            self._equipper,
+            Occupant(
+                purpose=Purpose.JOB,
+                service=task.service,
+                environment=task.environment,
+                id=task.job,
+                commit=task.commit,
+            ),
+            command_line(wanted.command, services),
+            own_network=wanted.network is Network.NONE,
+            ways_out=ways,
+        )
+        mounts += (*way_mounts, *outfit.mounts)
         spec = SandboxSpec(
-            argv=(*way_out, *command_line(wanted.command, services)),
+            argv=outfit.argv,
             directory=INSIDE,
-            environment=_environment(task),
+            environment={**outfit.variables, **_environment(task)},
             mounts=tuple(mounts),
             network=wanted.network is Network.HOST,
             limits=Limits(
@@ -219,19 +233,15 @@ class SandboxRunner:
                 if services:
                     remove_tree(service_logs)
 
-    def _way_to_environment(self, task: JobTask) -> tuple[tuple[str, ...], list[Mount]]:
-        """What stands before the command, and what is mounted, so that ``$ANDON_URL`` answers inside the sandbox."""
+    def _way_to_environment(self, task: JobTask) -> tuple[tuple[WayOut, ...], tuple[Mount, ...]]:
+        """What makes ``$ANDON_URL`` answer inside the sandbox."""
         if task.environment is None or task.url is None or self._entry is None:
-            return (), []
+            return (), ()
         entry = self._entry(task.service, task.environment)
         if task.definition.network is Network.HOST or not entry.exists():
-            return (), []
-        port = urlsplit(task.url).port or 80
-        python = os.path.realpath(sys.executable)
-        return (
-            (python, "-I", "-S", _FORWARDER_INSIDE, "--out", str(port), _ENTRY_INSIDE, "--"),
-            [Mount(_FORWARDER, _FORWARDER_INSIDE), Mount(entry, _ENTRY_INSIDE, writable=True)],
-        )
+            return (), ()
+        way = WayOut(Transport.TCP, urlsplit(task.url).port or 80, _ENTRY_INSIDE)
+        return (way,), (Mount(entry, _ENTRY_INSIDE, writable=True),)
 
     def _reports(self, task: JobTask, place: Workspace, log: LogWriter) -> tuple[TestCase, ...]:
         if not task.definition.reports:
@@ -281,6 +291,7 @@ def _environment(task: JobTask) -> Mapping[str, str]:
     own = {
         "ANDON_SERVICE": task.service,
         "ANDON_COMMIT": task.commit,
+        "ANDON_VERSION": version_of(task.commit),
         "ANDON_BRANCH": task.branch,
         "ANDON_RUN": task.run,
         "ANDON_STAGE": task.stage,
