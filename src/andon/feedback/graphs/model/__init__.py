@@ -1,0 +1,1 @@
+"""What graphs are made of, as values and pure functions."""

@@ -1,0 +1,113 @@
+"""From when to when, in which steps, and compared with when."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from andon.kernel.errors import Invalid
+
+SECOND, MINUTE, HOUR, DAY = 1000, 60_000, 3_600_000, 86_400_000
+LONGEST = 800 * DAY
+STEPS = tuple(
+    [n * SECOND for n in (1, 2, 5, 10, 15, 30)]
+    + [n * MINUTE for n in (1, 2, 5, 10, 15, 30)]
+    + [n * HOUR for n in (1, 2, 3, 6, 12)]
+    + [n * DAY for n in (1, 2, 7)]
+)
+"""Distances of two points: each divides the next larger thing that people count time by."""
+USUAL_POINTS = 480
+MOST_POINTS = 10_800
+"""Of one line: what a question in PromQL may answer."""
+CHOICES = ("15m", "1h", "6h", "24h", "7d", "30d", "90d")
+COMPARISONS = {"": "nothing", "1d": "the day before", "1w": "the week before"}
+_LENGTH = re.compile(r"(\d{1,6})(ms|s|m|h|d|w)")
+_UNITS = {"ms": 1, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
+
+
+def length_of(text: str) -> int:
+    """Milliseconds of ``90s``, ``6h``, ``7d``, ``1w``. Raises :class:`Invalid`."""
+    found = _LENGTH.fullmatch(text.strip().removeprefix("-").removeprefix("now-"))
+    if found is None:
+        raise Invalid(f"{text[:40]!r} is no length of time.", remedy="Write a number and s, m, h, d or w: 6h.")
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def moment_of(text: str, now: int) -> int:
+    """Milliseconds since 1970 of ``now``, ``6h`` (ago), a number of milliseconds, or ISO 8601 (UTC without a zone).
+
+    Raises :class:`Invalid`.
+    """
+    text = text.strip()
+    if text in ("", "now"):
+        return now
+    if text.isdecimal() and len(text) <= 15:
+        return int(text)
+    if _LENGTH.fullmatch(text.removeprefix("-").removeprefix("now-")):
+        return now - length_of(text)
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise Invalid(
+            f"{text[:40]!r} is no moment.", remedy="Write 6h (ago), 2026-11-23T14:00, or milliseconds since 1970."
+        ) from None
+    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """``start`` and ``end`` in milliseconds; both lie on a whole ``step``."""
+
+    start: int
+    end: int
+    step: int
+    live: bool
+    """Whether it ends now and goes on."""
+
+    @property
+    def window(self) -> int:
+        """The milliseconds that ``$window`` stands for: long enough for a few samples of what is sent each quarter of
+        a minute, and never shorter than a step, so that nothing between two points is overlooked."""
+        return max(4 * self.step, MINUTE) if self.step < MINUTE else max(self.step, 4 * MINUTE)
+
+    @property
+    def length(self) -> int:
+        return self.end - self.start
+
+
+def range_of(start: str, end: str, now: int, *, points: int = USUAL_POINTS, step: int = 0) -> Range:
+    """The range that an address names; ``step`` (ms) is chosen for about so many ``points`` unless given.
+
+    Raises :class:`Invalid`.
+    """
+    first, last = moment_of(start or "6h", now), moment_of(end, now)
+    if not 0 < last - first <= LONGEST:
+        raise Invalid(
+            "The range begins after it ends, or is longer than two years.", remedy="Choose another one: from=6h"
+        )
+    last = min(last, now + DAY)
+    step = step if step >= SECOND else step_for(last - first, points)
+    if (last - first) // step > MOST_POINTS:
+        step = step_for(last - first, MOST_POINTS)
+    return Range(
+        start=first // step * step, end=last // step * step, step=step, live=end.strip() in ("", "now") and last == now
+    )
+
+
+def step_for(length: int, points: int) -> int:
+    """The smallest usual step that gives no more than so many points."""
+    wanted = length / max(10, min(points, MOST_POINTS))
+    return next((one for one in STEPS if one >= wanted), int(wanted // DAY + 1) * DAY)
+
+
+def compared(text: str) -> int:
+    """How many milliseconds earlier the pale lines are; 0 is none. Raises :class:`Invalid`."""
+    if text not in COMPARISONS:
+        raise Invalid(f"Nothing is compared with {text[:20]!r}.", remedy="Compare with 1d (the day before) or 1w.")
+    return length_of(text) if text else 0
+
+
+def promql_length(milliseconds: int) -> str:
+    """As PromQL writes it."""
+    return f"{milliseconds}ms" if milliseconds % SECOND else f"{milliseconds // SECOND}s"
