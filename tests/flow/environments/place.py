@@ -21,6 +21,7 @@ from andon.flow.configuration.sealing import FileSecretBox
 from andon.flow.configuration.service import ConfigurationService
 from andon.flow.definition.reader import YamlDefinitionReader
 from andon.flow.environments.contract import InstanceView, SetId, SetSpec, SetView, Standing
+from andon.flow.environments.contract.equipment import BARE, Equipper
 from andon.flow.environments.room import Built, build_environments
 from andon.flow.routing.adapters import EnvoyDataPlane, envoy_binary
 from andon.flow.routing.service import RouterService
@@ -109,6 +110,7 @@ class Place:
     plane: EnvoyDataPlane = field(init=False)
     router: RouterService = field(init=False)
     fence: int = 0
+    equipper: Equipper = BARE
 
     def __post_init__(self) -> None:
         self.database = Database(open_engine(f"sqlite:///{self.data / 'andon.db'}"))
@@ -133,6 +135,7 @@ class Place:
             definitions=self.definitions,
             artifacts=self.artifacts,
             configuration=self.configuration,
+            equipper=self.equipper,
         )
         self.plane = EnvoyDataPlane(
             binary=envoy_binary(),
@@ -277,9 +280,9 @@ def switch(project: Project, to: SetId) -> None:
 
 
 @contextmanager
-def opened_place(data: Path) -> Iterator[Place]:
+def opened_place(data: Path, equipper: Equipper = BARE) -> Iterator[Place]:
     """With the router running; nothing is left behind."""
-    place = Place(data)
+    place = Place(data, equipper=equipper)
     try:
         place.plane.start()
         yield place

@@ -18,6 +18,7 @@ from andon.flow.definition.contract import (
     JobDefinition,
     PackageDefinition,
 )
+from andon.flow.environments.contract.equipment import BARE, Equipper
 from andon.flow.pipelines.contract import FailureKind, JobId, JobState, RunId
 from andon.flow.pipelines.folders import bytes_in
 from andon.flow.pipelines.model import JobKind, JobResult, JobTask, TestState
@@ -56,7 +57,7 @@ class Bench:
         self.runner = self.make()
         self._jobs = 0
 
-    def make(self, disk: DiskGuard | None = None, grace: float = 5.0) -> SandboxRunner:
+    def make(self, disk: DiskGuard | None = None, grace: float = 5.0, equipper: Equipper = BARE) -> SandboxRunner:
         return SandboxRunner(
             data=self.data,
             settings=JobSettings(),
@@ -65,6 +66,7 @@ class Bench:
             disk=disk,
             overlay=self.overlay,
             grace=grace,
+            equipper=equipper,
         )
 
     def task(self, command: str, *, branch: str = "main", **wanted: object) -> JobTask:
