@@ -1,0 +1,179 @@
+"""Which series have been seen today, and which were refused: asked for every sample, so it must be quick and small.
+
+A series is written down once a day, with its day. That is what makes "which series had a sample on these days" a
+question about a small table, what lets the number of series be limited without forgetting to give room back when
+versions and instances have gone, and what makes forgetting a matter of dropping a month.
+
+It also remembers with how many decimals a series is kept: whole numbers of one scale compress best.
+
+800,000 series take some 8 MB here: ids as a sorted array, two bytes of state each, and a dictionary for the newest.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from andon.feedback.telemetry.contract.intake import Dropped
+from andon.feedback.telemetry.contract.metrics import SERVICE, Kind, Level, Series, series_id
+from andon.feedback.telemetry.store.numbers import MOST_DECIMALS, decimals
+
+LEVELS: tuple[Level, ...] = tuple(Level)
+KINDS: tuple[Kind, ...] = tuple(Kind)
+
+UNKNOWN = 255
+"""No series of this id was named today."""
+_REFUSED = {Dropped.CARDINALITY: 254, Dropped.KIND: 253}
+_WHY = {state: why for why, state in _REFUSED.items()}
+FIRST_REFUSED = 253
+_MERGED_AT = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """What became of series that were named."""
+
+    new: tuple[Series, ...] = ()
+    """To be written down."""
+    refused: dict[str, dict[Dropped, int]] = field(default_factory=dict)
+    """By service: how many series were refused, and why."""
+
+
+class Book:
+    """Safe to use from every thread. ``limit`` is how many series a service may have a day, ``total`` all together."""
+
+    def __init__(self, *, limit: int, total: int) -> None:
+        self._limit, self._total = limit, total
+        self._lock = threading.Lock()
+        self._day = -1
+        self._ids: NDArray[np.uint64] = np.empty(0, np.uint64)
+        self._states: NDArray[np.uint8] = np.empty(0, np.uint8)
+        self._places: NDArray[np.uint8] = np.empty(0, np.uint8)
+        self._newest: dict[int, int] = {}
+        self._per_service: dict[str, int] = {}
+        self._count = 0
+
+    @property
+    def day(self) -> int:
+        """Days since 1970 that this book is about; -1 before :meth:`open`."""
+        return self._day
+
+    def open(self, day: int, ids: NDArray[np.uint64], states: NDArray[np.uint8], services: dict[str, int]) -> None:
+        """Begin a day with what was written down of it already (nothing, unless this process began in mid-day)."""
+        order = np.argsort(ids, kind="stable")
+        with self._lock:
+            self._day = day
+            self._ids, self._states = ids[order], states[order]
+            self._places = np.zeros(ids.size, np.uint8)
+            self._newest = {}
+            self._per_service = dict(services)
+            self._count = int(ids.size)
+
+    def counts(self) -> dict[str, int]:
+        """How many series each service has today."""
+        with self._lock:
+            return dict(self._per_service)
+
+    def knows(self, series: int) -> bool:
+        with self._lock:
+            return self._state(series) != UNKNOWN
+
+    def enter(self, named: Iterable[Series]) -> Entered:
+        """Take note of series. Known ones cost a look-up."""
+        new: list[Series] = []
+        refused: dict[str, dict[Dropped, int]] = {}
+        with self._lock:
+            for one in named:
+                if self._state(one.id) != UNKNOWN:
+                    continue
+                service = one.label(SERVICE)
+                why = self._why_not(one, service)
+                if why is not None:
+                    # remembered too, so that its next sample costs no more than one that is taken; it is bounded, since
+                    # a flood of names must not fill the memory
+                    if len(self._newest) + self._ids.size < 2 * self._total:
+                        self._newest[one.id] = _REFUSED[why]
+                    counts = refused.setdefault(service, {})
+                    counts[why] = counts.get(why, 0) + 1
+                    continue
+                self._newest[one.id] = state_of(one)
+                self._per_service[service] = self._per_service.get(service, 0) + 1
+                self._count += 1
+                new.append(one)
+            if len(self._newest) > _MERGED_AT:
+                self._merge()
+        return Entered(tuple(new), refused)
+
+    def look_up(
+        self, ids: NDArray[np.uint64], values: NDArray[np.float64]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """For each sample the state of its series (below :data:`FIRST_REFUSED` one that :func:`level_of` reads) and the
+        number of decimals to keep it with: the most that a sample of its series has needed so far."""
+        needed = decimals(values)
+        with self._lock:
+            if self._newest:
+                self._merge()
+            known, states, places = self._ids, self._states, self._places
+            if not known.size:
+                return np.full(ids.size, UNKNOWN, np.uint8), needed
+            at = np.searchsorted(known, ids)
+            at[at == known.size] = 0
+            found = states[at]
+            strange = known[at] != ids
+            found[strange] = UNKNOWN
+            sound = ~strange & (needed <= MOST_DECIMALS)
+            np.maximum.at(places, at[sound], needed[sound])
+            return found, places[at]
+
+    def _why_not(self, one: Series, service: str) -> Dropped | None:
+        if self._per_service.get(service, 0) >= self._limit or self._count >= self._total:
+            return Dropped.CARDINALITY
+        # StatsD's series are told apart by their raw text: the same name and labels may be here under another id
+        own = series_id(one.name, one.labels)
+        if own != one.id:
+            state = self._state(own)
+            if state == UNKNOWN:
+                self._newest[own] = state_of(one)
+            elif state < FIRST_REFUSED and kind_of(state) is not one.kind:
+                return Dropped.KIND
+        return None
+
+    def _state(self, series: int) -> int:
+        newest = self._newest.get(series)
+        if newest is not None:
+            return newest
+        place = int(np.searchsorted(self._ids, np.uint64(series)))
+        if place < self._ids.size and int(self._ids[place]) == series:
+            return int(self._states[place])
+        return UNKNOWN
+
+    def _merge(self) -> None:
+        ids = np.fromiter(self._newest.keys(), np.uint64, len(self._newest))
+        states = np.fromiter(self._newest.values(), np.uint8, len(self._newest))
+        order = np.argsort(ids)
+        places = np.searchsorted(self._ids, ids[order])
+        self._ids = np.insert(self._ids, places, ids[order])
+        self._states = np.insert(self._states, places, states[order])
+        self._places = np.insert(self._places, places, np.uint8(0))
+        self._newest = {}
+
+
+def state_of(series: Series) -> int:
+    return LEVELS.index(series.level) * len(KINDS) + KINDS.index(series.kind)
+
+
+def kind_of(state: int) -> Kind:
+    return KINDS[state % len(KINDS)]
+
+
+def level_of(states: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The index of the level in :data:`LEVELS`, for states that are none of a refusal."""
+    return (states // len(KINDS)).astype(np.uint8)
+
+
+def why(state: int) -> Dropped:
+    return _WHY.get(state, Dropped.MALFORMED)

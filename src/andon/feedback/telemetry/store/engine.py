@@ -1,0 +1,227 @@
+"""The database of telemetry, as the rest of the room sees it: statements and columns.
+
+ClickHouse's SQL everywhere, through ClickHouse's own client: in this process (chDB, one process owns the folder), over
+the Unix socket of the process that owns it, or at the URL of a server.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, LifoQueue
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+import clickhouse_connect
+import numpy as np
+from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
+from urllib3 import PoolManager
+from urllib3.connection import HTTPConnection
+from urllib3.connectionpool import HTTPConnectionPool
+from urllib3.exceptions import HTTPError
+
+from andon.kernel.errors import Unavailable
+from andon.kernel.sockets import connect_pinned
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+    from numpy.typing import NDArray
+
+Value = str | int | float | Sequence[int] | Sequence[str]
+"""What may stand for ``{name:Type}`` in a statement. Nothing else of a statement ever comes from outside."""
+
+_HANDLES = 8
+_CONNECT_SECONDS = 2
+_ANSWER_SECONDS = 60
+
+DATABASE = "andon"
+
+
+class StoreError(Exception):
+    """The database refused a statement: a fault of ours, or a bound that was reached. ``code`` is ClickHouse's."""
+
+    def __init__(self, message: str, code: int | None) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of what is written: its name, ClickHouse's type, and the values."""
+
+    name: str
+    type: str
+    values: Sequence[object] | NDArray[np.generic]
+
+
+class Engine:
+    """Statements, each on a connection of its own: safe to use from every thread."""
+
+    def __init__(self, connect: Callable[[], Client]) -> None:
+        self._connect = connect
+        self._idle: LifoQueue[Client] = LifoQueue()
+        self._handles = threading.Semaphore(_HANDLES)
+        self._closed = False
+
+    def command(self, sql: str, values: Mapping[str, Value] | None = None, **settings: str | int) -> None:
+        """Run a statement that answers nothing. Raises ``Unavailable`` or :class:`StoreError`."""
+        with self._borrowed() as client:
+            client.command(sql, parameters=dict(values or {}), settings=dict(settings))
+
+    def rows(
+        self, sql: str, values: Mapping[str, Value] | None = None, **settings: str | int
+    ) -> Sequence[Sequence[object]]:
+        with self._borrowed() as client:
+            return client.query(sql, parameters=dict(values or {}), settings=dict(settings)).result_rows
+
+    def arrays(
+        self, sql: str, values: Mapping[str, Value] | None = None, **settings: str | int
+    ) -> tuple[NDArray[np.generic], ...]:
+        """The columns of the answer, for numbers only."""
+        with self._borrowed() as client:
+            found = client.query_np(sql, parameters=dict(values or {}), settings=dict(settings))
+            if found.dtype.names is None:  # columns of one type come as one matrix
+                return tuple(np.ascontiguousarray(found[:, place]) for place in range(found.shape[1]))
+            return tuple(np.ascontiguousarray(found[name]) for name in found.dtype.names)
+
+    def insert(self, table: str, columns: Sequence[Column], *, token: str = "") -> None:
+        """Write rows; they survive the end of the process once this returns. Rows of a ``token`` are written once."""
+        # without a token the engine would take two equal batches for one that is sent again
+        settings: dict[str, str | int] = {"insert_deduplication_token": token} if token else {"insert_deduplicate": 0}
+        values: list[Sequence[object]] = [one.values for one in columns]  # type: ignore[misc]  # arrays serve as well
+        with self._borrowed() as client:
+            client.insert(
+                table,
+                values,
+                column_names=[one.name for one in columns],
+                column_type_names=[one.type for one in columns],
+                column_oriented=True,
+                settings=settings,
+            )
+
+    def close(self) -> None:
+        self._closed = True
+        while True:
+            try:
+                self._idle.get_nowait().close()
+            except Empty:
+                return
+
+    @contextmanager
+    def _borrowed(self) -> Iterator[Client]:
+        with self._handles:
+            try:
+                client = self._idle.get_nowait()
+            except Empty:
+                client = self._fresh()
+            sound = False
+            try:
+                yield client
+                sound = True
+            except DatabaseError as error:
+                sound = True  # it answered: the connection is as good as before
+                raise StoreError(str(error), getattr(error, "code", None)) from error
+            except (ClickHouseError, HTTPError, OSError) as error:
+                raise _silent(error) from error
+            finally:
+                if sound and not self._closed:
+                    self._idle.put(client)
+                else:
+                    client.close()
+
+    def _fresh(self) -> Client:
+        try:
+            return self._connect()
+        except (ClickHouseError, HTTPError, OSError) as error:
+            raise _silent(error) from error
+
+
+def _silent(error: Exception) -> Unavailable:
+    return Unavailable(
+        f"The telemetry store does not answer: {type(error).__name__}.",
+        safe="Deployments and everything else go on without it.",
+        remedy="`andon status` says how the telemetry process is; its log is log/telemetry.log in the data directory.",
+    )
+
+
+def embedded(folder: Path, *, backups: Path | None = None, memory: int = 2 * 1024**3) -> Engine:
+    """The database in this process, in ``folder``, which no other process may open meanwhile, and this one only one.
+
+    ``backups`` is the one folder to which copies may be written, ``memory`` the bytes that all statements together may
+    take. Misspelt options are ignored without a word: tests/feedback/telemetry/store looks that these arrive.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    options = {
+        "max_server_memory_usage": str(memory),
+        "mark_cache_size": str(memory // 8),
+        "primary_index_cache_size": str(memory // 8),
+        "index_mark_cache_size": str(memory // 16),
+        "background_pool_size": "2",
+    }
+    if backups is not None:
+        backups.mkdir(parents=True, exist_ok=True, mode=0o700)
+        options["backups.allowed_path"] = str(backups.resolve())
+
+    def connect(database: str | None) -> Client:
+        return clickhouse_connect.get_client(
+            interface="chdb", path=str(folder), database=database, chdb_options=options
+        )
+
+    with closing(connect(None)) as first:
+        first.command(f"CREATE DATABASE IF NOT EXISTS {DATABASE}")
+    return Engine(lambda: connect(DATABASE))
+
+
+def at_url(url: str) -> Engine:
+    """A ClickHouse server: ``http(s)://user:password@host:port/database``."""
+    parts = urlsplit(url)
+
+    def connect() -> Client:
+        return clickhouse_connect.get_client(
+            interface=parts.scheme,
+            host=parts.hostname or "localhost",
+            port=parts.port or 0,
+            username=unquote(parts.username or "default"),
+            password=unquote(parts.password or ""),
+            database=parts.path.strip("/") or DATABASE,
+            connect_timeout=_CONNECT_SECONDS,
+            send_receive_timeout=_ANSWER_SECONDS,
+            autogenerate_session_id=False,
+        )
+
+    return Engine(connect)
+
+
+def over_socket(path: Path) -> Engine:
+    """The database of the process that listens on this Unix socket; see :mod:`andon.feedback.telemetry.store.door`."""
+
+    class Connection(HTTPConnection):
+        def connect(self) -> None:
+            self.sock = connect_pinned(path, _ANSWER_SECONDS)
+
+        def _new_conn(self) -> socket.socket:
+            return connect_pinned(path, _ANSWER_SECONDS)
+
+    class Pool(HTTPConnectionPool):
+        ConnectionCls = Connection
+
+    manager = PoolManager(maxsize=_HANDLES, retries=False)
+    manager.pool_classes_by_scheme = {"http": Pool}
+
+    def connect() -> Client:
+        return clickhouse_connect.get_client(
+            host="telemetry",
+            port=80,
+            database=DATABASE,
+            pool_mgr=manager,
+            compress=False,
+            query_retries=0,
+            send_receive_timeout=_ANSWER_SECONDS,
+            autogenerate_session_id=False,
+        )
+
+    return Engine(connect)

@@ -1,0 +1,192 @@
+"""Rows into the tables. Each function is one insert; the caller decides how many rows make one."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from andon.feedback.telemetry.contract.logs import LogLine
+from andon.feedback.telemetry.contract.metrics import SERVICE, Exemplar, Kind, Level, Series
+from andon.feedback.telemetry.contract.traces import Span, SpanEvent
+from andon.feedback.telemetry.store.book import KINDS, LEVELS, Book
+from andon.feedback.telemetry.store.engine import Column, Engine
+from andon.feedback.telemetry.store.schema import DAY_MS
+
+_MAP = "Map(LowCardinality(String), String)"
+_WORD = "LowCardinality(String)"
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Tables:
+    """``now`` answers milliseconds since 1970."""
+
+    def __init__(self, engine: Engine, now: Callable[[], int] = now_ms) -> None:
+        self._engine, self._now = engine, now
+        self._lock = threading.Lock()
+        self._last_seq = 0
+
+    def turn_day(self, book: Book) -> None:
+        """Open the book on today's page if it is open on another, or on none."""
+        day = self._now() // DAY_MS
+        if book.day == day:
+            return
+        rows = self._engine.rows(
+            "SELECT id, any(kind), any(level), any(service) FROM series WHERE day = {day:UInt16} GROUP BY id",
+            {"day": day},
+        )
+        services: dict[str, int] = {}
+        ids = np.empty(len(rows), np.uint64)
+        states = np.empty(len(rows), np.uint8)
+        for place, (id_, kind, level, service) in enumerate(rows):
+            ids[place] = int(str(id_))
+            states[place] = LEVELS.index(Level(str(level))) * len(KINDS) + KINDS.index(Kind(str(kind)))
+            services[str(service)] = services.get(str(service), 0) + 1
+        book.open(day, ids, states, services)
+
+    def write_series(self, series: Sequence[Series], day: int) -> None:
+        if not series:
+            return
+        self._engine.insert(
+            "series",
+            [
+                Column("day", "UInt16", np.full(len(series), day, np.uint16)),
+                Column("name", "String", [one.name for one in series]),
+                Column("id", "UInt64", np.array([one.id for one in series], np.uint64)),
+                Column("kind", "Enum8('gauge' = 0, 'counter' = 1, 'delta' = 2, 'observation' = 3)", _kinds(series)),
+                Column(
+                    "level",
+                    "Enum8('business' = 0, 'application' = 1, 'infrastructure' = 2, 'client' = 3, 'pipeline' = 4)",
+                    [one.level.value for one in series],
+                ),
+                Column("unit", _WORD, [one.unit for one in series]),
+                Column("help", _WORD, [one.help for one in series]),
+                Column("path", "String", [one.path or one.name for one in series]),
+                Column("service", _WORD, [one.label(SERVICE) for one in series]),
+                Column("labels", _MAP, [dict(one.labels) for one in series]),
+            ],
+        )
+
+    def write_samples(
+        self,
+        ids: NDArray[np.generic],
+        times: NDArray[np.generic],
+        levels: NDArray[np.generic],
+        m: NDArray[np.generic],
+        e: NDArray[np.generic],
+        *,
+        token: str = "",
+    ) -> None:
+        """``levels`` are places in :data:`LEVELS`; ``m`` and ``e`` as :func:`~.numbers.encode` makes them."""
+        if not ids.size:
+            return
+        self._engine.insert(
+            "samples",
+            [
+                Column("series", "UInt64", ids),
+                Column("time", "Int64", times),
+                # an Enum8 is its number; the client would want names
+                Column("level", "Int8", levels.astype(np.int8)),
+                Column("m", "Int64", m),
+                Column("e", "Int8", e),
+            ],
+            token=token,
+        )
+
+    def write_exemplars(self, exemplars: Sequence[Exemplar], *, token: str = "") -> None:
+        if not exemplars:
+            return
+        self._engine.insert(
+            "exemplars",
+            [
+                Column("series", "UInt64", np.array([one.series for one in exemplars], np.uint64)),
+                Column("time", "Int64", np.array([one.time for one in exemplars], np.int64)),
+                Column("value", "Float64", np.array([one.value for one in exemplars], np.float64)),
+                Column("trace", "String", [one.trace for one in exemplars]),
+                Column("span", "String", [one.span for one in exemplars]),
+                Column("labels", _MAP, [dict(one.labels) for one in exemplars]),
+            ],
+            token=token,
+        )
+
+    def write_logs(self, lines: Sequence[LogLine], *, token: str = "") -> None:
+        if not lines:
+            return
+        first = self._sequence(len(lines))
+        self._engine.insert(
+            "logs",
+            [
+                Column("time", "Int64", np.array([one.time for one in lines], np.int64)),
+                Column("seq", "UInt64", np.arange(first, first + len(lines), dtype=np.uint64)),
+                Column("severity", "UInt8", np.array([one.severity for one in lines], np.uint8)),
+                Column("service", _WORD, [one.service for one in lines]),
+                Column("environment", _WORD, [one.environment for one in lines]),
+                Column("version", _WORD, [one.version for one in lines]),
+                Column("instance", _WORD, [one.instance for one in lines]),
+                Column("source", _WORD, [one.source.value for one in lines]),
+                Column("origin", _WORD, [one.origin for one in lines]),
+                Column("position", "Int64", np.array([one.position for one in lines], np.int64)),
+                Column("template", "UInt64", np.array([one.template for one in lines], np.uint64)),
+                Column("trace", "String", [one.trace for one in lines]),
+                Column("span", "String", [one.span for one in lines]),
+                Column("body", "String", [one.body for one in lines]),
+                Column("fields", _MAP, [dict(one.fields) for one in lines]),
+            ],
+            token=token,
+        )
+
+    def write_spans(self, spans: Sequence[Span], *, token: str = "") -> None:
+        if not spans:
+            return
+        self._engine.insert(
+            "spans",
+            [
+                Column("start", "Int64", np.array([one.start for one in spans], np.int64)),
+                Column("duration", "Int64", np.array([one.duration for one in spans], np.int64)),
+                Column("trace", "String", [one.trace for one in spans]),
+                Column("id", "String", [one.id for one in spans]),
+                Column("parent", "String", [one.parent for one in spans]),
+                Column("service", _WORD, [one.service for one in spans]),
+                Column("environment", _WORD, [one.environment for one in spans]),
+                Column("version", _WORD, [one.version for one in spans]),
+                Column("instance", _WORD, [one.instance for one in spans]),
+                Column("name", _WORD, [one.name for one in spans]),
+                Column(
+                    "kind",
+                    "Enum8('internal' = 0, 'server' = 1, 'client' = 2, 'producer' = 3, 'consumer' = 4)",
+                    [one.kind.value for one in spans],
+                ),
+                Column("status", "Enum8('unset' = 0, 'ok' = 1, 'error' = 2)", [one.status.value for one in spans]),
+                Column("message", "String", [one.message for one in spans]),
+                Column("attributes", _MAP, [dict(one.attributes) for one in spans]),
+                Column("events", "String", [encode_events(one.events) for one in spans]),
+                Column("links", "String", [" ".join(f"{trace}:{span}" for trace, span in one.links) for one in spans]),
+            ],
+            token=token,
+        )
+
+    def _sequence(self, count: int) -> int:
+        """Numbers that grow with every line, over restarts too: whoever follows asks for what is above the last."""
+        with self._lock:
+            first = max(self._last_seq + 1, time.time_ns())
+            self._last_seq = first + count - 1
+            return first
+
+
+def _kinds(series: Sequence[Series]) -> list[str]:
+    return [one.kind.value for one in series]
+
+
+def encode_events(events: Sequence[SpanEvent]) -> str:
+    return msgspec.json.encode(list(events)).decode() if events else ""
+
+
+def decode_events(text: str) -> tuple[SpanEvent, ...]:
+    return msgspec.json.decode(text, type=tuple[SpanEvent, ...]) if text else ()

@@ -1,0 +1,230 @@
+"""One writer gathers what all ways in hand over and writes it in a few large inserts a second.
+
+A one-row insert costs as much as one of a hundred thousand, so batches wait for each other a moment, and everybody is
+told once the insert is done: what was acknowledged survives the end of the process. More than ``limit`` cells waiting
+is refused at the door with a time to come back, not queued without end.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from andon.feedback.telemetry.contract.intake import Batch, Dropped, Receipt, Way
+from andon.feedback.telemetry.contract.metrics import SERVICE
+from andon.feedback.telemetry.store.book import FIRST_REFUSED, Book, level_of, why
+from andon.feedback.telemetry.store.drops import Drops
+from andon.feedback.telemetry.store.engine import StoreError
+from andon.feedback.telemetry.store.numbers import encode
+from andon.feedback.telemetry.store.tables import Tables
+from andon.kernel.errors import AndonError, TooMany, Unavailable
+
+GATHER_SECONDS = 0.2
+"""How long the first batch waits for company: half of what an answer may take, a fifth of what a graph may lag."""
+MOST_WAITING = 4_000_000
+"""Cells (a sample is one, a line or span twenty) that may wait; some 200 MB at the worst."""
+MOST_AT_ONCE = 1_000_000
+_CELLS_OF_A_ROW = 20
+_LOOK_AT_DISK_SECONDS = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Waiting:
+    batch: Batch
+    told: Future[Receipt]
+    cells: int
+
+
+class DiskWatch:
+    """Whether the disk has room for telemetry; looked at once a second, asked as often as one likes."""
+
+    def __init__(self, folder: Path, reserve: int, free: Callable[[], int] | None = None) -> None:
+        self._reserve, self._folder = reserve, folder
+        self._free = free or self._free_bytes
+        self._looked = 0.0
+        self._full = False
+
+    @property
+    def full(self) -> bool:
+        now = time.monotonic()
+        if now - self._looked >= _LOOK_AT_DISK_SECONDS:
+            self._looked = now
+            self._full = self._free() < self._reserve
+        return self._full
+
+    def require_room(self) -> None:
+        """Raises ``Unavailable``."""
+        if self.full:
+            raise Unavailable(
+                f"The disk has less than {self._reserve // 1024**2} MiB left: telemetry takes nothing in.",
+                safe="What is stored stays readable; deployments and everything else go on.",
+                remedy="Make room, or keep less: `telemetry.raw_days` and its neighbours in the settings.",
+            )
+
+    def _free_bytes(self) -> int:
+        found = os.statvfs(self._folder)
+        return found.f_frsize * found.f_bavail
+
+
+class Writer:
+    """The door to the store (:class:`~andon.feedback.telemetry.contract.intake.Intake`)."""
+
+    def __init__(
+        self,
+        tables: Tables,
+        book: Book,
+        drops: Drops,
+        disk: DiskWatch,
+        *,
+        gather: float = GATHER_SECONDS,
+        limit: int = MOST_WAITING,
+    ) -> None:
+        self._tables, self._book, self._drops, self._disk = tables, book, drops, disk
+        self._gather, self._limit = gather, limit
+        self._queue: deque[_Waiting] = deque()
+        self._cells = 0
+        self._news = threading.Condition()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._work, name="telemetry writer", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what waits, then end."""
+        with self._news:
+            self._stopping = True
+            self._news.notify_all()
+        self._thread.join()
+
+    # The door
+
+    def take(self, batch: Batch) -> Future[Receipt]:
+        self._disk.require_room()
+        cells = len(batch.ids) + _CELLS_OF_A_ROW * (
+            len(batch.logs) + len(batch.spans) + len(batch.series) + len(batch.exemplars)
+        )
+        waiting = _Waiting(batch, Future(), cells)
+        with self._news:
+            if self._stopping:
+                raise Unavailable("Telemetry is stopping.", remedy="Send it again in a moment.")
+            if self._cells and self._cells + cells > self._limit:
+                raise TooMany(
+                    "More telemetry arrives than the store takes in.",
+                    retry_after=1.0,
+                    safe="Nothing of this request was taken in: it can be sent again whole.",
+                    remedy="Send it again later; `andon telemetry` says who sends how much.",
+                )
+            self._queue.append(waiting)
+            self._cells += cells
+            self._news.notify()
+        return waiting.told
+
+    def drop(self, way: Way, why: Dropped, count: int = 1, *, service: str = "") -> None:
+        self._drops.add(way, why, count, service=service)
+
+    def knows(self, series: int) -> bool:
+        return self._book.knows(series)
+
+    # Inside
+
+    def _work(self) -> None:
+        while True:
+            with self._news:
+                while not self._queue and not self._stopping:
+                    self._news.wait()
+                if not self._queue:
+                    return
+                if not self._stopping:
+                    self._news.wait_for(lambda: self._stopping or self._cells >= MOST_AT_ONCE, self._gather)
+                gathered = self._gathered()
+            try:
+                self._write(gathered)
+            finally:
+                with self._news:
+                    self._cells -= sum(one.cells for one in gathered)
+
+    def _gathered(self) -> list[_Waiting]:
+        """Those that are written together. One with a token is written alone: its rows stand or fall with it."""
+        first = self._queue.popleft()
+        taken = [first]
+        cells = first.cells
+        if first.batch.token:
+            return taken
+        while self._queue and not self._queue[0].batch.token and cells < MOST_AT_ONCE:
+            taken.append(self._queue.popleft())
+            cells += taken[-1].cells
+        return taken
+
+    def _write(self, gathered: Sequence[_Waiting]) -> None:
+        try:
+            receipts = self._store([one.batch for one in gathered])
+        except (AndonError, StoreError) as error:
+            _log.warning("%d batches were not stored: %s", len(gathered), error)
+            told = error if isinstance(error, AndonError) else _refused(error)
+            for one in gathered:
+                one.told.set_exception(told)
+            return
+        except BaseException as error:
+            for one in gathered:
+                one.told.set_exception(error)
+            raise
+        for one, receipt in zip(gathered, receipts, strict=True):
+            one.told.set_result(receipt)
+
+    def _store(self, batches: Sequence[Batch]) -> list[Receipt]:
+        self._tables.turn_day(self._book)
+        for batch in batches:
+            entered = self._book.enter(batch.series)
+            # before their samples: a sample whose series nobody knows could never be found
+            if entered.new:
+                self._tables.write_series(entered.new, self._book.day)
+        receipts = []
+        kept: list[tuple[NDArray[np.generic], ...]] = []
+        for batch in batches:
+            ids = np.asarray(batch.ids, np.uint64)
+            times = np.asarray(batch.times, np.int64)
+            values = np.asarray(batch.values, np.float64)
+            states, places = self._book.look_up(ids, values)
+            refused = states >= FIRST_REFUSED
+            dropped: dict[Dropped, int] = {}
+            if refused.any():
+                for state, count in zip(*np.unique(states[refused], return_counts=True), strict=True):
+                    dropped[why(int(state))] = int(count)
+                services: dict[int, str] = {one.id: one.label(SERVICE) for one in batch.series}
+                self._drops.add_series(batch.way, dropped, ids[refused], services)
+                taken = ~refused
+                ids, times, values = ids[taken], times[taken], values[taken]
+                states, places = states[taken], places[taken]
+            kept.append((ids, times, level_of(states), *encode(values, places)))
+            receipts.append(
+                Receipt(samples=int(ids.size), logs=len(batch.logs), spans=len(batch.spans), dropped=dropped)
+            )
+        token = batches[0].token if len(batches) == 1 else ""
+        self._tables.write_samples(*(np.concatenate(part) for part in zip(*kept, strict=True)), token=token)
+        self._tables.write_exemplars([one for batch in batches for one in batch.exemplars], token=token)
+        self._tables.write_logs([one for batch in batches for one in batch.logs], token=token)
+        self._tables.write_spans([one for batch in batches for one in batch.spans], token=token)
+        for batch, receipt in zip(batches, receipts, strict=True):
+            self._drops.took(batch.way, samples=receipt.samples, logs=receipt.logs, spans=receipt.spans)
+        return receipts
+
+
+def _refused(error: StoreError) -> Unavailable:
+    return Unavailable(
+        "The telemetry store could not write.",
+        safe="Nothing of this request was acknowledged.",
+        remedy=f"Send it again later. The store said: {str(error)[:300]}",
+    )

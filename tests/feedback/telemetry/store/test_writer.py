@@ -1,0 +1,167 @@
+"""What the writer has acknowledged can be read; what it refuses is counted and said."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from andon.feedback.telemetry.contract.intake import Batch, Dropped, Way
+from andon.feedback.telemetry.contract.logs import LogLine, LogSource, Severity
+from andon.feedback.telemetry.contract.metrics import Kind, Level, Series, canonical, series_id
+from andon.feedback.telemetry.contract.traces import Span, SpanEvent
+from andon.feedback.telemetry.store.book import Book
+from andon.feedback.telemetry.store.drops import Drops
+from andon.feedback.telemetry.store.engine import Engine
+from andon.feedback.telemetry.store.tables import Tables, decode_events
+from andon.feedback.telemetry.store.writer import DiskWatch, Writer
+from andon.kernel.errors import TooMany, Unavailable
+
+NOW = 1_790_000_000_000
+
+
+def series(name: str, kind: Kind = Kind.GAUGE, level: Level = Level.APPLICATION, **labels: str) -> Series:
+    kept = canonical(labels)
+    return Series(id=series_id(name, kept), name=name, labels=kept, kind=kind, level=level)
+
+
+class Store:
+    def __init__(self, engine: Engine, folder: Path, *, limit: int = 1000, waiting: int = 100_000) -> None:
+        self.engine, self.drops, self.free = engine, Drops(), 10**12
+        self.now = NOW
+        self.book = Book(limit=limit, total=10_000)
+        disk = DiskWatch(folder, 1000, lambda: self.free)
+        self.writer = Writer(Tables(engine, lambda: self.now), self.book, self.drops, disk, gather=0.01, limit=waiting)
+
+
+@pytest.fixture
+def store(engine: Engine, tmp_path: Path) -> Iterator[Store]:
+    made = Store(engine, tmp_path)
+    made.writer.start()
+    yield made
+    made.writer.stop()
+
+
+def test_what_was_acknowledged_is_there_to_the_last_bit(store: Store) -> None:
+    values = [0.0, -0.0, 1.0, 1.5, 0.1 + 0.2, 1e300, -7.25, 1 / 3, float(2**53), math.inf, math.nan, 123.456]
+    one = series("load", service="shop")
+    told = store.writer.take(
+        Batch(way=Way.OTLP, series=[one], ids=[one.id] * 12, times=[NOW + n for n in range(12)], values=values)
+    )
+    assert told.result(30).samples == 12
+    (found,) = store.engine.rows("SELECT groupArray(value) FROM (SELECT value FROM samples ORDER BY time)")
+    assert np.array(found[0]).view(np.int64).tolist() == np.array(values).view(np.int64).tolist()
+
+
+def test_a_batch_with_a_token_is_stored_once_however_often_it_is_sent(store: Store) -> None:
+    one = series("jobs", Kind.DELTA)
+    line = LogLine(time=NOW * 1000, body="built", source=LogSource.JOB, origin="job:1", position=7)
+    batch = Batch(way=Way.ANDON, series=[one], ids=[one.id], times=[NOW], values=[3], logs=[line], token="job:1/0-8")
+    for _ in range(3):
+        assert store.writer.take(batch).result(30).logs == 1
+    assert store.engine.rows("SELECT (SELECT count() FROM samples), (SELECT count() FROM logs)") == [(1, 1)]
+
+
+def test_a_service_with_too_many_series_loses_the_newest_and_no_other_service_loses_any(
+    engine: Engine, tmp_path: Path
+) -> None:
+    store = Store(engine, tmp_path, limit=3)
+    store.writer.start()
+    greedy = [series("basket", service="shop", user=str(number)) for number in range(5)]
+    modest = series("basket", service="till")
+    batch = Batch(
+        way=Way.STATSD,
+        series=[*greedy, modest],
+        ids=[one.id for one in [*greedy, modest]],
+        times=[NOW] * 6,
+        values=range(6),
+    )
+    assert store.writer.take(batch).result(30).dropped == {Dropped.CARDINALITY: 2}
+    again = Batch(way=Way.STATSD, ids=[greedy[4].id, modest.id], times=[NOW + 1] * 2, values=[1, 1])
+    assert store.writer.knows(greedy[4].id)
+    assert store.writer.take(again).result(30).dropped == {Dropped.CARDINALITY: 1}
+    store.writer.stop()
+    assert store.engine.rows("SELECT count() FROM samples") == [(5,)]
+    counts = store.drops.counts()
+    assert counts.samples[Way.STATSD] == 5
+    assert counts.dropped[Way.STATSD, Dropped.CARDINALITY, "shop"] == 2
+
+
+def test_a_new_day_gives_room_again_and_writes_known_series_down_once_more(store: Store) -> None:
+    one = series("load")
+    for _ in range(2):
+        store.writer.take(Batch(way=Way.OTLP, series=[one], ids=[one.id], times=[store.now], values=[1])).result(30)
+        store.now += 24 * 3600 * 1000
+    assert store.engine.rows("SELECT count(), uniqExact(day) FROM series") == [(2, 2)]
+
+
+def test_a_process_that_begins_in_mid_day_knows_what_was_written_down(engine: Engine, tmp_path: Path) -> None:
+    one = series("load", Kind.COUNTER, Level.BUSINESS)
+    for life in range(2):
+        store = Store(engine, tmp_path)
+        store.writer.start()
+        named = [one] if life == 0 else []
+        store.writer.take(Batch(way=Way.OTLP, series=named, ids=[one.id], times=[NOW], values=[1])).result(30)
+        store.writer.stop()
+    assert engine.rows("SELECT count(), any(level) FROM samples") == [(2, "business")]
+
+
+def test_two_that_disagree_about_what_a_name_means_are_not_mixed(store: Store) -> None:
+    first = series("basket", Kind.GAUGE)
+    other = Series(id=first.id ^ 1, name="basket", labels=(), kind=Kind.DELTA)  # type: ignore[arg-type]  # an id
+    store.writer.take(Batch(way=Way.STATSD, series=[first], ids=[first.id], times=[NOW], values=[1])).result(30)
+    told = store.writer.take(Batch(way=Way.STATSD, series=[other], ids=[other.id], times=[NOW], values=[1]))
+    assert told.result(30).dropped == {Dropped.KIND: 1}
+
+
+def test_more_than_may_wait_is_refused_whole(engine: Engine, tmp_path: Path) -> None:
+    store = Store(engine, tmp_path, waiting=10)  # not started: everything waits
+    one = series("load")
+    store.writer.take(Batch(way=Way.OTLP, ids=[one.id] * 8, times=[NOW] * 8, values=[1] * 8))
+    with pytest.raises(TooMany) as refused:
+        store.writer.take(Batch(way=Way.OTLP, ids=[one.id] * 3, times=[NOW] * 3, values=[1] * 3))
+    assert refused.value.retry_after > 0
+    store.writer.start()
+    store.writer.stop()
+
+
+def test_a_full_disk_is_said_and_over_when_there_is_room_again(engine: Engine, tmp_path: Path) -> None:
+    store = Store(engine, tmp_path)
+    store.free = 10
+    store.writer.start()
+    with pytest.raises(Unavailable, match="disk"):
+        store.writer.take(Batch(way=Way.OTLP))
+    store.writer.stop()
+
+
+def test_lines_and_spans_keep_all_they_were_given(store: Store) -> None:
+    line = LogLine(
+        time=NOW * 1000,
+        body="<script>alert(1)</script> \x1b[31mred\x00",
+        severity=Severity.ERROR,
+        service="shop",
+        fields={"user": "42", "ü": "ö"},
+        trace="a" * 32,
+    )
+    span = Span(
+        trace="a" * 32,
+        id="b" * 16,
+        service="shop",
+        name="GET /",
+        start=NOW * 10**6,
+        duration=1500,
+        attributes={"http.method": "GET"},
+        events=(SpanEvent(time=NOW * 10**6, name="retry", attributes={"n": "2"}),),
+        links=(("c" * 32, "d" * 16),),
+    )
+    told = store.writer.take(Batch(way=Way.OTLP, logs=[line], spans=[span])).result(30)
+    assert (told.logs, told.spans) == (1, 1)
+    assert store.engine.rows("SELECT body, severity, fields, trace FROM logs") == [
+        (line.body, 17, dict(line.fields), line.trace)
+    ]
+    ((events, links, attributes),) = store.engine.rows("SELECT events, links, attributes FROM spans")
+    assert decode_events(str(events)) == span.events
+    assert (links, attributes) == (f"{'c' * 32}:{'d' * 16}", {"http.method": "GET"})
