@@ -6,6 +6,7 @@ the Unix socket of the process that owns it, or at the URL of a server.
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -91,7 +92,7 @@ class Engine:
     def insert(self, table: str, columns: Sequence[Column], *, token: str = "") -> None:
         """Write rows; they survive the end of the process once this returns. Rows of a ``token`` are written once."""
         # without a token the engine would take two equal batches for one that is sent again
-        settings: dict[str, str | int] = {"insert_deduplication_token": token} if token else {"insert_deduplicate": 0}
+        settings = {"insert_deduplication_token": token or os.urandom(16).hex()}
         values: list[Sequence[object]] = [one.values for one in columns]  # type: ignore[misc]  # arrays serve as well
         with self._borrowed() as client:
             client.insert(
