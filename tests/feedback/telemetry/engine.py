@@ -8,7 +8,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from andon.feedback.telemetry.store.engine import Engine, embedded
+from andon.feedback.telemetry.store.engine import EmbeddedEngine, embedded
 
 
 @cache
@@ -19,7 +19,7 @@ def folder() -> Path:
 
 
 @cache
-def the_engine() -> Engine:
+def the_engine() -> EmbeddedEngine:
     found = embedded(folder() / "store", backups=folder() / "backups")
     atexit.register(found.close)
     return found

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, LifoQueue
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urlencode, urlsplit
 
+import chdb
 import clickhouse_connect
 import numpy as np
-from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
+from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, OperationalError
 from urllib3 import PoolManager
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
@@ -29,6 +30,7 @@ from andon.kernel.errors import Unavailable
 from andon.kernel.sockets import connect_pinned
 
 if TYPE_CHECKING:
+    from chdb.state.sqlitelike import Connection
     from clickhouse_connect.driver.client import Client
     from numpy.typing import NDArray
 
@@ -123,6 +125,8 @@ class Engine:
             try:
                 yield client
                 sound = True
+            except OperationalError as error:  # the way to the database failed, not the database
+                raise _silent(error) from error
             except DatabaseError as error:
                 sound = True  # it answered: the connection is as good as before
                 raise StoreError(str(error), getattr(error, "code", None)) from error
@@ -149,32 +153,45 @@ def _silent(error: Exception) -> Unavailable:
     )
 
 
-def embedded(folder: Path, *, backups: Path | None = None, memory: int = 2 * 1024**3) -> Engine:
+class EmbeddedEngine(Engine):
     """The database in this process, in ``folder``, which no other process may open meanwhile, and this one only one.
 
     ``backups`` is the one folder to which copies may be written, ``memory`` the bytes that all statements together may
     take. Misspelt options are ignored without a word: tests/feedback/telemetry/store looks that these arrive.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    options = {
-        "max_server_memory_usage": str(memory),
-        "mark_cache_size": str(memory // 8),
-        "primary_index_cache_size": str(memory // 8),
-        "index_mark_cache_size": str(memory // 16),
-        "background_pool_size": "2",
-    }
-    if backups is not None:
-        backups.mkdir(parents=True, exist_ok=True, mode=0o700)
-        options["backups.allowed_path"] = str(backups.resolve())
 
-    def connect(database: str | None) -> Client:
+    def __init__(self, folder: Path, *, backups: Path | None = None, memory: int = 2 * 1024**3) -> None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._folder = folder.resolve()
+        self._options = {
+            "max_server_memory_usage": str(memory),
+            "mark_cache_size": str(memory // 8),
+            "primary_index_cache_size": str(memory // 8),
+            "index_mark_cache_size": str(memory // 16),
+            "background_pool_size": "2",
+        }
+        if backups is not None:
+            backups.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._options["backups.allowed_path"] = str(backups.resolve())
+        super().__init__(lambda: self._client(DATABASE))
+        with closing(self._client(None)) as first:
+            first.command(f"CREATE DATABASE IF NOT EXISTS {DATABASE}")
+
+    def connect_bare(self) -> Connection:
+        """A connection without the client, for one thread: whoever passes on what a client elsewhere has written."""
+        bare = chdb.connect(f"{self._folder}?{urlencode(self._options)}")
+        bare.query(f"USE {DATABASE}")
+        return bare
+
+    def _client(self, database: str | None) -> Client:
         return clickhouse_connect.get_client(
-            interface="chdb", path=str(folder), database=database, chdb_options=options
+            interface="chdb", path=str(self._folder), database=database, chdb_options=self._options
         )
 
-    with closing(connect(None)) as first:
-        first.command(f"CREATE DATABASE IF NOT EXISTS {DATABASE}")
-    return Engine(lambda: connect(DATABASE))
+
+def embedded(folder: Path, *, backups: Path | None = None, memory: int = 2 * 1024**3) -> EmbeddedEngine:
+    """See :class:`EmbeddedEngine`."""
+    return EmbeddedEngine(folder, backups=backups, memory=memory)
 
 
 def at_url(url: str) -> Engine:

@@ -1,0 +1,139 @@
+"""The store's door for other processes: ClickHouse's HTTP interface, for reading, on a Unix socket of the owner's.
+
+With it the console asks an embedded store in the same words, through the same client, as it asks a ClickHouse server.
+Whoever may connect is whoever owns the data directory, and could read its files as well; statements that write are
+refused all the same, because a mistake elsewhere must not be able to change what was measured.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
+
+import uvicorn
+
+from andon.feedback.telemetry.store.engine import EmbeddedEngine
+
+if TYPE_CHECKING:
+    from chdb.state.sqlitelike import Connection
+    from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
+
+_MOST_BYTES = 16 * 1024 * 1024
+"""Of a statement with its parameters: the ids of some hundred thousand series."""
+_THREADS = 6
+_READS = re.compile(rb"\s*(?:--[^\n]*\n\s*)*(?:SELECT|WITH|SHOW|DESCRIBE|DESC|EXISTS|EXPLAIN)\b", re.IGNORECASE)
+_FORMAT = re.compile(rb"\bFORMAT\s+(\w+)\s*;?\s*$", re.IGNORECASE)
+_CODE = re.compile(r"Code: (\d+)")
+
+_log = logging.getLogger(__name__)
+
+
+class Door:
+    """Serves in a thread of its own until :meth:`stop`."""
+
+    def __init__(self, engine: EmbeddedEngine, path: Path) -> None:
+        self._engine, self._path = engine, path
+        self._local = threading.local()
+        self._open: list[Connection] = []
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="telemetry door")
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                self._answer,
+                interface="asgi3",
+                loop="asyncio",
+                lifespan="off",
+                ws="none",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=2,
+            )
+        )
+        self._listening = _bind(path)
+        self._thread = threading.Thread(target=self._serve, name="telemetry door", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        self._thread.join()
+        self._pool.shutdown()
+        for one in self._open:
+            one.close()
+        self._path.unlink(missing_ok=True)
+
+    def _serve(self) -> None:
+        asyncio.run(self._server.serve(sockets=[self._listening]))
+
+    async def _answer(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        if scope["type"] != "http":
+            return
+        if scope["path"] == "/ping":
+            await _reply(send, 200, b"Ok.\n")
+            return
+        body = bytearray()
+        while True:
+            message = await receive()
+            if message["type"] != "http.request":
+                return  # whoever asked has gone
+            body += message.get("body", b"")
+            if len(body) > _MOST_BYTES:
+                await _reply(send, 413, b"Code: 62. The statement is too long.")
+                return
+            if not message.get("more_body"):
+                break
+        query = dict(parse_qsl(scope["query_string"].decode(), keep_blank_values=True))
+        statement = query.get("query", "").encode() + bytes(body)
+        if not _READS.match(statement):
+            await _reply(send, 403, b"Code: 164. Only questions pass through this door. (READONLY)")
+            return
+        values = {name[6:]: value for name, value in query.items() if name.startswith("param_")}
+        found = _FORMAT.search(statement)
+        form = found[1].decode() if found else query.get("default_format", "TabSeparated")
+        try:
+            answer = await asyncio.get_running_loop().run_in_executor(
+                self._pool, self._run, statement.decode(), form, values
+            )
+        except RuntimeError as error:  # chDB's only one
+            _log.info("a question was refused: %s", str(error)[:500])
+            await _reply(send, 500, str(error).encode())
+            return
+        await _reply(send, 200, answer, form)
+
+    def _run(self, statement: str, form: str, values: dict[str, str]) -> bytes:
+        connection: Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._engine.connect_bare()
+            self._open.append(connection)
+        return bytes(connection.query(statement, form, params=values).bytes())
+
+
+async def _reply(send: ASGISendCallable, status: int, body: bytes, form: str = "") -> None:
+    headers = [(b"content-length", str(len(body)).encode()), (b"x-clickhouse-timezone", b"UTC")]
+    if status == 200 and form:
+        headers.append((b"x-clickhouse-format", form.encode()))
+    if status != 200:
+        code = _CODE.search(body[:1000].decode(errors="replace"))
+        headers.append((b"x-clickhouse-exception-code", (code[1] if code else "1").encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers, "trailers": False})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _bind(path: Path) -> socket.socket:
+    """Listen where an earlier life may have left its socket; the folder is ours alone."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.unlink(missing_ok=True)
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    listening.bind(str(path))
+    path.chmod(0o600)
+    listening.listen(128)
+    listening.setblocking(False)
+    return listening
