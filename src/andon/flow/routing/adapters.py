@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import resource
 import secrets
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Callable
-from contextlib import closing, suppress
-from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException
+from contextlib import suppress
+from http.client import HTTPException
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import urlencode
 
 import msgspec
 
 from andon.flow.environments.contract import SetId
-from andon.flow.routing.contract import Served
+from andon.flow.routing.access import FORMAT, LID_BYTES, AccessFolder
+from andon.flow.routing.admin import Admin
+from andon.flow.routing.contract import RouterStatistics, Served
 from andon.flow.routing.model import (
+    AccessLogging,
     Table,
     render_bootstrap,
     render_clusters,
@@ -31,6 +30,7 @@ from andon.flow.routing.model import (
     version_of,
 )
 from andon.flow.routing.ports import DataPlane
+from andon.flow.routing.statistics import read_statistics
 from andon.kernel.errors import Missing, Unavailable
 from andon.kernel.files import write_whole
 from andon.kernel.keeper.control import is_kept, spawn_private, stop
@@ -48,15 +48,6 @@ _CLUSTERS_REFUSED = "cluster_manager.cds.update_rejected"
 _LISTENERS_VERSION = "listener_manager.lds.version_text"
 _LISTENERS_REFUSED = "listener_manager.lds.update_rejected"
 _LISTENERS_WARMING = "listener_manager.total_listeners_warming"
-
-
-class _Stat(msgspec.Struct):
-    name: str
-    value: int = 0
-
-
-class _Stats(msgspec.Struct):
-    stats: list[_Stat]
 
 
 class _SocketAddress(msgspec.Struct, frozen=True):
@@ -80,19 +71,6 @@ class _Listeners(msgspec.Struct):
     listener_statuses: list[_OpenListener] = []
 
 
-class _Admin(HTTPConnection):
-    """A conversation with Envoy's admin socket."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__("router", timeout=2.0)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(os.fspath(self._path))
-
-
 class EnvoyDataPlane(DataPlane):
     """One Envoy under a keeper, so that it outlives Andon.
 
@@ -110,6 +88,8 @@ class EnvoyDataPlane(DataPlane):
         self._listeners = folder / "listeners.json"
         self._routes = folder / "routes"
         self._entries = sockets / "entries"
+        self._admin = Admin(folder)
+        self._access = AccessFolder(folder)
 
     def start(self) -> None:
         if not self._binary.exists():
@@ -127,7 +107,7 @@ class EnvoyDataPlane(DataPlane):
             write_whole(self._listeners, render_listeners(empty, str(self._routes)), mode=0o600)
         if not is_kept(self._keepers, KEEPER):
             self._spawn(self._new_admin())
-        self._await(self._ready, "did not come up")
+        self._await(self._admin.ready, "did not come up")
 
     def stop(self) -> None:
         stop(self._keepers, KEEPER)
@@ -159,10 +139,10 @@ class EnvoyDataPlane(DataPlane):
 
     def _add_clusters(self, document: bytes) -> None:
         before = self._clusters.read_bytes()
-        refused = self._count(_CLUSTERS_REFUSED)
+        refused = self._admin.count(_CLUSTERS_REFUSED)
         self._replace(self._clusters, document)
         self._await(
-            lambda: self._has_clusters(document) or self._count(_CLUSTERS_REFUSED) > refused,
+            lambda: self._has_clusters(document) or self._admin.count(_CLUSTERS_REFUSED) > refused,
             "did not take the new sets",
         )
         if not self._has_clusters(document):
@@ -172,18 +152,20 @@ class EnvoyDataPlane(DataPlane):
 
     def _open_listeners(self, table: Table) -> frozenset[str]:
         """Names of those that could not be opened; Envoy takes up the others of the same file all the same."""
-        document = render_listeners(table, str(self._routes))
-        if self._text(_LISTENERS_VERSION) != version_of(document):
-            refused = self._count(_LISTENERS_REFUSED)
+        logs = self._access.open_to(self._admin.path())
+        logging = AccessLogging(str(self._access.current), FORMAT) if logs else None
+        document = render_listeners(table, str(self._routes), logging)
+        if self._admin.text(_LISTENERS_VERSION) != version_of(document):
+            refused = self._admin.count(_LISTENERS_REFUSED)
             # Written also when nothing has changed: what was refused, for a port that was taken, is tried again.
             write_whole(self._listeners, document, mode=0o600, durable=False)
             self._await(
-                lambda: self._has_listeners(document) or self._count(_LISTENERS_REFUSED) > refused,
+                lambda: self._has_listeners(document) or self._admin.count(_LISTENERS_REFUSED) > refused,
                 "did not take the new listeners",
             )
-        if self._text(_LISTENERS_VERSION) == version_of(document):
+        if self._admin.text(_LISTENERS_VERSION) == version_of(document):
             return frozenset()
-        _status, body = self._ask("/listeners", format="json")
+        _status, body = self._admin.ask("/listeners", format="json")
         ports = {one.name: one.port for one in msgspec.json.decode(body, type=_Listeners).listener_statuses}
         return frozenset(one.name for one in table.listeners if ports.get(one.name) != one.port)
 
@@ -193,17 +175,22 @@ class EnvoyDataPlane(DataPlane):
 
     def served(self, set_id: SetId) -> Served | None:
         try:
-            status, body = self._ask(
-                "/stats", format="json", filter=rf"^cluster\.{set_id}\.upstream_rq_(total|5xx|active)$"
-            )
+            stats = self._admin.find(rf"^cluster\.{set_id}\.upstream_rq_(total|5xx|active)$")
         except (OSError, HTTPException):
             return None
-        if status != HTTPStatus.OK:
-            return None
-        found = {one.name.rsplit("_", 1)[-1]: one.value for one in msgspec.json.decode(body, type=_Stats).stats}
+        found = {one.name.rsplit("_", 1)[-1]: one.value for one in stats}
         if "total" not in found:
             return None
         return Served(requests=found["total"], failed=found.get("5xx", 0), active=found.get("active", 0))
+
+    def statistics(self) -> RouterStatistics | None:
+        try:
+            return read_statistics(self._admin)
+        except (OSError, HTTPException):
+            return None
+
+    def rotate(self) -> None:
+        self._access.rotate(self._admin)
 
     # Inside
 
@@ -229,19 +216,14 @@ class EnvoyDataPlane(DataPlane):
 
     def _new_admin(self) -> Path:
         """Where the admin socket will be, written down for whoever wants to ask."""
-        known = self._known_admin()
+        known = self._admin.path()
         if known is not None:
             shutil.rmtree(known.parent, ignore_errors=True)
         admin = self._sockets / secrets.token_hex(12) / "admin.sock"
         admin.parent.mkdir(mode=0o700)
-        write_whole(self._folder / "admin", os.fsencode(admin), mode=0o600)
+        self._admin.moves_to(admin)
+        self._access.prepare(admin)
         return admin
-
-    def _known_admin(self) -> Path | None:
-        try:
-            return Path(os.fsdecode((self._folder / "admin").read_bytes()))
-        except FileNotFoundError:
-            return None
 
     def _spawn(self, admin: Path) -> None:
         bootstrap = self._folder / "bootstrap.json"
@@ -253,6 +235,8 @@ class EnvoyDataPlane(DataPlane):
         command = build(
             SandboxSpec(
                 argv=(
+                    # a log that is full is to be a write that fails, not the end
+                    *("/bin/sh", "-c", 'trap "" XFSZ; exec "$0" "$@"'),
                     str(self._binary),
                     "--config-path",
                     str(bootstrap),
@@ -261,6 +245,8 @@ class EnvoyDataPlane(DataPlane):
                     "2",
                     "--log-level",
                     "warning",
+                    "--file-flush-interval-msec",
+                    "500",
                 ),
                 directory=str(self._folder),
                 mounts=(
@@ -269,6 +255,7 @@ class EnvoyDataPlane(DataPlane):
                     Mount(self._sockets, str(self._sockets)),
                     Mount(admin.parent, str(admin.parent), writable=True),
                     Mount(self._entries, str(self._entries), writable=True),
+                    Mount(self._access.folder, str(self._access.folder), writable=True),
                 ),
                 network=True,
                 hostname="andon-router",
@@ -283,41 +270,21 @@ class EnvoyDataPlane(DataPlane):
             directory="/",
             log=self._folder / "log",
             # Two descriptors a request: the usual 1024 would be 500 requests at a time.
-            limits=Attachment((), ((resource.RLIMIT_NOFILE, most),)),
+            limits=Attachment((), ((resource.RLIMIT_NOFILE, most), (resource.RLIMIT_FSIZE, LID_BYTES))),
         )
         with suppress(AlreadyKept):
             spawn_private(spec, command.private, self._keepers)
 
-    def _ask(self, path: str, **parameters: str) -> tuple[int, bytes]:
-        """Status and body of an answer of Envoy's admin. Raises ``OSError`` or ``HTTPException``."""
-        admin = self._known_admin()
-        if admin is None:
-            raise ConnectionRefusedError("the router has never been started")
-        with closing(_Admin(admin)) as asking:
-            asking.request("GET", f"{path}?{urlencode(parameters)}")
-            answer = asking.getresponse()
-            return answer.status, answer.read()
-
-    def _ready(self) -> bool:
-        return self._ask("/ready")[0] == HTTPStatus.OK
-
     def _has_clusters(self, document: bytes) -> bool:
-        return self._text("cluster_manager.cds.version_text") == version_of(document)
+        return self._admin.text("cluster_manager.cds.version_text") == version_of(document)
 
     def _has_listeners(self, document: bytes) -> bool:
-        return self._text(_LISTENERS_VERSION) == version_of(document) and self._count(_LISTENERS_WARMING) == 0
-
-    def _count(self, stat: str) -> int:
-        _status, body = self._ask("/stats", format="json", filter="^" + stat.replace(".", r"\.") + "$")
-        return sum(one.value for one in msgspec.json.decode(body, type=_Stats).stats)
+        return (
+            self._admin.text(_LISTENERS_VERSION) == version_of(document) and self._admin.count(_LISTENERS_WARMING) == 0
+        )
 
     def _has_route(self, name: str, version: str) -> bool:
-        return self._text(f"http.{name}.rds.{name}.version_text") == version
-
-    def _text(self, stat: str) -> str | None:
-        _status, body = self._ask("/stats", filter="^" + stat.replace(".", r"\.") + "$", type="TextReadouts")
-        _name, _, value = body.decode().strip().partition(": ")
-        return value.strip('"') or None
+        return self._admin.text(f"http.{name}.rds.{name}.version_text") == version
 
     def _await(self, there: Callable[[], bool], failure: str) -> None:
         deadline = time.monotonic() + _FOLLOW_SECONDS

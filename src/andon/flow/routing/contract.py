@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -45,6 +46,120 @@ class Served:
     active: int
 
 
+Bucket = tuple[float, int]
+"""An upper bound in milliseconds, and how many took no longer than that: all of the smaller ones are among them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetStatistics:
+    """What the router saw of one set. Counters begin anew when the router is started anew."""
+
+    set: SetId
+    requests: int = 0
+    answers: Mapping[int, int] = field(default_factory=dict)
+    """How many answers of each class: ``{2: 310, 5: 1}``. One that the router gave in the set's place is among them."""
+    active: int = 0
+    """Requests under way at this moment."""
+    pending: int = 0
+    """Requests that wait for a connection at this moment."""
+    overflowed: int = 0
+    """Requests that were refused because too many were waiting or under way."""
+    retried: int = 0
+    timed_out: int = 0
+    connections: int = 0
+    """Open at this moment."""
+    connection_failures: int = 0
+    """Connections that could not be made, those that took too long included."""
+    times: tuple[Bucket, ...] = ()
+    """From the first byte of the request to the last of the answer; a few seconds behind."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerStatistics:
+    """What clients of an environment saw, whichever set served them; counters as in :class:`SetStatistics`."""
+
+    service: Service
+    environment: str
+    requests: int = 0
+    answers: Mapping[int, int] = field(default_factory=dict)
+    active: int = 0
+    connections: int = 0
+    times: tuple[Bucket, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouterStatistics:
+    """Only what has been used is there: a set that never had a request is left out."""
+
+    sets: tuple[SetStatistics, ...] = ()
+    listeners: tuple[ListenerStatistics, ...] = ()
+    failed_writes: int = 0
+    """How often lines for the access log did not fit any more: nobody has rotated it for long."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """One request, as the router tells of it when it is over. Method, path and ids are the client's words."""
+
+    time: int
+    """When it began, in microseconds since 1970."""
+    duration: int
+    """Microseconds to the last byte of the answer."""
+    service: Service
+    environment: str
+    local: bool
+    """It came by the environment's socket: from a job on this machine."""
+    set: SetId | None
+    """Who served it; ``None`` when nobody did."""
+    endpoint: str
+    """Which instance, as in :attr:`~andon.flow.environments.contract.InstanceView.endpoint`; empty for none."""
+    method: str
+    path: str
+    """Without its query, at most 512 bytes."""
+    status: int
+    """0 when the client left before there was one."""
+    flags: str
+    """Why the router answered itself or gave up, in Envoy's letters with commas (``URX,UF``); else empty."""
+    received: int
+    """Bytes of the request's body."""
+    sent: int
+    """Bytes of the answer's body."""
+    request: str
+    """What the service saw as ``x-request-id``: the router's choice, or that of a client in a private network."""
+    traceparent: str
+    """The W3C header as it was sent; empty for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessPosition:
+    """A place in the access log, good as long as what follows it is kept."""
+
+    generation: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessPage:
+    requests: tuple[Access, ...]
+    position: AccessPosition
+    """Where to go on."""
+    malformed: int = 0
+    """Lines that are none: the last one before the log was full."""
+    missed: bool = False
+    """What followed the position asked for is not kept any more; this is the oldest there is."""
+
+
+class AccessLog(Protocol):
+    """What the router served, request by request. It writes about half a second after a request is over."""
+
+    def read(self, after: AccessPosition | None = None, *, limit: int = 5000) -> AccessPage:
+        """The next requests after a position, or the oldest kept. An empty page when there is nothing more by now.
+
+        Raises ``OSError`` when the disk does.
+        """
+        ...
+
+
 class Router(Protocol):
     """Who gets which traffic."""
 
@@ -78,4 +193,8 @@ class Router(Protocol):
 
     def served(self, set_id: SetId) -> Served | None:
         """``None`` when the router cannot be asked or has never served this set."""
+        ...
+
+    def statistics(self) -> RouterStatistics | None:
+        """What it counted since it was started; ``None`` when it cannot be asked."""
         ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from andon.flow.environments.contract import SetId
-from andon.flow.routing.contract import Served
+from andon.flow.routing.contract import RouterStatistics, Served
 from andon.flow.routing.model import Table
 
 
@@ -13,6 +13,7 @@ class InMemoryDataPlane:
     def __init__(self) -> None:
         self.table = Table(listeners=(), upstreams=())
         self.counts: dict[SetId, Served] = {}
+        self.counted = RouterStatistics()
         self.closed: frozenset[str] = frozenset()
         """Names of listeners that cannot be opened."""
 
@@ -31,3 +32,9 @@ class InMemoryDataPlane:
 
     def served(self, set_id: SetId) -> Served | None:
         return self.counts.get(set_id)
+
+    def statistics(self) -> RouterStatistics | None:
+        return self.counted
+
+    def rotate(self) -> None:
+        return

@@ -139,15 +139,25 @@ def render_clusters(table: Table) -> bytes:
     return _discovery([_cluster(upstream) for upstream in table.upstreams])
 
 
-def render_listeners(table: Table, routes: str) -> bytes:
+@dataclass(frozen=True, slots=True)
+class AccessLogging:
+    """Where requests are told, a line of JSON each, and in which of Envoy's words."""
+
+    path: str
+    format: Mapping[str, str]
+
+
+def render_listeners(table: Table, routes: str, logging: AccessLogging | None = None) -> bytes:
     """Envoy's listeners, one an environment; ``routes`` is the folder of the files of :func:`render_route`."""
     return _discovery(
         [
             rendered
             for one in table.listeners
             for rendered in (
-                _listener(one, one.name, {"socket_address": {"address": one.host, "port_value": one.port}}, routes),
-                _listener(one, f"{one.name}.entry", {"pipe": {"path": one.entry, "mode": 0o600}}, routes),
+                _listener(
+                    one, one.name, {"socket_address": {"address": one.host, "port_value": one.port}}, routes, logging
+                ),
+                _listener(one, f"{one.name}.entry", {"pipe": {"path": one.entry, "mode": 0o600}}, routes, logging),
             )
         ]
     )
@@ -267,7 +277,25 @@ def _cluster(upstream: Upstream) -> Tree:
     }
 
 
-def _listener(listener: Listener, name: str, address: Tree, routes: str) -> Tree:
+def _access_log(listener: Listener, name: str, logging: AccessLogging) -> Tree:
+    return {
+        "name": "envoy.access_loggers.file",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+            "path": logging.path,
+            "log_format": {
+                "json_format": {
+                    **logging.format,
+                    "service": listener.service,
+                    "environment": listener.environment,
+                    "local": name != listener.name,
+                }
+            },
+        },
+    }
+
+
+def _listener(listener: Listener, name: str, address: Tree, routes: str, logging: AccessLogging | None) -> Tree:
     return {
         "@type": "type.googleapis.com/envoy.config.listener.v3.Listener",
         "name": name,
@@ -286,6 +314,7 @@ def _listener(listener: Listener, name: str, address: Tree, routes: str) -> Tree
                             "@type": "type.googleapis.com/envoy.extensions.filters.network"
                             ".http_connection_manager.v3.HttpConnectionManager",
                             "stat_prefix": listener.name,
+                            "access_log": [] if logging is None else [_access_log(listener, name, logging)],
                             "server_header_transformation": "PASS_THROUGH",
                             "use_remote_address": True,
                             "normalize_path": True,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from andon.flow.environments.contract import SetId
-from andon.flow.routing.contract import Served
+from andon.flow.routing.contract import RouterStatistics, Served
 from andon.flow.routing.model import Table
 
 
@@ -32,3 +32,9 @@ class DataPlane(Protocol):
         ...
 
     def served(self, set_id: SetId) -> Served | None: ...
+
+    def statistics(self) -> RouterStatistics | None: ...
+
+    def rotate(self) -> None:
+        """Keep the access log from growing for ever. Cheap when there is nothing to do."""
+        ...

@@ -18,5 +18,5 @@ def routing_room(router: RouterService, plane: DataPlane) -> Room:
         telling=TELLING,
         begin=plane.start,
         # Again from time to time: somebody may have ended Envoy's keeper, and a new one starts with old files.
-        reconcilers=(Reconciler("router", 10.0, keep),),
+        reconcilers=(Reconciler("router", 10.0, keep), Reconciler("access log", 10.0, plane.rotate)),
     )

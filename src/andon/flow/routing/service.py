@@ -8,7 +8,7 @@ from pathlib import Path
 
 from andon.flow.environments.contract import Environments, SetId
 from andon.flow.routing import storage
-from andon.flow.routing.contract import RouteView, Served, TrafficSwitched
+from andon.flow.routing.contract import RouterStatistics, RouteView, Served, TrafficSwitched
 from andon.flow.routing.model import Listener, Outdated, Table, Upstream
 from andon.flow.routing.ports import DataPlane
 from andon.flow.sources.contract import Service
@@ -89,6 +89,9 @@ class RouterService:
 
     def served(self, set_id: SetId) -> Served | None:
         return self._plane.served(set_id)
+
+    def statistics(self) -> RouterStatistics | None:
+        return self._plane.statistics()
 
     def _table(self, reading: Reading) -> Table:
         listeners = tuple(
