@@ -1,0 +1,176 @@
+"""Where graphs begin, and the dashboard that each service has by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from andon.feedback.graphs.addresses import GraphView, service_address, wanted
+from andon.feedback.graphs.asking import Asking, milliseconds, sight_of
+from andon.feedback.graphs.model.ranges import range_of
+from andon.feedback.graphs.model.rules import FILLERS, LEVELS, TITLES, Filler, level_panels
+from andon.feedback.graphs.model.units import said
+from andon.feedback.graphs.pages.drawing import board, graph_views
+from andon.feedback.graphs.service import GraphsService
+from andon.feedback.telemetry.contract.metrics import Level, MetricName, Sight
+from andon.flow.sources.contract import Service, Sources
+from andon.kernel.errors import AndonError
+from andon.web.http.pages import Handlers, Html, PageContext, page
+from andon.web.rendering import plural
+from andon.web.shell import Crumb, Page
+
+MOST_SERVICES = 30
+"""For which figures are asked on the first page."""
+MOST_NAMES = 400
+_FIGURES = (
+    ("Requests", 'sum(rate(andon_requests_total{{service="{}"}}[$window]))', "1/s"),
+    (
+        "Failed",
+        (
+            'sum(rate(andon_requests_total{{service="{0}",code_class=~"5.*"}}[$window]))'
+            ' / sum(rate(andon_requests_total{{service="{0}"}}[$window]))'
+        ),
+        "%",
+    ),
+    (
+        "Duration, p95",
+        'histogram_quantile(0.95, sum by (le) (rate(andon_request_duration_seconds_bucket{{service="{}"}}[$window])))',
+        "s",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceCard:
+    name: str
+    href: str
+    figures: tuple[tuple[str, str], ...]
+    silent: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LevelView:
+    level: Level
+    title: str
+    graphs: tuple[GraphView, ...]
+    filler: Filler
+    left_out: int
+
+
+def service_pages(graphs: GraphsService, asking: Asking, sources: Sources) -> Handlers:
+    def visible(context: PageContext) -> tuple[Service, ...]:
+        services = context.principal.visible_services()
+        with context.database.reading() as reading:
+            return tuple(one for one in sources.services(reading) if services is None or one in services)
+
+    def card(service: str, now: int, sight: Sight) -> ServiceCard:
+        span = range_of("15m", "", now)
+        told = []
+        for name, query, unit in _FIGURES:
+            try:
+                value = asking.last(query.format(service), span, now, sight)
+            except AndonError:
+                value = None
+            told.append((name, said(value, unit)))
+        silent = all(value == "no data" for _, value in told)
+        return ServiceCard(name=service, href=service_address(service), figures=tuple(told), silent=silent)
+
+    @page("/graphs")
+    def home(context: PageContext) -> Html:
+        sight = sight_of(context.principal)
+        now = milliseconds()
+        services = visible(context)
+        cards = tuple(card(one, now, sight) for one in services[:MOST_SERVICES])
+        names = asking.names(now, sight)
+        asked = context.query.get("q", "").strip()[:100]
+        fit = [one for one in names if all(word in one.name for word in asked.lower().split())]
+        with context.database.reading() as reading:
+            dashboards = graphs.dashboards(reading, context.principal)
+        silent = sum(one.silent for one in cards)
+        sentence = (
+            f"{plural(len(names), 'metric')} of {plural(len(services), 'service')}"
+            if names
+            else "Nothing is measured yet"
+        )
+        return context.page(
+            "graphs/home.html",
+            Page(
+                title="Graphs",
+                sentence=sentence,
+                lede=f"{plural(silent, 'service')} without traffic in the last quarter of an hour." if silent else "",
+                wide=True,
+            ),
+            cards=cards,
+            more=tuple(services[MOST_SERVICES:]),
+            grouped=_by_level(fit[:MOST_NAMES]),
+            left_out=max(0, len(fit) - MOST_NAMES),
+            asked=asked,
+            measured=bool(names),
+            dashboards=dashboards,
+            filler=FILLERS[Level.BUSINESS],
+        )
+
+    @page("/graphs/services/{service:str}")
+    def show(context: PageContext, service: str) -> Html:
+        context.principal.require_sight(service)
+        with context.database.reading() as reading:
+            sources.default_branch(reading, Service(service))
+        sight = sight_of(context.principal)
+        asked = wanted(context.scope["query_string"])
+        now = milliseconds()
+        span = asked.span(now)
+        environments = asking.environments_of(service, now, sight)
+        environment = asked.get("environment")
+        if not environment and "environment" not in asked.first and "production" in environments:
+            environment = "production"
+        found = level_panels(asking.series_of(service, environment, span, sight), service, environment)
+        levels, number = [], 1
+        for one in found:
+            views = graph_views(
+                context, asking, one.panels, asked, service=service, environment=environment, first=number
+            )
+            number += len(views)
+            filler = FILLERS[one.level]
+            levels.append(
+                LevelView(level=one.level, title=TITLES[one.level], graphs=views, filler=filler, left_out=one.left_out)
+            )
+        missing = [TITLES[one.level].lower() for one in found if not one.panels]
+        return context.page(
+            "graphs/service.html",
+            Page(
+                title=f"{service} · Graphs",
+                sentence=_sentence(service, environment, missing),
+                crumbs=(Crumb("Graphs", "/graphs"), Crumb(service, f"/services/{service}")),
+                wide=True,
+            ),
+            levels=levels,
+            board=board(
+                context,
+                graphs,
+                asked,
+                default="6h",
+                here=service_address(service, environment),
+                service=service,
+                environment=environment,
+                environments=environments,
+            ),
+            table=asked.table,
+        )
+
+    return [home, show]
+
+
+def _sentence(service: str, environment: str, missing: list[str]) -> str:
+    place = f"{service} in {environment}" if environment else service
+    if not missing:
+        return f"{place} is measured on all five levels"
+    if len(missing) == len(LEVELS):
+        return f"{place} is not measured yet"
+    told = missing[0] if len(missing) == 1 else f"{', '.join(missing[:-1])} and {missing[-1]}"
+    return f"{place} is measured, and silent on {told}"
+
+
+def _by_level(names: Iterable[MetricName]) -> tuple[tuple[str, tuple[MetricName, ...]], ...]:
+    every = tuple(names)
+    grouped = ((TITLES[level], tuple(one for one in every if one.level is level)) for level in LEVELS)
+    return tuple((title, some) for title, some in grouped if some)
