@@ -101,11 +101,13 @@ class Andon:
             "ANDON_WEB_PORT": str(self.port),
             "ANDON_ENVIRONMENTS_FIRST_PORT": str(self.first_port),
             "ANDON_ENVIRONMENTS_LAST_PORT": str(self.first_port + PORTS - 1),
+            # the usual ports of telemetry are for one Andon on a machine; several may be measured side by side
+            **{f"ANDON_TELEMETRY_{way}_PORT": "0" for way in ("STATSD", "OTLP", "OTLP_GRPC", "GRAPHITE")},
             **self._settings,
         }
 
     def roles(self) -> tuple[psutil.Process, ...]:
-        """The supervisor, then web and worker as far as they run."""
+        """The supervisor, then its roles as far as they run."""
         if self._process is None:
             return ()
         try:
@@ -119,7 +121,7 @@ class Andon:
         return {one.id: one.keeper.pid for one in kept(self.data / "keepers") if is_kept(self.data / "keepers", one.id)}
 
     def kill(self) -> None:
-        """SIGKILL for supervisor, web and worker at one moment; keepers and what they keep go on."""
+        """SIGKILL for the supervisor and its roles at one moment; keepers and what they keep go on."""
         roles = self.roles()
         # Stopped first, so that none of them sees another one die.
         for number in (signal.SIGSTOP, signal.SIGKILL):

@@ -17,6 +17,7 @@ import httpx
 import psutil
 import pytest
 
+from andon.app.role import Role
 from benchmarks.harness.checkouts import Checkout
 from benchmarks.harness.crashing import PRODUCTION, SERVICE, address_of
 from benchmarks.harness.installation import Andon, left_behind, until
@@ -109,7 +110,7 @@ def test_a_restart_changes_the_roles_and_nothing_else(andon: Andon) -> None:
     same_supervisor, *new_roles = andon.roles()
     assert same_supervisor.pid == supervisor.pid
     assert {one.pid for one in new_roles}.isdisjoint(one.pid for one in roles)
-    assert len(new_roles) == 2
+    assert len(new_roles) == len(Role)
     assert answers(andon)
     # A terminal that knows the data directory and nothing of the port.
     elsewhere = {name: value for name, value in andon.environment().items() if name != "ANDON_WEB_PORT"}
@@ -138,10 +139,11 @@ def test_a_value_set_ahead_of_its_environment_is_told_to_be(andon: Andon) -> Non
 
 
 def test_a_fallen_role_is_started_again(andon: Andon) -> None:
-    kept, old = andon.keepers(), {name: role(andon, name) for name in ("web", "worker")}
+    kept, old = andon.keepers(), {name: role(andon, name) for name in Role}
     for one in old.values():
         one.kill()
-    until(lambda: len(andon.roles()) == 3 and not {one.pid for one in old.values()} & set(pids(andon)), "both are back")
+    gone = {one.pid for one in old.values()}
+    until(lambda: len(andon.roles()) == 1 + len(Role) and not gone & set(pids(andon)), "all are back")
     until(lambda: answers(andon), "the API answers again")
     assert andon.keepers() == kept
 

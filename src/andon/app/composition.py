@@ -13,6 +13,10 @@ from andon.app.flow import build_flow
 from andon.app.people.room import people_room
 from andon.app.record.room import record_room
 from andon.app.starter import WorkflowStarter
+from andon.feedback.telemetry.ingress import Ingress, TelemetryEquipper
+from andon.feedback.telemetry.where import Where
+from andon.flow.environments.contract.equipment import BARE
+from andon.flow.environments.layout import Layout
 from andon.kernel.access.contract import People
 from andon.kernel.access.passwords import Passwords
 from andon.kernel.access.people import PeopleDirectory
@@ -35,6 +39,8 @@ class Installation:
     starter: WorkflowStarter
     """What rooms start durable work with; only a worker binds the engine to it."""
     rooms: tuple[Room, ...]
+    telemetry: Where
+    """Where telemetry lies; the telemetry process opens it, the others ask that process."""
 
     def close(self) -> None:
         self.database.close()
@@ -48,7 +54,10 @@ def compose(settings: Settings, *, clock: Clock | None = None, passwords: Passwo
     passwords = passwords or Passwords()
     starter = WorkflowStarter()
 
-    flow = build_flow(settings, database, bell, starter, directory)
+    sockets = Layout(settings.data).sockets
+    telemetry = Where(settings.data, sockets)
+    equipper = TelemetryEquipper(Ingress(sockets)) if settings.telemetry.enabled else BARE
+    flow = build_flow(settings, database, bell, starter, directory, equipper)
     # Each room is made here, in the order of the rail; what one asks of another goes in as an argument.
     rooms: tuple[Room, ...] = (
         *flow.rooms,
@@ -63,6 +72,7 @@ def compose(settings: Settings, *, clock: Clock | None = None, passwords: Passwo
         passwords=passwords,
         starter=starter,
         rooms=rooms,
+        telemetry=telemetry,
     )
 
 

@@ -20,6 +20,7 @@ from andon.flow.definition.schema import json_schema
 from andon.flow.deployments.execution import Execution as DeploymentExecution
 from andon.flow.deployments.room import deployments_room
 from andon.flow.deployments.service.deployments import DeploymentService
+from andon.flow.environments.contract.equipment import BARE, Equipper
 from andon.flow.environments.pages import environments_pages
 from andon.flow.environments.room import build_environments, environments_room
 from andon.flow.overview.room import overview_room
@@ -50,7 +51,15 @@ class Flow:
     """The environments of each service."""
 
 
-def build_flow(settings: Settings, database: Database, bell: Bell, starter: WorkflowStarter, people: People) -> Flow:
+def build_flow(
+    settings: Settings,
+    database: Database,
+    bell: Bell,
+    starter: WorkflowStarter,
+    people: People,
+    equipper: Equipper = BARE,
+) -> Flow:
+    """``equipper`` tells what upper rooms give to sandboxes."""
     data = settings.data
     git = open_git(settings)
     sources = GitSources(git)
@@ -65,6 +74,7 @@ def build_flow(settings: Settings, database: Database, bell: Bell, starter: Work
         definitions=definitions,
         artifacts=artifacts,
         configuration=configuration,
+        equipper=equipper,
     )
     environments = built.environments
     plane = EnvoyDataPlane(
@@ -87,7 +97,14 @@ def build_flow(settings: Settings, database: Database, bell: Bell, starter: Work
     artifacts.keep(deployments)
 
     authority = GrantedAuthority()
-    runner = SandboxRunner(data=data, settings=settings.jobs, sources=sources, artifacts=artifacts, entry=router.entry)
+    runner = SandboxRunner(
+        data=data,
+        settings=settings.jobs,
+        sources=sources,
+        artifacts=artifacts,
+        entry=router.entry,
+        equipper=equipper,
+    )
     progress = Progress(
         service=pipelines,
         sources=sources,

@@ -1,7 +1,6 @@
-"""One role in a process of its own: ``python -m andon.app.role web|worker``, started by the supervisor.
+"""One role in a process of its own: ``python -m andon.app.role web|worker|telemetry``, started by the supervisor.
 
-It ends with its parent: a supervisor that is killed leaves neither web nor worker behind, only the keepers of
-instances and of Envoy.
+It ends with its parent: a supervisor that is killed leaves no role behind, only the keepers of instances and of Envoy.
 """
 
 from __future__ import annotations
@@ -46,8 +45,21 @@ class Refused(msgspec.Struct):
 
 
 class Role(StrEnum):
+    """In the order in which they start and stop: telemetry ends last, and so hears what the others say of their end."""
+
     WEB = "web"
     WORKER = "worker"
+    TELEMETRY = "telemetry"
+
+    @property
+    def essential(self) -> bool:
+        """Whether Andon is not up without it. Without telemetry it deploys all the same, and says what is missing."""
+        return self is not Role.TELEMETRY
+
+
+def roles(settings: Settings) -> tuple[Role, ...]:
+    """Those that these settings ask for."""
+    return tuple(role for role in Role if role.essential or settings.telemetry.enabled)
 
 
 def main() -> int:
@@ -84,11 +96,16 @@ def run(role: Role, installation: Installation, told: Callable[[], None]) -> Non
 
         serve(installation, ready=told)
         return
-    from andon.app.worker import work  # noqa: PLC0415 - the web has no workflow engine
-
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: ended.set())
+    if role is Role.TELEMETRY:
+        from andon.app.telemetry import listen  # noqa: PLC0415 - the others have no store in them
+
+        listen(installation, _waiting(ended), told)
+        return
+    from andon.app.worker import work  # noqa: PLC0415 - the web has no workflow engine
+
     work(installation, _waiting(ended), told)
 
 

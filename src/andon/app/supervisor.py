@@ -14,14 +14,13 @@ import sys
 import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from andon.app.preparation import prepare
-from andon.app.role import IS_READY, PARENT, READY, Refused, Role
+from andon.app.role import IS_READY, PARENT, READY, Refused, Role, roles
 from andon.kernel.errors import AndonError, Unavailable
 from andon.kernel.keeper import control
 from andon.kernel.settings import Settings
@@ -36,6 +35,7 @@ _PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0)
 
 
 _SAFE = "What ran before is untouched; nothing new was started."
+_GOES_ON = "Everything else goes on."
 
 
 @dataclass(slots=True)
@@ -44,8 +44,10 @@ class _Child:
     process: subprocess.Popen[bytes]
     started: float
     ready: int
-    """Where it says that it is up; -1 once it has."""
+    """Where it says that it is up; -1 once it has, or will not any more."""
     falls: int = 0
+    again_at: float | None = None
+    """When one that fell is started again; ``None`` while it runs."""
 
 
 class Supervisor:
@@ -75,9 +77,9 @@ class Supervisor:
             first = prepare(self._settings)
             kept_before = _ids(self._settings.data)
             try:
-                for role in Role:
+                for role in roles(self._settings):
                     self._start(role)
-                if all(self._await_ready(role) for role in Role):
+                if all(self._await_ready(role) for role in self._children if role.essential):
                     self._note_up()
                     told_ready(first)
                     self._watch()
@@ -148,25 +150,39 @@ class Supervisor:
         )
 
     def _watch(self) -> None:
-        """Until a signal comes, start again what falls."""
+        """Until a signal comes, start again what falls. None waits for another: each has its own pause."""
         while not self._signals:
-            select.select([self._wake_read], [], [], 0.5)
+            waiting = [child.ready for child in self._children.values() if child.ready >= 0]
+            readable, _, _ = select.select([self._wake_read, *waiting], [], [], 0.5)
+            now = time.monotonic()
             for child in list(self._children.values()):
-                if child.process.poll() is None or self._signals:
-                    continue
-                lived = time.monotonic() - child.started
-                child.falls = 0 if lived > 60 else child.falls + 1
-                pause = _PAUSES[min(child.falls, len(_PAUSES) - 1)]
-                self._say(
-                    f"The {child.role.value} process ended with {child.process.returncode}; "
-                    f"it is started again in {pause:g} s."
-                )
-                select.select([self._wake_read], [], [], pause)
+                if child.ready in readable:
+                    self._hear(child)
                 if self._signals:
                     return
-                self._start(child.role)
-                with suppress(Unavailable):
-                    self._await_ready(child.role)
+                if child.again_at is not None:
+                    if now >= child.again_at:
+                        self._start(child.role)
+                elif child.process.poll() is not None:
+                    self._fell(child, now)
+
+    def _hear(self, child: _Child) -> None:
+        """What a role says when it is up, or will not be."""
+        told = os.read(child.ready, select.PIPE_BUF)
+        if told and told != IS_READY:
+            self._say(str(_refused(child.role, told, _GOES_ON)))
+        os.close(child.ready)
+        child.ready = -1
+
+    def _fell(self, child: _Child, now: float) -> None:
+        if child.ready >= 0:
+            self._hear(child)
+        child.falls = 0 if now - child.started > 60 else child.falls + 1
+        pause = _PAUSES[min(child.falls, len(_PAUSES) - 1)]
+        child.again_at = now + pause
+        self._say(
+            f"The {child.role.value} process ended with {child.process.returncode}; it is started again in {pause:g} s."
+        )
 
     def _note_up(self) -> None:
         web = self._settings.web
@@ -192,13 +208,13 @@ class Supervisor:
         os.execv(sys.executable, [sys.executable, "-m", "andon", *arguments])  # noqa: S606 - our own program, anew
 
 
-def _refused(role: Role, told: bytes) -> Unavailable:
+def _refused(role: Role, told: bytes, safe: str = _SAFE) -> Unavailable:
     try:
         why = msgspec.json.decode(told, type=Refused)
     except msgspec.DecodeError:  # longer than fits into one write
-        return Unavailable(f"The {role.value} process did not come up.", safe=_SAFE, remedy="Read its log.")
+        return Unavailable(f"The {role.value} process did not come up.", safe=safe, remedy="Read its log.")
     return Unavailable(
-        f"The {role.value} process did not come up: {why.message}", safe=why.safe or _SAFE, remedy=why.remedy
+        f"The {role.value} process did not come up: {why.message}", safe=why.safe or safe, remedy=why.remedy
     )
 
 

@@ -6,6 +6,7 @@ from andon.kernel.settings.model import (
     JobSettings,
     RetentionSettings,
     Settings,
+    TelemetrySettings,
     WebSettings,
 )
 from andon.kernel.settings.reading import Fault, SettingsInvalid, load
@@ -19,6 +20,7 @@ __all__ = [
     "RetentionSettings",
     "Settings",
     "SettingsInvalid",
+    "TelemetrySettings",
     "WebSettings",
     "load",
     "settings_reference",

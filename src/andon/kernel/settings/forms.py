@@ -59,9 +59,42 @@ def _folder(text: str) -> str | None:
     return None if text.startswith("/") else "takes absolute paths"
 
 
+_CLICKHOUSE = "takes http://USER:PASSWORD@HOST:PORT/DATABASE, https://… or nothing"
+
+
+def _clickhouse(text: str) -> str | None:
+    if text == "":
+        return None
+    try:
+        parts = urlsplit(text)
+        whole = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return _CLICKHOUSE
+    return None if whole and not parts.query and parts.path.count("/") <= 1 else _CLICKHOUSE
+
+
+def _scrape(text: str) -> str | None:
+    try:
+        parts = urlsplit(text)
+        whole = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        whole = False
+    return None if whole else "takes addresses such as http://127.0.0.1:9100/metrics"
+
+
+_LEVEL_DAYS = re.compile(r"(business|application|infrastructure|client|pipeline)=[1-9]\d{0,4}")
+
+
+def _level_days(text: str) -> str | None:
+    return None if _LEVEL_DAYS.fullmatch(text) else "takes LEVEL=DAYS, such as business=90"
+
+
 FORMS: Mapping[str, Callable[[str], str | None]] = {
     "database": _database,
     "host": _host,
     "address": _address,
     "folder": _folder,
+    "clickhouse": _clickhouse,
+    "scrape": _scrape,
+    "level_days": _level_days,
 }

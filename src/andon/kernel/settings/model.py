@@ -113,6 +113,61 @@ class RetentionSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TelemetrySettings:
+    """What production says of itself: where it listens, how much it takes in, how long it keeps it."""
+
+    enabled: bool = setting(True, "Whether Andon keeps telemetry at all.")
+    url: str = setting(
+        "",
+        "`https://USER:PASSWORD@HOST:PORT/DATABASE` of a ClickHouse server; empty keeps it in the data directory.",
+        secret=True,
+        form="clickhouse",
+    )
+    host: str = setting(
+        "127.0.0.1",
+        "The address on which it listens for StatsD, OpenTelemetry and the others. What arrives there says itself "
+        "which service it is of; services that Andon runs have sockets of their own and cannot pass for others.",
+        form="host",
+    )
+    statsd_port: int = setting(8125, "StatsD, over UDP and TCP; 0 is off.", at_least=0, at_most=65535)
+    otlp_port: int = setting(
+        4318,
+        "OpenTelemetry over HTTP, and with it Prometheus remote write, JSON lines and browsers; 0 is off.",
+        at_least=0,
+        at_most=65535,
+    )
+    otlp_grpc_port: int = setting(4317, "OpenTelemetry over gRPC; 0 is off.", at_least=0, at_most=65535)
+    graphite_port: int = setting(2003, "Graphite's plain text over TCP; 0 is off.", at_least=0, at_most=65535)
+    syslog_port: int = setting(0, "Syslog (RFC 5424) over UDP and TCP; 0 is off.", at_least=0, at_most=65535)
+    scrape: tuple[str, ...] = setting(
+        (), "Addresses such as `http://127.0.0.1:9100/metrics` whose Prometheus metrics are fetched.", form="scrape"
+    )
+    scrape_seconds: float = setting(15.0, "How often they are fetched.", at_least=1, at_most=3600)
+    raw_days: int = setting(14, "How long single samples are kept.", at_least=1, at_most=36500)
+    minute_days: int = setting(90, "How long one value a minute is kept.", at_least=1, at_most=36500)
+    hour_days: int = setting(1095, "How long one value an hour is kept.", at_least=1, at_most=36500)
+    level_days: tuple[str, ...] = setting(
+        (),
+        "How long single samples of one level are kept where that differs, such as `business=90` or `client=3`.",
+        form="level_days",
+    )
+    log_days: int = setting(14, "How long lines of logs are kept.", at_least=1, at_most=36500)
+    trace_days: int = setting(7, "How long traces are kept.", at_least=1, at_most=36500)
+    series_per_service: int = setting(
+        100_000, "How many different series one service may have in a day.", at_least=100, at_most=10_000_000
+    )
+    series: int = setting(
+        2_000_000, "How many all services together may have in a day.", at_least=1000, at_most=50_000_000
+    )
+    memory: int = setting(
+        2 * GIB, "What the store's questions and merges may take together.", at_least=256 * MIB, size=True
+    )
+    disk_reserve: int = setting(
+        2 * GIB, "With less room than this on the disk, telemetry takes nothing in.", at_least=64 * MIB, size=True
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     data: Path
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
@@ -120,6 +175,7 @@ class Settings:
     jobs: JobSettings = field(default_factory=JobSettings)
     environments: EnvironmentSettings = field(default_factory=EnvironmentSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
+    telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
 
     GROUPS: ClassVar[dict[str, type]] = {
         "database": DatabaseSettings,
@@ -127,6 +183,7 @@ class Settings:
         "jobs": JobSettings,
         "environments": EnvironmentSettings,
         "retention": RetentionSettings,
+        "telemetry": TelemetrySettings,
     }
 
     @property

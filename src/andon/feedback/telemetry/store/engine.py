@@ -17,7 +17,6 @@ from queue import Empty, LifoQueue
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlencode, urlsplit
 
-import chdb
 import clickhouse_connect
 import numpy as np
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, OperationalError
@@ -161,7 +160,8 @@ class EmbeddedEngine(Engine):
     """
 
     def __init__(self, folder: Path, *, backups: Path | None = None, memory: int = 2 * 1024**3) -> None:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for made in (folder.parent, folder):  # `parents=True` would leave the one between open to others
+            made.mkdir(exist_ok=True, mode=0o700)
         self._folder = folder.resolve()
         self._options = {
             "max_server_memory_usage": str(memory),
@@ -179,6 +179,8 @@ class EmbeddedEngine(Engine):
 
     def connect_bare(self) -> Connection:
         """A connection without the client, for one thread: whoever passes on what a client elsewhere has written."""
+        import chdb  # noqa: PLC0415 - 150 MB that only the process with the store in it should carry
+
         bare = chdb.connect(f"{self._folder}?{urlencode(self._options)}")
         bare.query(f"USE {DATABASE}")
         return bare

@@ -1,0 +1,97 @@
+"""The telemetry process: the store, its door, and every way in, each of which may fail without the others.
+
+What watches must outlive what is watched: it needs neither the web process nor the worker, and nothing of theirs waits
+for it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from andon.feedback.telemetry.store.book import Book
+from andon.feedback.telemetry.store.door import Door
+from andon.feedback.telemetry.store.drops import Drops
+from andon.feedback.telemetry.store.engine import EmbeddedEngine, Engine, at_url, embedded
+from andon.feedback.telemetry.store.schema import upgrade
+from andon.feedback.telemetry.store.tables import Tables
+from andon.feedback.telemetry.store.writer import DiskWatch, Writer
+from andon.feedback.telemetry.where import Where
+from andon.kernel.errors import AndonError
+from andon.kernel.settings import TelemetrySettings
+
+_log = logging.getLogger(__name__)
+
+
+class Part(Protocol):
+    """Something that runs from :meth:`start` to :meth:`stop`."""
+
+    def start(self) -> None:
+        """Raises :class:`~andon.kernel.errors.AndonError` when it cannot; the other parts go on without it."""
+
+    def stop(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """What the ways in are given."""
+
+    engine: Engine
+    """Where telemetry is kept."""
+    parser: EmbeddedEngine
+    """What bulk text is parsed with; the same engine, unless telemetry is kept on a server."""
+    tables: Tables
+    book: Book
+    drops: Drops
+    writer: Writer
+
+
+@dataclass(slots=True)
+class TelemetryProcess:
+    """``ways`` makes the parts that take in, once the store is open."""
+
+    settings: TelemetrySettings
+    where: Where
+    ways: Callable[[Store], tuple[tuple[str, Part], ...]] = lambda _store: ()
+    faults: dict[str, AndonError] = field(default_factory=dict)
+    """Which parts did not start, and why."""
+    _running: list[Part] = field(default_factory=list)
+    _closing: list[Engine] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Raises :class:`~andon.kernel.errors.AndonError` when the store cannot be opened."""
+        settings = self.settings
+        local = embedded(self.where.store, backups=self.where.backups, memory=settings.memory)
+        engine = at_url(settings.url) if settings.url else local
+        self._closing = [local] if engine is local else [engine, local]
+        upgrade(engine)
+        book = Book(limit=settings.series_per_service, total=settings.series)
+        tables = Tables(engine)
+        drops = Drops()
+        disk = DiskWatch(self.where.data, settings.disk_reserve)
+        writer = Writer(tables, book, drops, disk)
+        tables.turn_day(book)
+        self._begin("the writer", writer)
+        if engine is local:
+            self._begin("the door", Door(local, self.where.door))
+        store = Store(engine=engine, parser=local, tables=tables, book=book, drops=drops, writer=writer)
+        for name, part in self.ways(store):
+            self._begin(name, part)
+
+    def stop(self) -> None:
+        """Ways in first, the writer last: what was taken in is written."""
+        for part in reversed(self._running):
+            part.stop()
+        for engine in self._closing:
+            engine.close()
+
+    def _begin(self, name: str, part: Part) -> None:
+        try:
+            part.start()
+        except AndonError as error:
+            self.faults[name] = error
+            _log.warning("%s did not start: %s", name, error)
+            return
+        self._running.append(part)
