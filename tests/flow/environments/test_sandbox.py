@@ -192,15 +192,16 @@ def test_a_worker_that_listens_nowhere_is_healthy_while_it_runs(place: Place) ->
     wait_until(lambda: place.kept(mail).keeper != keeper)
 
 
-def test_an_instance_cannot_turn_its_socket_into_a_way_to_others(place: Place) -> None:
+@pytest.mark.parametrize("whose", ["the machine's", "Andon's"])
+def test_an_instance_cannot_turn_its_socket_into_a_way_to_others(place: Place, whose: str) -> None:
     shop = place.service()
     made = shop.commit("v1", instances=1).go_live()
     other = place.service()
     (victim,) = place.view(other.commit("v1", instances=1).start()).instances
     (instance,) = place.view(made).instances
     own = Path(instance.endpoint.removeprefix("unix:"))
-    # What the program inside could do to its own folder: a link to a socket of the machine.
-    machine = place.data.parent / "machine.sock"
+    # What the program inside could do to its own folder: a link to a socket of the machine, or to one of Andon's own.
+    machine = (place.data.parent if whose == "the machine's" else place.built.layout.doors) / "machine.sock"
     own.unlink()
     own.symlink_to(machine)
     Path(victim.endpoint.removeprefix("unix:")).rename(machine)

@@ -17,7 +17,6 @@ from andon.kernel.sockets import LONGEST_PATH
 
 _TAIL = 40
 """Room for what comes behind the folder of sockets: an instance's folder and a name of usual length."""
-_LINK = "sockets"
 
 
 class Layout:
@@ -28,7 +27,10 @@ class Layout:
         self._root = root / "environments"
         self.keepers = root / "keepers"
         self.commands = root / "sandboxes" / "commands"
-        self.sockets = _socket_folder(root)
+        self.sockets = _socket_folder(root, "sockets")
+        """Of instances, and all of it in the router's sight: an instance may link its socket to any other here."""
+        self.doors = _socket_folder(root, "doors")
+        """Sockets of Andon's own that are no instance's business; neither the router nor a sandbox sees the folder."""
 
     def data(self, service: Service, environment: str) -> Path:
         """What outlives versions: shown to instances as ``/data``."""
@@ -78,12 +80,12 @@ def remove_tree(folder: Path) -> None:
     shutil.rmtree(gone, ignore_errors=True)
 
 
-def _socket_folder(root: Path) -> Path:
-    """The folder of sockets: in the data directory, or where a link there leads.
+def _socket_folder(root: Path, name: str) -> Path:
+    """A folder for sockets: in the data directory, or where a link there leads.
 
     The link keeps the choice: a later start, with another environment, has to find what is running.
     """
-    near = root / _LINK
+    near = root / name
     root.mkdir(parents=True, exist_ok=True, mode=0o700)
     if near.is_symlink():
         far = near.readlink()
@@ -91,8 +93,10 @@ def _socket_folder(root: Path) -> Path:
         near.mkdir(exist_ok=True, mode=0o700)
         return near
     else:
-        name = "andon-" + hashlib.sha256(os.fsencode(root)).hexdigest()[:12]
-        far = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()) / name
+        # "sockets" came first, without its name
+        kind = "" if name == "sockets" else f"-{name}"
+        own = "andon-" + hashlib.sha256(os.fsencode(root)).hexdigest()[:12] + kind
+        far = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()) / own
         near.symlink_to(far)
     far.mkdir(parents=True, exist_ok=True, mode=0o700)
     found = far.lstat()
