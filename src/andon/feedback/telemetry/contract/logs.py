@@ -37,6 +37,8 @@ class LogSource(StrEnum):
     ROUTER = "router"
     """A request, from Envoy's access log."""
     BROWSER = "browser"
+    STATSD = "statsd"
+    """An event, or the message of a service check, from DogStatsD."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,316 @@
+"""One thread takes what arrives from all sockets and hands it over a few times a second.
+
+Without traffic it sleeps in the kernel. Under load it naps for a few milliseconds each time the sockets are empty: many
+datagrams for one wake-up, at no cost to anybody, since the kernel has room for half a second.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from andon.feedback.telemetry.contract.intake import Dropped
+from andon.feedback.telemetry.ways.statsd.buffers import LARGEST_PACKET, Buffer
+from andon.feedback.telemetry.ways.statsd.lines import LONGEST_LINE
+from andon.feedback.telemetry.ways.statsd.sockets import kernel_drops
+
+BUFFER_BYTES = 48 * 1024**2
+_NAP_SECONDS = 0.004
+_PACKETS_OF_A_RUN = 64
+_RUNS_OF_A_TURN = 32
+_LARGE = 256 * 1024
+_SOON_SECONDS = 0.25
+_LATE_SECONDS = 0.5
+"""Many bytes are handed over after the one, few after the other: a flush of one line costs as much as one of a thousand."""
+_MOST_CONNECTIONS = 256
+
+Drop = Callable[[Dropped, int], None]
+
+
+@dataclass(slots=True, eq=False)
+class _Source:
+    socket: socket.socket
+    origin: int
+    path: Path | None = None
+    drops: int = 0
+    closed: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(slots=True, eq=False)
+class _Connection:
+    socket: socket.socket
+    origin: int
+    rest: bytes = b""
+    skipping: bool = False
+    """The rest of a line that is too long."""
+
+
+@dataclass(slots=True, eq=False)
+class _Door:
+    """Where connections are taken."""
+
+    socket: socket.socket
+    origin: int
+
+
+class Receiver:
+    """``hand_over`` is given full buffers, and gives them back by :meth:`give_back`. ``drop`` counts, from any thread."""
+
+    def __init__(self, hand_over: Callable[[Buffer], None], drop: Drop, *, size: int = BUFFER_BYTES) -> None:
+        self._hand_over, self._drop = hand_over, drop
+        self._current = Buffer(size)
+        self._free: deque[Buffer] = deque([Buffer(size)])
+        self._poll = select.epoll()
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._poll.register(self._wake, select.EPOLLIN)
+        self._known: dict[int, _Source | _Connection | _Door] = {}
+        self._orders: deque[Callable[[], None]] = deque()
+        self._connections = 0
+        self._stopping = False
+        self.packets = 0
+        self.kernel_drops = 0
+        self._thread = threading.Thread(target=self._work, name="statsd receiver", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Take what has arrived, hand it over, and close every socket."""
+        self._stopping = True
+        self._order(lambda: None)
+        self._thread.join()
+
+    def give_back(self, buffer: Buffer) -> None:
+        buffer.clear()
+        self._free.append(buffer)
+
+    def add(self, source: socket.socket, origin: int, path: Path | None = None) -> None:
+        made = _Source(source, origin, path)
+        self._order(lambda: self._register(made))
+
+    def add_door(self, door: socket.socket, origin: int) -> None:
+        made = _Door(door, origin)
+        self._order(lambda: self._register(made))
+
+    def remove(self, path: Path) -> None:
+        """Take what is left of the socket of this path, then close it. Returns once that is done."""
+        done = threading.Event()
+
+        def order() -> None:
+            for one in [one for one in self._known.values() if isinstance(one, _Source) and one.path == path]:
+                self._exhaust(one)
+                self._close(one)
+            done.set()
+
+        self._order(order)
+        done.wait()
+
+    # The thread's
+
+    def _work(self) -> None:
+        first = 0.0  # when the oldest line of the buffer came
+        while True:
+            if self._current.used:
+                timeout = max(first + _LATE_SECONDS - time.monotonic(), 0)
+            else:
+                timeout = -1
+            came = False
+            drained = True
+            for number, _ in self._poll.poll(timeout):
+                if number == self._wake:
+                    self._obey()
+                    continue
+                known = self._known.get(number)
+                before = self._current.used
+                match known:
+                    case _Source():
+                        drained = self._take(known) and drained
+                    case _Connection():
+                        self._read(known)
+                    case _Door():
+                        self._accept(known)
+                    case None:
+                        pass
+                came = came or self._current.used != before
+            now = time.monotonic()
+            if came and not first:
+                first = now
+            if self._current.used:
+                first = first or now
+                waited = now - first
+                if waited >= _LATE_SECONDS or (waited >= _SOON_SECONDS and self._current.used >= _LARGE):
+                    if self._pass_on():
+                        first = 0.0
+            if self._stopping:
+                self._end()
+                return
+            if self._current.full:
+                # the kernel keeps what comes meanwhile, and counts what it has no room for
+                time.sleep(_NAP_SECONDS / 4)
+            elif came and drained:
+                time.sleep(_NAP_SECONDS)
+
+    def _take(self, source: _Source) -> bool:
+        """Datagrams of one socket; whether none is left."""
+        into = source.socket.recv_into
+        buffer = self._current
+        view, content = buffer.view, buffer.bytes
+        for _ in range(_RUNS_OF_A_TURN):
+            if buffer.full:
+                return False
+            place = begin = buffer.begin()
+            try:
+                for _ in range(_PACKETS_OF_A_RUN):
+                    size = into(view[place : place + LARGEST_PACKET])
+                    if size == LARGEST_PACKET:
+                        size = self._whole(buffer, place)
+                    place += size
+                    content[place] = 10
+                    place += 1
+                    self.packets += 1
+                    if not buffer.goes_on(place):
+                        break
+            except BlockingIOError:
+                buffer.end(place, source.origin, _now())
+                return True
+            except OSError:  # an ICMP answer to something else; there is nothing to read
+                buffer.end(place, source.origin, _now())
+                return True
+            if place > begin:
+                buffer.end(place, source.origin, _now())
+        return False
+
+    def _whole(self, buffer: Buffer, place: int) -> int:
+        """The whole lines of a datagram that was cut: one by UDP never is that large."""
+        self._drop(Dropped.TOO_LARGE, 1)
+        return max(buffer.bytes.rfind(b"\n", place, place + LARGEST_PACKET) - place, 0)
+
+    def _read(self, connection: _Connection) -> None:
+        if self._current.full:
+            return
+        try:
+            came = connection.socket.recv(LARGEST_PACKET - LONGEST_LINE - 1)
+        except BlockingIOError:
+            return
+        except OSError:
+            came = b""
+        if not came:
+            if connection.rest:
+                self._write(connection.origin, connection.rest)
+            self._close(connection)
+            return
+        if connection.skipping:
+            end = came.find(b"\n")
+            if end < 0:
+                return
+            came = came[end + 1 :]
+            connection.skipping = False
+        whole, feed, rest = (connection.rest + came).rpartition(b"\n")
+        if len(rest) > LONGEST_LINE:
+            self._drop(Dropped.TOO_LARGE, 1)
+            connection.skipping = True
+            rest = b""
+        connection.rest = rest
+        if feed:
+            self._write(connection.origin, whole)
+
+    def _write(self, origin: int, lines: bytes) -> None:
+        if not lines:
+            return
+        begin = self._current.begin()
+        end = begin + len(lines)
+        self._current.view[begin:end] = lines
+        self._current.bytes[end] = 10
+        self._current.end(end + 1, origin, _now())
+        self.packets += 1
+
+    def _accept(self, door: _Door) -> None:
+        try:
+            made, _ = door.socket.accept()
+        except OSError:  # it has gone again, or there are no file descriptors left
+            return
+        if self._connections >= _MOST_CONNECTIONS:
+            made.close()
+            return
+        made.setblocking(False)
+        self._connections += 1
+        self._register(_Connection(made, door.origin))
+
+    def _register(self, known: _Source | _Connection | _Door) -> None:
+        self._known[known.socket.fileno()] = known
+        self._poll.register(known.socket.fileno(), select.EPOLLIN)
+
+    def _close(self, known: _Source | _Connection | _Door) -> None:
+        number = known.socket.fileno()
+        self._poll.unregister(number)
+        del self._known[number]
+        if isinstance(known, _Connection):
+            self._connections -= 1
+        elif isinstance(known, _Source):
+            self._look(known)
+        known.socket.close()
+        if isinstance(known, _Source) and known.path is not None:
+            with suppress(OSError):
+                known.path.unlink()
+
+    def _exhaust(self, source: _Source) -> None:
+        while not self._take(source):
+            if self._current.full and not self._pass_on():
+                time.sleep(_NAP_SECONDS)
+
+    def _pass_on(self) -> bool:
+        """Hand the buffer over if there is another to go on with."""
+        self.look_at_drops()
+        if not self._free:
+            return False
+        full, self._current = self._current, self._free.popleft()
+        self._hand_over(full)
+        return True
+
+    def look_at_drops(self) -> None:
+        for one in self._known.values():
+            if isinstance(one, _Source):
+                self._look(one)
+
+    def _look(self, source: _Source) -> None:
+        dropped = kernel_drops(source.socket)
+        new = (dropped - source.drops) % 2**32
+        if new:
+            source.drops = dropped
+            self.kernel_drops += new
+            self._drop(Dropped.KERNEL, new)
+
+    def _order(self, order: Callable[[], None]) -> None:
+        self._orders.append(order)
+        os.eventfd_write(self._wake, 1)
+
+    def _obey(self) -> None:
+        with suppress(BlockingIOError):
+            os.eventfd_read(self._wake)
+        while self._orders:
+            self._orders.popleft()()
+
+    def _end(self) -> None:
+        self._obey()
+        for one in list(self._known.values()):
+            if isinstance(one, _Source):
+                self._exhaust(one)
+            elif isinstance(one, _Connection) and one.rest and not self._current.full:
+                self._write(one.origin, one.rest)
+            self._close(one)
+        while self._current.used and not self._pass_on():
+            time.sleep(_NAP_SECONDS)
+        self._poll.close()
+        os.close(self._wake)
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,175 @@
+"""The statements of :mod:`.bulk`."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from andon.feedback.telemetry.contract.intake import Dropped
+from andon.feedback.telemetry.store.numbers import RAW_BITS
+from andon.feedback.telemetry.store.schema import LEVELS
+from andon.feedback.telemetry.ways.statsd.lines import LONGEST_LINE, NO_NUMBER, NUMBER
+
+DATABASE = "statsd"
+SET_WINDOW = 10_000
+"""Milliseconds over which the different values of a set are counted, as StatsD does it."""
+_REASONS = tuple(Dropped)
+
+
+class State(IntEnum):
+    """What becomes of a line. Above :attr:`REFUSED` is the place of the reason in :class:`Dropped`."""
+
+    UNKNOWN = 0
+    PLAIN = 1
+    SAMPLED = 2
+    """An observation that stands for several."""
+    SET = 3
+    RELATIVE = 4
+    ABSOLUTE = 5
+    """Of a gauge that has relative values too: their order matters."""
+    EVENT = 6
+    REFUSED = 100
+
+
+def refusal(why: Dropped) -> int:
+    return State.REFUSED + _REASONS.index(why)
+
+
+def reason(state: int) -> Dropped:
+    return _REASONS[state - State.REFUSED]
+
+
+TABLES = {
+    "keys": f"""(h UInt64, r UInt8, id UInt64, level {LEVELS}, p Float64, e Int8, m Float64, n Float32, s UInt16)
+        ENGINE = Join(ANY, LEFT, h) SETTINGS persistent = 0, join_any_take_last_row = 1""",
+    "stage": f"(o UInt64, t Int64, h UInt64, id UInt64, level {LEVELS}, m Int64, e Int8, l String) ENGINE = Memory",
+    "late": "(r UInt8, o UInt64, t Int64, timed UInt8, h UInt64, key String, val String) ENGINE = Memory",
+    "held": "(r UInt8, o UInt64, t Int64, timed UInt8, h UInt64, key String, val String) ENGINE = Memory",
+    "found": f"""(r UInt8, o UInt64, t Int64, timed UInt8, h UInt64, key String, val String, id UInt64, level {LEVELS},
+        p Float64, e Int8, n Float32, s UInt16, v Float64) ENGINE = Memory""",
+    "members": f"(id UInt64, level {LEVELS}, until Int64, member UInt64) ENGINE = Memory",
+}
+
+# one thread, so that lines stay in their order and a core is a core
+SETTINGS: dict[str, str | int] = {
+    "max_threads": 1,
+    "max_insert_threads": 1,
+    "input_format_parallel_parsing": 0,
+    "log_queries": 0,
+    "max_block_size": 65536,
+    "min_insert_block_size_rows": 2_000_000,
+    "min_insert_block_size_bytes": 0,
+    "max_insert_block_size": 2_000_000,
+    "optimize_on_insert": 0,
+    "precise_float_parsing": 0,
+    "max_partitions_per_insert_block": 0,
+}
+
+
+def _encoded(w: str, p: str, e: str) -> str:
+    """``m_`` and ``e_`` as :func:`~andon.feedback.telemetry.store.numbers.encode` makes them (but -0 is 0 here)."""
+    return f"""round({w} * {p}) AS scaled, abs(scaled) < 9007199254740992 AND scaled / {p} = {w} AS whole,
+    if(whole, toInt64(scaled), reinterpretAsInt64({w})) AS m_, if(whole, {e}, toInt8({RAW_BITS})) AS e_"""
+
+
+def _refused(why: Dropped) -> str:
+    return f"toUInt8({refusal(why)})"
+
+
+_SIGN = "substring({0}, 1, 1) IN ('+', '-')"
+
+# The database reads "e5" and "." as zero: a zero must begin with its digit, or goes the late way.
+PARSE = f"""
+INSERT INTO {DATABASE}.stage SELECT o, t, h, if(known, id, 0), level, m_, e_, if(known, '', l) FROM (
+    SELECT o, t, h, l, k.id AS id, k.level AS level, sound AND k.r = {State.PLAIN:d} AS known, v * k.m AS w,
+        {_encoded("w", "k.p", "k.e")}
+    FROM (
+        WITH position(l, ':') AS colon, position(l, '|') AS bar, substring(l, colon + 1, bar - colon - 1) AS val,
+            substring(l, bar) AS tail
+        SELECT o, t, l, cityHash64(o, substring(l, 1, colon + ({_SIGN.format("val")})), tail) AS h,
+            ifNull(toFloat64OrNull(val), nan) AS v,
+            isFinite(v) AND colon < bar AND length(l) <= {LONGEST_LINE} AND position(tail, '|T') = 0
+                AND (v != 0 OR startsWith(val, '0')) AS sound
+        FROM file('{{file}}', 'RowBinary', 'o UInt64, t Int64, p String') ARRAY JOIN splitByChar('\n', p) AS l
+        WHERE l != '' AND l != '\r'
+    ) AS x ANY LEFT JOIN {DATABASE}.keys AS k USING h
+)"""
+
+COUNT = f"SELECT count(), countIf(id = 0) FROM {DATABASE}.stage"
+
+LATE = f"""
+INSERT INTO {DATABASE}.late SELECT r, o, if(at = '', t, toInt64(at) * 1000), at != '',
+    cityHash64(o, lead, tail), if(r = 0, concat(lead, '0', tail), l), val
+FROM (
+    WITH position(l, ':') AS colon, position(l, '|') AS bar, substring(l, bar) AS rest,
+        substring(l, colon + 1, bar - colon - 1) AS values
+    SELECT o, t, l, multiIf(
+            length(l) > {LONGEST_LINE}, {_refused(Dropped.TOO_LARGE)},
+            startsWith(l, '_e{{') OR startsWith(l, '_sc|'), toUInt8({State.EVENT:d}),
+            colon = 0 OR bar < colon, {_refused(Dropped.MALFORMED)}, toUInt8(0)) AS r,
+        extract(rest, '\\|T([0-9]{{1,12}})(?:\\||\r|$)') AS at,
+        if(at = '', rest, replaceRegexpOne(rest, '\\|T[0-9]{{1,12}}(\\||\r|$)', '\\1')) AS tail,
+        if(r != 0 OR match(rest, '^\\|s(\\||\r|$)'), [values], splitByChar(':', values)) AS split,
+        arrayJoin(split) AS val,
+        concat(substring(l, 1, colon), if({_SIGN.format("val")}, substring(val, 1, 1), '')) AS lead
+    FROM {DATABASE}.stage WHERE id = 0
+)"""
+
+UNKNOWN = f"""
+SELECT h, any(o), hex(any(key)), hex(any(val)) FROM {DATABASE}.late
+WHERE r = 0 AND joinGet('{DATABASE}.keys', 'r', h) = 0 GROUP BY h LIMIT {{most:UInt32}}"""
+
+FIND = f"""
+INSERT INTO {DATABASE}.found SELECT multiIf(
+        r != 0, r,
+        k.r = 0 OR k.r >= {State.REFUSED:d}, k.r,
+        timed AND (t < {{oldest:Int64}} OR t > {{newest:Int64}}), {_refused(Dropped.TIME)},
+        k.r = {State.SET:d}, k.r,
+        NOT match(val, '{NUMBER}'),
+            if(match(val, '{NO_NUMBER}'), {_refused(Dropped.NOT_A_NUMBER)}, {_refused(Dropped.MALFORMED)}),
+        NOT isFinite(v), {_refused(Dropped.NOT_A_NUMBER)},
+        k.r) AS state,
+    o, t, timed, h, if(state = 0 OR state = {State.EVENT:d}, key, ''), if(state = 0 OR state = {State.SET:d}, val, ''),
+    k.id, k.level, k.p, k.e, k.n, k.s, ifNull(toFloat64OrNull(val), nan) * k.m AS v
+FROM (SELECT * FROM {DATABASE}.late) AS x ANY LEFT JOIN {DATABASE}.keys AS k USING h"""
+
+OUTCOMES = f"SELECT r, s, count(), toFloat64(sum(n)) FROM {DATABASE}.found GROUP BY r, s"
+
+# a rate of 0.3 stands for three observations, and every third time for four
+TAKE = f"""
+INSERT INTO {DATABASE}.stage SELECT o, t, h, id, level, m_, e_, '' FROM (
+    SELECT o, t, h, id, level, {_encoded("v", "p", "e")} FROM {DATABASE}.found
+    ARRAY JOIN range(if(r = {State.PLAIN:d} OR {{one:UInt8}}, 1, toUInt32(floor(n + randCanonical())))) AS copy
+    WHERE r IN ({State.PLAIN:d}, {State.SAMPLED:d})
+)"""
+
+MOVED = f"""
+SELECT id, t, v, r = {State.RELATIVE:d}, CAST(level, 'Int8') FROM {DATABASE}.found
+WHERE r IN ({State.RELATIVE:d}, {State.ABSOLUTE:d})"""
+
+# whoever sends a relative value once has all values of that gauge kept in their order from then on
+ORDERED = f"""
+INSERT INTO {DATABASE}.keys SELECT h, {State.ABSOLUTE:d}, id, level, p, e, m, n, s FROM {DATABASE}.keys
+WHERE r = {State.PLAIN:d} AND id IN {{ids:Array(UInt64)}}"""
+
+EVENTS = f"SELECT o, t, hex(key) FROM {DATABASE}.found WHERE r = {State.EVENT:d} LIMIT {{most:UInt32}}"
+
+HOLD = f"""
+INSERT INTO {DATABASE}.held SELECT r, o, t, timed, h, key, val FROM {DATABASE}.found WHERE r = 0
+LIMIT {{most:UInt32}}"""
+
+RESUME = f"INSERT INTO {DATABASE}.late SELECT * FROM {DATABASE}.held"
+
+MEMBERS = f"""
+INSERT INTO {DATABASE}.members
+SELECT DISTINCT id, level, (intDiv(t, {SET_WINDOW}) + 1) * {SET_WINDOW}, cityHash64(val)
+FROM {DATABASE}.found WHERE r = {State.SET:d}"""
+
+SIZES = f"""
+INSERT INTO {DATABASE}.stage SELECT 0, until, 0, id, any(level), toInt64(uniqExact(member)), 0, ''
+FROM {DATABASE}.members WHERE until <= {{now:Int64}} GROUP BY id, until"""
+
+FORGET_MEMBERS = f"ALTER TABLE {DATABASE}.members DELETE WHERE until <= {{now:Int64}}"
+
+READY = f"SELECT id, t, level, m, e FROM {DATABASE}.stage WHERE id != 0"
+READY_NUMBERS = f"SELECT id, t, CAST(level, 'Int8'), m, e FROM {DATABASE}.stage WHERE id != 0"
+STORE = f"INSERT INTO samples (series, time, level, m, e) {READY}"
