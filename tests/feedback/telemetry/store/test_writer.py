@@ -111,7 +111,7 @@ def test_a_process_that_begins_in_mid_day_knows_what_was_written_down(engine: En
 
 def test_two_that_disagree_about_what_a_name_means_are_not_mixed(store: Store) -> None:
     first = series("basket", Kind.GAUGE)
-    other = Series(id=first.id ^ 1, name="basket", labels=(), kind=Kind.DELTA)  # type: ignore[arg-type]  # an id
+    other = Series(id=first.id ^ 1, name="basket", labels=(), kind=Kind.DELTA)  # type: ignore[arg-type]  # a bare number stands for an id here
     store.writer.take(Batch(way=Way.STATSD, series=[first], ids=[first.id], times=[NOW], values=[1])).result(30)
     told = store.writer.take(Batch(way=Way.STATSD, series=[other], ids=[other.id], times=[NOW], values=[1]))
     assert told.result(30).dropped == {Dropped.KIND: 1}
