@@ -447,3 +447,28 @@ def test_long_lines_are_cut_around_the_fault() -> None:
     lines = str(fault).split("\n")
     assert all(len(line) < 140 for line in lines)
     assert lines[1][lines[2].index("^") :].startswith("timout")
+
+
+def test_a_service_may_say_whose_it_is_and_what_of_its_telemetry_counts() -> None:
+    said = read(
+        JOB
+        + """
+owner: team-store
+telemetry:
+  business: [orders.*, basket.value]
+  count: {payment.refused: '"payment refused" -test'}
+  scrape: /metrics
+"""
+    )
+    assert said.owner == "team-store"
+    assert said.telemetry.business == ("orders.*", "basket.value")
+    assert dict(said.telemetry.count) == {"payment.refused": '"payment refused" -test'}
+    assert said.telemetry.scrape == "/metrics"
+
+
+@pytest.mark.parametrize(
+    "said", ["business: ['or ders']", "count: {9lives: x}", "count: {a: ' '}", "scrape: metrics", "level: business"]
+)
+def test_what_telemetry_cannot_mean_is_refused_where_it_stands(said: str) -> None:
+    (fault,) = refused(f"{JOB}telemetry: {{{said}}}\n")
+    assert fault.line == 2

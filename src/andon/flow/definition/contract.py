@@ -285,6 +285,18 @@ class EnvironmentDefinition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TelemetryDefinition:
+    """What a service says of its own telemetry. Nothing here is needed: it measures without."""
+
+    business: tuple[str, ...] = ()
+    """Names of metrics, or patterns of names with ``*``, that say how the business does."""
+    count: Mapping[str, str] = field(default_factory=dict)
+    """Name of a metric → what the lines of the log that it counts are found with."""
+    scrape: str | None = None
+    """The path at which each instance shows metrics in Prometheus' form."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:
     """A sound ``andon.yaml``."""
 
@@ -296,6 +308,9 @@ class Definition:
     migrations: MigrationDefinition = field(default_factory=MigrationDefinition)
     environments: tuple[EnvironmentDefinition, ...] = ()
     on_newer_push: OnNewerPush = OnNewerPush.KEEP
+    owner: str | None = None
+    """Who answers for the service: a team, a person, a channel."""
+    telemetry: TelemetryDefinition = field(default_factory=TelemetryDefinition)
 
     def environment(self, name: str) -> EnvironmentDefinition | None:
         return next((one for one in self.environments if one.name == name), None)

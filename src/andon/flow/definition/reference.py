@@ -71,6 +71,12 @@ environments:
     port: 8080
     config: {GREETING: hello}
     secrets: [PAYMENT_KEY]
+
+owner: team-store
+telemetry:
+  business: [orders.*]
+  count:
+    payment.refused: '"payment refused"'
 """
 
 PREFACE = """\

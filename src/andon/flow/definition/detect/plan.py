@@ -55,7 +55,7 @@ def untested() -> Job:
 
 def render(plan: Plan, schema_url: str) -> str:
     """The file; what could not be guessed is commented out."""
-    address = re.sub(r"[\x00-\x20\x7f-\x9f]", "", schema_url)
+    address = "".join(one for one in schema_url if one.isprintable() and one != " ")
     lines = [
         f"# yaml-language-server: $schema={address}",
         "# How a commit is tested, packaged and run. Each key is explained in the reference of andon.yaml.",

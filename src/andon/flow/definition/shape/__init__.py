@@ -20,13 +20,16 @@ from andon.flow.definition.contract import (
     ProcessDefinition,
     SmokeTest,
     StageDefinition,
+    TelemetryDefinition,
 )
 from andon.flow.definition.kinds import Choice, Field, Record, TableOf, Values
 from andon.flow.definition.shape.environments import ENVIRONMENT, EnvironmentDraft
 from andon.flow.definition.shape.running import MIGRATIONS, PROCESS, SMOKE_TEST
 from andon.flow.definition.shape.stages import PACKAGE, SERVICE, STAGE
+from andon.flow.definition.shape.telemetry import TELEMETRY
 from andon.flow.definition.shape.texts import (
     ENVIRONMENT_NAME,
+    OWNER,
     PROCESS_NAME,
     SERVICE_NAME,
     SMOKE_NAME,
@@ -74,6 +77,10 @@ ON_NEWER_PUSH = Field(
     "What becomes of runs of the same branch that still wait when a newer commit is pushed.",
     OnNewerPush.KEEP,
 )
+OWNER_FIELD: Field[str | None] = Field(
+    "owner", OWNER, "Who answers for the service: a team, a person, a channel.", None
+)
+TELEMETRY_FIELD = Field("telemetry", TELEMETRY, "What the service says of its own telemetry.", TelemetryDefinition())
 
 
 def _definition(_name: str, values: Values) -> Definition:
@@ -87,6 +94,8 @@ def _definition(_name: str, values: Values) -> Definition:
         migrations=values[MIGRATIONS_FIELD],
         environments=tuple(_with_instances(draft, processes) for draft in values[ENVIRONMENTS].values()),
         on_newer_push=values[ON_NEWER_PUSH],
+        owner=values[OWNER_FIELD],
+        telemetry=values[TELEMETRY_FIELD],
     )
 
 
@@ -111,6 +120,8 @@ ROOT = Record(
         MIGRATIONS_FIELD,
         ENVIRONMENTS,
         ON_NEWER_PUSH,
+        OWNER_FIELD,
+        TELEMETRY_FIELD,
     ),
     _definition,
 )

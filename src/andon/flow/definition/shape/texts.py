@@ -99,3 +99,31 @@ SOCKET = Text(
     limit=80,
 )
 ANY_TEXT = Text(what="text", sample="Parts Unlimited", pattern=r"^[^\u0000]+$")
+OWNER = Text(
+    what="the name of a team, a person or a channel",
+    form="one line of at most 80 characters",
+    sample="team-checkout",
+    pattern=SMOKE_NAME.pattern,
+    limit=80,
+)
+METRIC = Text(
+    what="the name of a metric",
+    form="letters, digits, _, : and dots, a letter first, at most 200",
+    sample="payment.refused",
+    pattern=r"^[a-zA-Z_][a-zA-Z0-9_:.]*$",
+    limit=200,
+)
+METRICS = Text(
+    what="the name of a metric, or a pattern of names",
+    form="* stands for any part of a name",
+    sample="orders.*",
+    pattern=r"^[a-zA-Z_*][a-zA-Z0-9_:.*]*$",
+    limit=200,
+)
+LOG_QUERY = Text(
+    what="what lines of the log are found with",
+    form="words, a phrase in quotes, field:value; - before one excludes it",
+    sample='"payment refused" -test',
+    pattern=r"^[^\u0000-\u001f\u007f]*[^\s\u0000-\u001f\u007f][^\u0000-\u001f\u007f]*$",
+    limit=500,
+)
