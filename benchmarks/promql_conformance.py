@@ -73,11 +73,16 @@ def measure(options: Options, tell: Callable[[str], None]) -> Outcome:
             outcome.faults += _faults(dashboard.name, found)
             seen += found
         outcome.figures += _figures(f"{len(DASHBOARDS)} dashboards", seen)
+        disputed = [
+            one for one in (_verdict(prometheus, engine, query, asked) for query in corpus.DISPUTED) if one.fault
+        ]
         silent = [query for query in _all_queries() if _is_silent(engine, query)]
     beyond = [query for query in corpus.BEYOND if _runs(engine, query)]
     outcome.figures.append(
         Figure(name="beyond Prometheus 2.42, run", value=len(beyond), unit="", note=f"of {len(corpus.BEYOND)}")
     )
+    outcome.figures.append(Figure(name="differ on purpose", value=len(disputed), unit="", note="named below"))
+    outcome.notes += [f"differs on purpose: {one.query}: {corpus.DISPUTED[one.query]}" for one in disputed]
     outcome.notes.append(
         f"each query as {len(asked)} questions; equal is within 1e-9 of the larger number, NaN and infinities alike; "
         f"{len(silent)} of the dashboards' queries answer nothing at all"

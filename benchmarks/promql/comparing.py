@@ -17,7 +17,7 @@ CLOSE = 1e-9
 
 
 class _Result(msgspec.Struct, kw_only=True):
-    resultType: str  # noqa: N815 - Prometheus' own name
+    resultType: str
     result: msgspec.Raw
 
 
@@ -64,9 +64,7 @@ def of_andon(answer: Answer) -> Told:
             series = {point.labels: {point.time: point.value} for point in points}
             return Told("vector", series, tuple(series))
         case Matrix(lines):
-            told = {
-                line.labels: dict(zip(line.times.tolist(), line.values.tolist(), strict=True)) for line in lines
-            }
+            told = {line.labels: dict(zip(line.times.tolist(), line.values.tolist(), strict=True)) for line in lines}
             return Told("matrix", told, tuple(told))
 
 

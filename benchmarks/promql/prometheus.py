@@ -29,7 +29,7 @@ class Said(msgspec.Struct, kw_only=True):
     status: str
     data: msgspec.Raw = msgspec.Raw(b"null")
     error: str = ""
-    errorType: str = ""  # noqa: N815 - Prometheus' own name
+    errorType: str = ""
 
 
 class Prometheus:
@@ -42,7 +42,9 @@ class Prometheus:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]
         (folder / "prometheus.yml").write_text("global:\n  evaluation_interval: 1m\nscrape_configs: []\n")
-        self.version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout.split()[2]
+        self.version = subprocess.run(
+            [program, "--version"], capture_output=True, text=True, check=True
+        ).stdout.split()[2]
         self._log = (folder / "prometheus.log").open("wb")
         self._process = subprocess.Popen(
             [
@@ -110,6 +112,8 @@ class Prometheus:
 
 def _batches(samples: Sequence[Sampled]) -> Iterator[bytes]:
     """Bodies for remote write, each of ten minutes: what is older than an hour would be refused."""
+    # the order in which Prometheus keeps series on the disk, and so breaks ties
+    samples = sorted(samples, key=lambda one: (one.series.name, one.series.labels))
     names = [_labels(one) for one in samples]
     places = [0] * len(samples)
     end = min((one.times[0] for one in samples), default=0)

@@ -46,7 +46,7 @@ def made(families: Sequence[Family], seed: int) -> list[Sampled]:
     for family in families:
         for combination in itertools.product(*family.labels.values()):
             labels = dict(zip(family.labels, combination, strict=True))
-            dice = random.Random(f"{seed} {family.name} {sorted(labels.items())}")  # noqa: S311 - made-up samples
+            dice = random.Random(f"{seed} {family.name} {sorted(labels.items())}")
             found += _series(family, labels, dice)
     return found
 
@@ -76,7 +76,7 @@ def _series(family: Family, labels: dict[str, str], dice: random.Random) -> Iter
 
 def _times(labels: dict[str, str], dice: random.Random) -> list[int]:
     """Every target is scraped at an offset of its own, a few milliseconds early or late, and sometimes not at all."""
-    target = random.Random(labels.get("instance", "") + labels.get("job", ""))  # noqa: S311 - made-up samples
+    target = random.Random(labels.get("instance", "") + labels.get("job", ""))
     offset = target.randrange(INTERVAL)
     gap = range(0)
     if target.random() < 0.5:
@@ -128,8 +128,8 @@ def _histogram(family: Family, labels: dict[str, str], times: list[int], dice: r
         for place, count in enumerate(counts):
             columns[place].append(count)
         sums.append(total)
-    for column, bound in zip(columns, [*(f"{bound:g}" for bound in bounds), "+Inf"], strict=True):
-        yield _sampled(f"{family.name}_bucket", {**labels, "le": bound}, Kind.COUNTER, times, column)
+    for column, told in zip(columns, [*(f"{bound:g}" for bound in bounds), "+Inf"], strict=True):
+        yield _sampled(f"{family.name}_bucket", {**labels, "le": told}, Kind.COUNTER, times, column)
     yield _sampled(f"{family.name}_sum", labels, Kind.COUNTER, times, sums)
     yield _sampled(f"{family.name}_count", labels, Kind.COUNTER, times, columns[-1])
 
@@ -159,7 +159,7 @@ def _broken(times: list[int], values: list[float], dice: random.Random) -> tuple
 def odd() -> list[Sampled]:
     """Series that make trouble on purpose."""
     nan, inf = float("nan"), float("inf")
-    dice = random.Random(7)  # noqa: S311 - made-up samples
+    dice = random.Random(7)
     times = list(range(START, START + LENGTH, INTERVAL))
     shapes: dict[str, list[float]] = {
         "nan": [nan] * len(times),

@@ -25,6 +25,7 @@ from andon.feedback.promql.frames import (
 from andon.feedback.promql.labelling import check_label
 from andon.feedback.promql.overtime import quantile_of
 from andon.feedback.promql.syntax import Grouping
+from andon.feedback.promql.ties import break_ties
 from andon.feedback.telemetry.contract.metrics import NAME, Labels
 
 _LARGEST_WHOLE = 2.0**63
@@ -34,7 +35,7 @@ def aggregated(operator: str, frame: Frame, parameter: Value | None, grouping: G
     """The operator's answer. Raises :class:`QueryFailed` for a parameter that makes no sense."""
     match operator, parameter:
         case (("topk" | "bottomk" | "limitk"), Scalars(wanted)):
-            return _chosen(operator, frame, _whole(wanted), grouping)
+            return _chosen(operator, frame, _whole(wanted), grouping, dialect)
         case "quantile", Scalars(wanted):
             return _quantile(frame, wanted, grouping)
         case "count_values", Words(label):
@@ -127,15 +128,19 @@ def _whole(wanted: Floats) -> Ints:
     return wanted.astype(np.int64)
 
 
-def _chosen(operator: str, frame: Frame, wanted: Ints, grouping: Grouping) -> Frame:
+def _chosen(operator: str, frame: Frame, wanted: Ints, grouping: Grouping, dialect: Dialect) -> Frame:
     """Some series of each group at each step, as they are."""
     groups = _Groups.of(frame, grouping)
     chosen = np.zeros(groups.present.shape, dtype=np.bool_)
     orders: list[NDArray[np.intp]] = []
     for members in groups.members():
-        ranked = _order(operator, groups.values[members], groups.present[members])
+        values, present = groups.values[members], groups.present[members]
+        ranked = _order(operator, values, present)
         ranks = np.argsort(ranked, axis=0, kind="stable")
-        chosen[members] = groups.present[members] & (ranks < wanted[None, :])
+        chosen[members] = present & (ranks < wanted[None, :])
+        if operator != "limitk":
+            keys = values if operator == "topk" else -values
+            break_ties(keys, present, ranked, wanted, chosen[members], dialect)
         orders.append(members.start + ranked[:, 0])
     labels = [frame.labels[row] for row in groups.order]
     result = Frame(labels, groups.values, chosen)

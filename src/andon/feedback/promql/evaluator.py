@@ -190,10 +190,10 @@ class Evaluator:
                 return Frame(frame.labels, frame.values, frame.present & ~(most < least))
             case "clamp_min":
                 least = self.scalars(given[1], steps)
-                return self._changed(given[0], steps, lambda values: np.maximum(values, least))
+                return self._changed(given[0], steps, lambda values: maths.larger(values, least))
             case "clamp_max":
                 most = self.scalars(given[1], steps)
-                return self._changed(given[0], steps, lambda values: np.minimum(values, most))
+                return self._changed(given[0], steps, lambda values: maths.smaller(values, most))
             case "timestamp":
                 return self._timestamp(given[0], steps)
             case "absent":
@@ -210,7 +210,7 @@ class Evaluator:
         match name:
             case "label_replace":
                 texts = [self.words(one) for one in given[1:]]
-                return labelling.replaced(self.frame(given[0], steps), texts[0], texts[1], texts[2], texts[3])
+                return labelling.replaced(self.frame(given[0], steps), *texts, dialect=self.dialect)
             case "label_join":
                 texts = [self.words(one) for one in given[1:]]
                 return labelling.joined(self.frame(given[0], steps), texts[0], texts[1], texts[2:])

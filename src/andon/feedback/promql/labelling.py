@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from andon.feedback.promql.contract import QueryFailed
+from andon.feedback.promql.contract import Dialect, QueryFailed
 from andon.feedback.promql.frames import Frame, Words, label_of, merged, with_label
 from andon.feedback.telemetry.contract.metrics import Labels
 
@@ -26,21 +26,23 @@ def check_label(name: str, function: str) -> str:
     return name
 
 
-def replaced(frame: Frame, target: Words, template: Words, source: Words, pattern: Words) -> Frame:
+def replaced(frame: Frame, target: Words, template: Words, source: Words, pattern: Words, *, dialect: Dialect) -> Frame:
     """``label_replace``. Patterns are RE2's and match the whole value, so no pattern takes longer than linear time.
 
     Raises :class:`QueryFailed` for a pattern that is none, a label that cannot be one, or series made alike.
     """
     name = check_label(target.text, "label_replace")
     values = [label_of(labels, source.text) for labels in frame.labels]
-    found = _expanded(tuple(values), pattern.text, template.text)
+    # version 3 lets a dot stand for the end of a line too
+    flags = "" if dialect is Dialect.PROMETHEUS_2 else "s"
+    found = _expanded(values, pattern.text, template.text, flags)
     labels = [
         one if text is None else with_label(one, name, text) for one, text in zip(frame.labels, found, strict=True)
     ]
     return merged(Frame(labels, frame.values, frame.present))
 
 
-def _expanded(values: Sequence[str], pattern: str, template: str) -> list[str | None]:
+def _expanded(values: Sequence[str], pattern: str, template: str, flags: str) -> list[str | None]:
     """What the template becomes for each value; ``None`` for those that do not match."""
     # slow to load, and few queries need it
     import pyarrow  # type: ignore[import-untyped]  # noqa: PLC0415 - carries no types; see above
@@ -48,7 +50,7 @@ def _expanded(values: Sequence[str], pattern: str, template: str) -> list[str | 
 
     if len(pattern) > LONGEST_PATTERN:
         raise QueryFailed(f"The pattern is longer than {LONGEST_PATTERN} characters.", remedy="Use a shorter one.")
-    whole = f"^(?s:{pattern})$"
+    whole = f"^(?{flags}:{pattern})$"
     array = pyarrow.array(values, type=pyarrow.string())
     try:
         matches: list[bool] = compute.match_substring_regex(array, pattern=whole).to_pylist()

@@ -88,5 +88,13 @@ CALENDAR: Mapping[str, Callable[[Ints], Ints]] = {
 
 
 def limited(values: Floats, least: Floats, most: Floats) -> Floats:
-    """NaN stays, and a bound that is NaN makes NaN."""
-    return np.maximum(least, np.minimum(most, values))
+    return larger(least, smaller(most, values))
+
+
+def smaller(left: Floats, right: Floats) -> Floats:
+    """The smaller of two; NaN where one is, but negative infinity is smaller even than that (as in Go)."""
+    return np.where(np.isneginf(left) | np.isneginf(right), -np.inf, np.minimum(left, right))
+
+
+def larger(left: Floats, right: Floats) -> Floats:
+    return np.where(np.isposinf(left) | np.isposinf(right), np.inf, np.maximum(left, right))

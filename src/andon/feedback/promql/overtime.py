@@ -126,7 +126,10 @@ def _flagged(over: Windows, flags: Bools) -> Floats:
 def deviation(over: Windows, check: Check, *, squared: bool) -> Answered:
     def compute(rectangle: Rectangle) -> Floats:
         with np.errstate(all="ignore"):
-            middle = np.where(rectangle.filled, rectangle.values, 0).sum(axis=1) / rectangle.counts
+            known = np.where(rectangle.filled, rectangle.values, 0)
+            middle = known.sum(axis=1) / rectangle.counts
+            # only the total may be out of a float's range
+            middle = np.where(np.isinf(middle), (known / 65536.0).sum(axis=1) / rectangle.counts * 65536.0, middle)
             apart = np.where(rectangle.filled, rectangle.values - middle[:, None], 0)
             variance: Floats = (apart * apart).sum(axis=1) / rectangle.counts
             return variance if squared else np.sqrt(variance)
