@@ -1,7 +1,7 @@
 """What has been received, laid out so that the database reads it as it is.
 
-RowBinary: ``(origin UInt64, time Int64 in ms, packets String)``, the packets of one socket and one moment joined by line
-feeds. Nothing is copied between the socket and the file that the database reads, but once.
+RowBinary: ``(origin UInt64, time Int64 in ms, packets String)``, the packets of one socket and one moment joined by
+line feeds. Between the socket and the file that the database reads nothing is copied but once.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Lines into rows, in the database: what is measured in nanoseconds a line is said in its language.
 
 Received bytes are a file in memory of ``(origin, time, packets)``. One statement cuts them into lines and looks each
-one's *key* up: the line without its value, ``login:|c|#env:live``, but with the value's sign, since a signed gauge means
-something else. Lines of known keys with a plain number are rows of ``stage`` then, ready for the store. The others, which
-are few, go the late way: times of their own, several values, sets, events, relative gauges, and keys nobody has seen.
-Only these keys reach Python, each once a day, and events and relative gauges.
+one's *key* up: the line without its value, ``login:|c|#env:live``, but with the value's sign, since a signed gauge
+means something else. Lines of known keys with a plain number are rows of ``stage`` then, ready for the store. The
+others, which are few, go the late way: times of their own, several values, sets, events, relative gauges, and keys
+that nobody has seen. Only these keys reach Python, each once a day, and events and relative gauges.
 
 A key's hash is not a secret one, but begins with the number of its origin, which is drawn by lot: nobody can make lines
 that are taken for somebody else's.
@@ -30,7 +30,6 @@ from andon.kernel.errors import Unavailable
 MOST_COPIES_AT_ONCE = 2_000_000
 MOST_MEMBERS = 2_000_000
 """Different values of sets that are remembered within a window."""
-MOST_HELD = 1_000_000
 MOST_EVENTS = 2_000
 
 
@@ -85,8 +84,6 @@ class Outcome:
     """By reason and service."""
     events: tuple[Told, ...]
     moved: Moved
-    held: int
-    """Of keys that were not decided yet: they come again with the next flush."""
 
 
 class Bulk:
@@ -98,7 +95,11 @@ class Bulk:
         self._parse = st.PARSE.format(file=f"/proc/self/fd/{self._file}")
         self.keys = 0
         self.held = 0
+        """Lines of keys that are not decided yet: they come again with the next flush."""
+        self._place = 0
         self.members = 0
+        """Values of sets in windows that have not ended."""
+        self.sets_until = 0
         engine.command(f"DROP DATABASE IF EXISTS {st.DATABASE} SYNC")
         engine.command(f"CREATE DATABASE {st.DATABASE} ENGINE = Memory")
         for table, columns in st.TABLES.items():
@@ -130,11 +131,11 @@ class Bulk:
         ((lines, late),) = self._engine.rows(st.COUNT, None, **st.SETTINGS)
         return _int(lines), _int(late)
 
-    def unknown(self, *, resumed: bool, late: bool, most: int) -> Sequence[Unknown]:
+    def unknown(self, *, late: bool, most: int) -> Sequence[Unknown]:
         """Gather late lines; the keys among them that nobody has decided."""
         self._clear("late")
-        if resumed:
-            self._run(st.RESUME)
+        if self.held:
+            self._run(st.RESUME.format(place=self._place))
         if late:
             self._run(st.LATE)
         rows = self._engine.rows(st.UNKNOWN, {"most": most}, **st.SETTINGS)
@@ -164,7 +165,7 @@ class Bulk:
         """These gauges have relative values: their absolute ones are wanted too from now on."""
         self._run(st.ORDERED, {"ids": list(ids)})
 
-    def resolve(self, *, oldest: int, newest: int, hold: bool) -> Outcome:
+    def resolve(self, *, oldest: int, newest: int) -> Outcome:
         """What became of the late lines. Those with a plain value have joined ``stage``."""
         self._clear("found")
         self._run(st.FIND, {"oldest": oldest, "newest": newest})
@@ -187,24 +188,24 @@ class Bulk:
         if counts[st.State.SET]:
             if self.members < MOST_MEMBERS:
                 self._run(st.MEMBERS)
-                ((members,),) = self._engine.rows(f"SELECT count() FROM {st.DATABASE}.members")
-                self.members = _int(members)
+                self._look_at_members()
             else:
                 refused[Dropped.FULL, 0] += counts[st.State.SET]
         unknown = counts[st.State.UNKNOWN]
-        held = min(unknown, MOST_HELD) if hold else 0
+        held = min(unknown, st.MOST_HELD)
         if unknown > held:
             refused[Dropped.FULL, 0] += unknown - held
         events = self._events() if counts[st.State.EVENT] else ()
         if counts[st.State.EVENT] > len(events):
             refused[Dropped.FULL, 0] += counts[st.State.EVENT] - len(events)
-        if self.held or held:
-            self._clear("held")
-        if held:
-            self._run(st.HOLD, {"most": held})
-        self.held = held
         moved = self._moved() if counts[st.State.RELATIVE] or counts[st.State.ABSOLUTE] else NOTHING
-        return Outcome(refused, events, moved, held)
+        # last, and into the other table: what was held until now is still there when something fails
+        if held:
+            self._clear(f"held_{1 - self._place}")
+            self._run(st.HOLD.format(place=1 - self._place))
+            self._place = 1 - self._place
+        self.held = held
+        return Outcome(refused, events, moved)
 
     def add(self, moved: Moved) -> None:
         """These rows go into the store too."""
@@ -230,12 +231,11 @@ class Bulk:
 
     def forget_sets(self, until: int) -> None:
         self._engine.command(st.FORGET_MEMBERS, {"now": until})
-        ((members,),) = self._engine.rows(f"SELECT count() FROM {st.DATABASE}.members")
-        self.members = _int(members)
+        self._look_at_members()
 
     def ready(self) -> int:
         """How many rows wait for the store."""
-        ((rows,),) = self._engine.rows(f"SELECT countIf(id != 0) FROM {st.DATABASE}.stage", None, **st.SETTINGS)
+        ((rows,),) = self._engine.rows(st.COUNT_READY, None, **st.SETTINGS)
         return _int(rows)
 
     def store(self, token: str) -> None:
@@ -259,6 +259,10 @@ class Bulk:
             relative.astype(np.bool_),
             levels.astype(np.int8),
         )
+
+    def _look_at_members(self) -> None:
+        ((members, until),) = self._engine.rows(st.COUNT_MEMBERS)
+        self.members, self.sets_until = _int(members), _int(until)
 
     def _clear(self, table: str) -> None:
         self._engine.command(f"TRUNCATE TABLE {st.DATABASE}.{table}")

@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from andon.feedback.telemetry.contract.intake import Dropped
@@ -29,8 +29,9 @@ _RUNS_OF_A_TURN = 32
 _LARGE = 256 * 1024
 _SOON_SECONDS = 0.25
 _LATE_SECONDS = 0.5
-"""Many bytes are handed over after the one, few after the other: a flush of one line costs as much as one of a thousand."""
+"""Many bytes are handed over after the one, few after the other: a flush of a line costs as much as of a thousand."""
 _MOST_CONNECTIONS = 256
+_EXHAUST_SECONDS = 1.0
 
 Drop = Callable[[Dropped, int], None]
 
@@ -41,7 +42,6 @@ class _Source:
     origin: int
     path: Path | None = None
     drops: int = 0
-    closed: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass(slots=True, eq=False)
@@ -62,10 +62,10 @@ class _Door:
 
 
 class Receiver:
-    """``hand_over`` is given full buffers, and gives them back by :meth:`give_back`. ``drop`` counts, from any thread."""
+    """``hand_over`` is given full buffers, and gives them back by :meth:`give_back`. ``now`` is ms."""
 
-    def __init__(self, hand_over: Callable[[Buffer], None], drop: Drop, *, size: int = BUFFER_BYTES) -> None:
-        self._hand_over, self._drop = hand_over, drop
+    def __init__(self, hand_over: Callable[[Buffer], None], drop: Drop, *, size: int, now: Callable[[], int]) -> None:
+        self._hand_over, self._drop, self._now = hand_over, drop, now
         self._current = Buffer(size)
         self._free: deque[Buffer] = deque([Buffer(size)])
         self._poll = select.epoll()
@@ -118,10 +118,9 @@ class Receiver:
     def _work(self) -> None:
         first = 0.0  # when the oldest line of the buffer came
         while True:
-            if self._current.used:
-                timeout = max(first + _LATE_SECONDS - time.monotonic(), 0)
-            else:
-                timeout = -1
+            if not self._current.used:
+                first = 0.0
+            timeout = max(first + _LATE_SECONDS - time.monotonic(), 0) if first else -1
             came = False
             drained = True
             for number, _ in self._poll.poll(timeout):
@@ -141,21 +140,16 @@ class Receiver:
                         pass
                 came = came or self._current.used != before
             now = time.monotonic()
-            if came and not first:
-                first = now
-            if self._current.used:
-                first = first or now
-                waited = now - first
-                if waited >= _LATE_SECONDS or (waited >= _SOON_SECONDS and self._current.used >= _LARGE):
-                    if self._pass_on():
-                        first = 0.0
+            first = first or now
+            due = self._current.used and now - first >= (
+                _SOON_SECONDS if self._current.used >= _LARGE else _LATE_SECONDS
+            )
+            waits = due and not self._pass_on()
             if self._stopping:
                 self._end()
                 return
-            if self._current.full:
-                # the kernel keeps what comes meanwhile, and counts what it has no room for
-                time.sleep(_NAP_SECONDS / 4)
-            elif came and drained:
+            # while both buffers wait for the store the kernel keeps what comes, and counts what it has no room for
+            if waits or (came and drained):
                 time.sleep(_NAP_SECONDS)
 
     def _take(self, source: _Source) -> bool:
@@ -179,13 +173,13 @@ class Receiver:
                     if not buffer.goes_on(place):
                         break
             except BlockingIOError:
-                buffer.end(place, source.origin, _now())
+                buffer.end(place, source.origin, self._now())
                 return True
             except OSError:  # an ICMP answer to something else; there is nothing to read
-                buffer.end(place, source.origin, _now())
+                buffer.end(place, source.origin, self._now())
                 return True
             if place > begin:
-                buffer.end(place, source.origin, _now())
+                buffer.end(place, source.origin, self._now())
         return False
 
     def _whole(self, buffer: Buffer, place: int) -> int:
@@ -193,24 +187,25 @@ class Receiver:
         self._drop(Dropped.TOO_LARGE, 1)
         return max(buffer.bytes.rfind(b"\n", place, place + LARGEST_PACKET) - place, 0)
 
-    def _read(self, connection: _Connection) -> None:
+    def _read(self, connection: _Connection) -> bool:
+        """What one read gives of a stream; whether there may be more."""
         if self._current.full:
-            return
+            return True
         try:
             came = connection.socket.recv(LARGEST_PACKET - LONGEST_LINE - 1)
         except BlockingIOError:
-            return
+            return False
         except OSError:
             came = b""
         if not came:
             if connection.rest:
                 self._write(connection.origin, connection.rest)
             self._close(connection)
-            return
+            return False
         if connection.skipping:
             end = came.find(b"\n")
             if end < 0:
-                return
+                return True
             came = came[end + 1 :]
             connection.skipping = False
         whole, feed, rest = (connection.rest + came).rpartition(b"\n")
@@ -221,6 +216,7 @@ class Receiver:
         connection.rest = rest
         if feed:
             self._write(connection.origin, whole)
+        return True
 
     def _write(self, origin: int, lines: bytes) -> None:
         if not lines:
@@ -229,7 +225,7 @@ class Receiver:
         end = begin + len(lines)
         self._current.view[begin:end] = lines
         self._current.bytes[end] = 10
-        self._current.end(end + 1, origin, _now())
+        self._current.end(end + 1, origin, self._now())
         self.packets += 1
 
     def _accept(self, door: _Door) -> None:
@@ -261,10 +257,14 @@ class Receiver:
             with suppress(OSError):
                 known.path.unlink()
 
-    def _exhaust(self, source: _Source) -> None:
-        while not self._take(source):
+    def _exhaust(self, source: _Source | _Connection) -> None:
+        """Take what is there; no longer than a sender may need who never stops."""
+        until = time.monotonic() + _EXHAUST_SECONDS
+        while time.monotonic() < until:
             if self._current.full and not self._pass_on():
                 time.sleep(_NAP_SECONDS)
+            elif self._take(source) if isinstance(source, _Source) else not self._read(source):
+                return
 
     def _pass_on(self) -> bool:
         """Hand the buffer over if there is another to go on with."""
@@ -301,16 +301,13 @@ class Receiver:
     def _end(self) -> None:
         self._obey()
         for one in list(self._known.values()):
-            if isinstance(one, _Source):
+            if not isinstance(one, _Door):
                 self._exhaust(one)
-            elif isinstance(one, _Connection) and one.rest and not self._current.full:
-                self._write(one.origin, one.rest)
-            self._close(one)
+            if one.socket.fileno() in self._known:
+                if isinstance(one, _Connection) and one.rest and not self._current.full:
+                    self._write(one.origin, one.rest)
+                self._close(one)
         while self._current.used and not self._pass_on():
             time.sleep(_NAP_SECONDS)
         self._poll.close()
         os.close(self._wake)
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

@@ -48,9 +48,8 @@ class Running:
         for place, (one, value, relative) in enumerate(
             zip(ids, changes.values.tolist(), changes.relative.tolist(), strict=True)
         ):
-            if relative:
-                value += now[one] if one in now else self._values.get(one, 0.0)
-            now[one] = values[place] = value
+            before = (now[one] if one in now else self._values.get(one, 0.0)) if relative else 0.0
+            now[one] = values[place] = before + value
         # what has grown past all numbers stays where it was
         values = np.nan_to_num(values)
         return (

@@ -1,4 +1,5 @@
 """The statements of :mod:`.bulk`."""
+# ruff: noqa: S608 - nothing but constants of ours is put into them
 
 from __future__ import annotations
 
@@ -10,6 +11,8 @@ from andon.feedback.telemetry.store.schema import LEVELS
 from andon.feedback.telemetry.ways.statsd.lines import LONGEST_LINE, NO_NUMBER, NUMBER
 
 DATABASE = "statsd"
+MOST_HELD = 1_000_000
+"""Lines whose keys wait to be decided."""
 SET_WINDOW = 10_000
 """Milliseconds over which the different values of a set are counted, as StatsD does it."""
 _REASONS = tuple(Dropped)
@@ -43,7 +46,8 @@ TABLES = {
         ENGINE = Join(ANY, LEFT, h) SETTINGS persistent = 0, join_any_take_last_row = 1""",
     "stage": f"(o UInt64, t Int64, h UInt64, id UInt64, level {LEVELS}, m Int64, e Int8, l String) ENGINE = Memory",
     "late": "(r UInt8, o UInt64, t Int64, timed UInt8, h UInt64, key String, val String) ENGINE = Memory",
-    "held": "(r UInt8, o UInt64, t Int64, timed UInt8, h UInt64, key String, val String) ENGINE = Memory",
+    "held_0": "(r UInt8, o UInt64, t Int64, timed UInt8, h UInt64, key String, val String) ENGINE = Memory",
+    "held_1": "(r UInt8, o UInt64, t Int64, timed UInt8, h UInt64, key String, val String) ENGINE = Memory",
     "found": f"""(r UInt8, o UInt64, t Int64, timed UInt8, h UInt64, key String, val String, id UInt64, level {LEVELS},
         p Float64, e Int8, n Float32, s UInt16, v Float64) ENGINE = Memory""",
     "members": f"(id UInt64, level {LEVELS}, until Int64, member UInt64) ENGINE = Memory",
@@ -154,10 +158,10 @@ WHERE r = {State.PLAIN:d} AND id IN {{ids:Array(UInt64)}}"""
 EVENTS = f"SELECT o, t, hex(key) FROM {DATABASE}.found WHERE r = {State.EVENT:d} LIMIT {{most:UInt32}}"
 
 HOLD = f"""
-INSERT INTO {DATABASE}.held SELECT r, o, t, timed, h, key, val FROM {DATABASE}.found WHERE r = 0
-LIMIT {{most:UInt32}}"""
+INSERT INTO {DATABASE}.held_{{place}} SELECT r, o, t, timed, h, key, val FROM {DATABASE}.found WHERE r = 0
+LIMIT {MOST_HELD}"""
 
-RESUME = f"INSERT INTO {DATABASE}.late SELECT * FROM {DATABASE}.held"
+RESUME = f"INSERT INTO {DATABASE}.late SELECT * FROM {DATABASE}.held_{{place}}"
 
 MEMBERS = f"""
 INSERT INTO {DATABASE}.members
@@ -170,6 +174,8 @@ FROM {DATABASE}.members WHERE until <= {{now:Int64}} GROUP BY id, until"""
 
 FORGET_MEMBERS = f"ALTER TABLE {DATABASE}.members DELETE WHERE until <= {{now:Int64}}"
 
+COUNT_MEMBERS = f"SELECT count(), min(until) FROM {DATABASE}.members"
+COUNT_READY = f"SELECT countIf(id != 0) FROM {DATABASE}.stage"
 READY = f"SELECT id, t, level, m, e FROM {DATABASE}.stage WHERE id != 0"
 READY_NUMBERS = f"SELECT id, t, CAST(level, 'Int8'), m, e FROM {DATABASE}.stage WHERE id != 0"
 STORE = f"INSERT INTO samples (series, time, level, m, e) {READY}"
