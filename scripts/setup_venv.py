@@ -132,7 +132,9 @@ def install_project():
         if path.is_file() and "node_modules" not in path.relative_to(ROOT).parts
     ]
     version = ROOT / "src" / "andon" / "__init__.py"
-    wanted = digest([ROOT / "pyproject.toml", ROOT / "hatch_build.py", version, *sorted(frontend)])
+    client = ROOT / "client"
+    own = [ROOT / "pyproject.toml", ROOT / "hatch_build.py", version, client / "pyproject.toml"]
+    wanted = digest([*own, *sorted(frontend)])
     stamp = VENV / ".stamp-project"
     static = ROOT / "src" / "andon" / "web" / "static" / ".built"
     if read(stamp) == wanted and static.is_file():
@@ -141,7 +143,7 @@ def install_project():
     # pip would do it too, but wrap what went wrong into forty lines of its own
     run([str(PYTHON), str(ROOT / "hatch_build.py")])
     pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
-    run([*pip, "--editable", str(ROOT)])
+    run([*pip, "--editable", str(ROOT), "--editable", str(client)])
     compile_what_starts()
     stamp.write_text(wanted, encoding="utf-8")
     return True
