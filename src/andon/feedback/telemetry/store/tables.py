@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -19,6 +20,8 @@ from andon.feedback.telemetry.store.schema import DAY_MS
 
 _MAP = "Map(LowCardinality(String), String)"
 _WORD = "LowCardinality(String)"
+_MOST_LISTED = 10_000
+"""Ids in one statement, which may have 256 KiB."""
 
 
 def now_ms() -> int:
@@ -31,13 +34,20 @@ class Tables:
     def __init__(self, engine: Engine, now: Callable[[], int] = now_ms) -> None:
         self._engine, self._now = engine, now
         self._lock = threading.Lock()
+        self._turning = threading.Lock()
         self._last_seq = 0
 
     def turn_day(self, book: Book) -> None:
-        """Open the book on today's page if it is open on another, or on none."""
+        """Open the book on today's page if it is open on another, or on none. Safe to call from every thread."""
         day = self._now() // DAY_MS
         if book.day == day:
             return
+        with self._turning:
+            # whoever comes second would throw away what was entered since
+            if book.day != day:
+                self._open(book, day)
+
+    def _open(self, book: Book, day: int) -> None:
         rows = self._engine.rows(
             "SELECT id, any(kind), any(level), any(service) FROM series WHERE day = {day:UInt16} GROUP BY id",
             {"day": day},
@@ -73,6 +83,18 @@ class Tables:
                 Column("labels", _MAP, [dict(one.labels) for one in series]),
             ],
         )
+
+    def repeat_series(self, ids: Sequence[int], day: int) -> None:
+        """Write series down for one more day: of samples that came late, or early."""
+        for at in range(0, len(ids) if 0 <= day < 2**16 else 0, _MOST_LISTED):
+            listed = ",".join(str(int(one)) for one in ids[at : at + _MOST_LISTED])
+            self._engine.command(
+                "INSERT INTO series (day, name, id, kind, level, unit, help, path, service, labels) "
+                "SELECT {day:UInt16}, name, id, kind, level, unit, help, path, service, labels FROM series "
+                f"WHERE id IN ({listed}) LIMIT 1 BY id",
+                {"day": day},
+                insert_deduplication_token=os.urandom(16).hex(),
+            )
 
     def write_samples(
         self,
