@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -72,8 +74,8 @@ class _Groups:
         return folded
 
     def members(self) -> list[slice]:
-        ends = [*self.begins[1:], len(self.order)]
-        return [slice(int(begin), int(end)) for begin, end in zip(self.begins, ends, strict=True)]
+        edges = [*self.begins.tolist(), len(self.order)]
+        return [slice(begin, end) for begin, end in pairwise(edges)]
 
     def folded(self, operator: str, dialect: Dialect) -> Frame:
         if not self.labels:
