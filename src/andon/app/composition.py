@@ -54,7 +54,7 @@ def compose(settings: Settings, *, clock: Clock | None = None, passwords: Passwo
     passwords = passwords or Passwords()
     starter = WorkflowStarter()
 
-    sockets = Layout(settings.data).sockets
+    sockets = Layout(settings.data).doors
     telemetry = Where(settings.data, sockets)
     equipper = TelemetryEquipper(Ingress(sockets)) if settings.telemetry.enabled else BARE
     flow = build_flow(settings, database, bell, starter, directory, equipper)
