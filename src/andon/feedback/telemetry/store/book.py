@@ -53,6 +53,7 @@ class Book:
         self._ids: NDArray[np.uint64] = np.empty(0, np.uint64)
         self._states: NDArray[np.uint8] = np.empty(0, np.uint8)
         self._places: NDArray[np.uint8] = np.empty(0, np.uint8)
+        self._before: NDArray[np.uint64] = np.empty(0, np.uint64)
         self._newest: dict[int, int] = {}
         self._per_service: dict[str, int] = {}
         self._count = 0
@@ -66,6 +67,9 @@ class Book:
         """Begin a day with what was written down of it already (nothing, unless this process began in mid-day)."""
         order = np.argsort(ids, kind="stable")
         with self._lock:
+            if self._newest:
+                self._merge()
+            self._before = self._ids[self._states < FIRST_REFUSED] if day == self._day + 1 else self._ids[:0]
             self._day = day
             self._ids, self._states = ids[order], states[order]
             self._places = np.zeros(ids.size, np.uint8)
@@ -81,6 +85,11 @@ class Book:
     def knows(self, series: int) -> bool:
         with self._lock:
             return self._state(series) != UNKNOWN
+
+    def had(self, ids: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Which of them were written down for yesterday, as far as this process knows."""
+        with self._lock:
+            return np.isin(ids, self._before, assume_unique=True)
 
     def enter(self, named: Iterable[Series]) -> Entered:
         """Take note of series. Known ones cost a look-up."""

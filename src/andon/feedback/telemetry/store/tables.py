@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from andon.feedback.telemetry.contract.logs import LogLine
+from andon.feedback.telemetry.contract.logs import LogLine, Template
 from andon.feedback.telemetry.contract.metrics import SERVICE, Exemplar, Kind, Level, Series
 from andon.feedback.telemetry.contract.traces import Span, SpanEvent
 from andon.feedback.telemetry.store.book import KINDS, LEVELS, Book
@@ -32,14 +32,14 @@ class Tables:
     """``now`` answers milliseconds since 1970."""
 
     def __init__(self, engine: Engine, now: Callable[[], int] = now_ms) -> None:
-        self._engine, self._now = engine, now
+        self._engine, self.now = engine, now
         self._lock = threading.Lock()
         self._turning = threading.Lock()
         self._last_seq = 0
 
     def turn_day(self, book: Book) -> None:
         """Open the book on today's page if it is open on another, or on none. Safe to call from every thread."""
-        day = self._now() // DAY_MS
+        day = self.now() // DAY_MS
         if book.day == day:
             return
         with self._turning:
@@ -138,7 +138,8 @@ class Tables:
             token=token,
         )
 
-    def write_logs(self, lines: Sequence[LogLine], *, token: str = "") -> None:
+    def write_logs(self, lines: Sequence[LogLine], templates: Sequence[int], *, token: str = "") -> None:
+        """``templates`` has the id of each line's template."""
         if not lines:
             return
         first = self._sequence(len(lines))
@@ -155,13 +156,43 @@ class Tables:
                 Column("source", _WORD, [one.source.value for one in lines]),
                 Column("origin", _WORD, [one.origin for one in lines]),
                 Column("position", "Int64", np.array([one.position for one in lines], np.int64)),
-                Column("template", "UInt64", np.array([one.template for one in lines], np.uint64)),
+                Column("template", "UInt64", np.array(templates, np.uint64)),
                 Column("trace", "String", [one.trace for one in lines]),
                 Column("span", "String", [one.span for one in lines]),
                 Column("body", "String", [one.body for one in lines]),
                 Column("fields", _MAP, [dict(one.fields) for one in lines]),
             ],
             token=token,
+        )
+
+    def write_templates(self, templates: Sequence[Template]) -> None:
+        if not templates:
+            return
+        self._engine.insert(
+            "templates",
+            [
+                Column("id", "UInt64", np.array([one.id for one in templates], np.uint64)),
+                Column("service", _WORD, [one.service for one in templates]),
+                Column("text", "String", [one.text for one in templates]),
+                Column("first_seen", "Int64", np.array([one.first_seen for one in templates], np.int64)),
+                Column("first_version", _WORD, [one.first_version for one in templates]),
+                # whoever saw it first stays: two processes may have met it at once
+                Column("version", "UInt64", np.array([2**63 - one.first_seen for one in templates], np.uint64)),
+            ],
+        )
+
+    def templates(self) -> tuple[Template, ...]:
+        """Those that were seen before this process began."""
+        rows = self._engine.rows("SELECT id, service, text, first_seen, first_version FROM templates FINAL")
+        return tuple(
+            Template(
+                id=int(str(id_)),
+                service=str(service),
+                text=str(text),
+                first_seen=int(str(first_seen)),
+                first_version=str(version),
+            )
+            for id_, service, text, first_seen, version in rows
         )
 
     def write_spans(self, spans: Sequence[Span], *, token: str = "") -> None:

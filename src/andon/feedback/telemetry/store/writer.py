@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,12 +22,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from andon.feedback.telemetry.contract.intake import Batch, Dropped, Receipt, Way
+from andon.feedback.telemetry.contract.logs import LogLine
 from andon.feedback.telemetry.contract.metrics import SERVICE
 from andon.feedback.telemetry.store.book import FIRST_REFUSED, Book, level_of, why
+from andon.feedback.telemetry.store.counting import LineCounter
 from andon.feedback.telemetry.store.drops import Drops
 from andon.feedback.telemetry.store.engine import StoreError
 from andon.feedback.telemetry.store.numbers import encode
+from andon.feedback.telemetry.store.rollups import Rollups
+from andon.feedback.telemetry.store.schema import DAY_MS
 from andon.feedback.telemetry.store.tables import Tables
+from andon.feedback.telemetry.store.templates import Templates
 from andon.kernel.errors import AndonError, TooMany, Unavailable
 
 GATHER_SECONDS = 0.2
@@ -36,6 +42,7 @@ MOST_WAITING = 4_000_000
 MOST_AT_ONCE = 1_000_000
 _CELLS_OF_A_ROW = 20
 _LOOK_AT_DISK_SECONDS = 1.0
+_MOST_DAYS = 200_000
 
 _log = logging.getLogger(__name__)
 
@@ -90,8 +97,14 @@ class Writer:
         *,
         gather: float = GATHER_SECONDS,
         limit: int = MOST_WAITING,
+        rollups: Rollups | None = None,
+        templates: Templates | None = None,
+        counter: LineCounter | None = None,
     ) -> None:
         self._tables, self._book, self._drops, self._disk = tables, book, drops, disk
+        self._rollups = rollups
+        self._days: set[tuple[int, int]] = set()
+        self._templates, self._counter = templates or Templates(), counter or LineCounter(lambda: ())
         self._gather, self._limit = gather, limit
         self._queue: deque[_Waiting] = deque()
         self._cells = 0
@@ -186,14 +199,16 @@ class Writer:
 
     def _store(self, batches: Sequence[Batch]) -> list[Receipt]:
         self._tables.turn_day(self._book)
-        for batch in batches:
+        lines = [one for batch in batches for one in batch.logs]
+        told = [*batches, *self._counted(lines)]
+        for batch in told:
             entered = self._book.enter(batch.series)
             # before their samples: a sample whose series nobody knows could never be found
             if entered.new:
                 self._tables.write_series(entered.new, self._book.day)
         receipts = []
         kept: list[tuple[NDArray[np.generic], ...]] = []
-        for batch in batches:
+        for batch in told:
             ids = np.asarray(batch.ids, np.uint64)
             times = np.asarray(batch.times, np.int64)
             values = np.asarray(batch.values, np.float64)
@@ -213,13 +228,47 @@ class Writer:
                 Receipt(samples=int(ids.size), logs=len(batch.logs), spans=len(batch.spans), dropped=dropped)
             )
         token = batches[0].token if len(batches) == 1 else ""
-        self._tables.write_samples(*(np.concatenate(part) for part in zip(*kept, strict=True)), token=token)
+        ids, times, *rest = (np.concatenate(part) for part in zip(*kept, strict=True))
+        self._write_days(ids.astype(np.uint64, copy=False), times.astype(np.int64, copy=False))
+        with self._rollups.writing(times.astype(np.int64, copy=False)) if self._rollups else nullcontext():
+            self._tables.write_samples(ids, times, *rest, token=token)
         self._tables.write_exemplars([one for batch in batches for one in batch.exemplars], token=token)
-        self._tables.write_logs([one for batch in batches for one in batch.logs], token=token)
+        self._write_logs(lines, token)
         self._tables.write_spans([one for batch in batches for one in batch.spans], token=token)
-        for batch, receipt in zip(batches, receipts, strict=True):
+        for batch, receipt in zip(told, receipts, strict=True):
             self._drops.took(batch.way, samples=receipt.samples, logs=receipt.logs, spans=receipt.spans)
-        return receipts
+        return receipts[: len(batches)]
+
+    def _write_logs(self, lines: Sequence[LogLine], token: str) -> None:
+        ids, new = self._templates.assign(lines)
+        self._tables.write_templates(new)
+        self._tables.write_logs(lines, ids, token=token)
+
+    def _counted(self, lines: Sequence[LogLine]) -> Sequence[Batch]:
+        """What the lines add to the metrics that count them."""
+        series, counts = self._counter.count(lines)
+        if not series:
+            return ()
+        now = self._tables.now()
+        ids = [one.id for one in series]
+        return (Batch(way=Way.ANDON, series=series, ids=ids, times=[now] * len(ids), values=counts),)
+
+    def _write_days(self, ids: NDArray[np.uint64], times: NDArray[np.int64]) -> None:
+        """Write series down for the days of their samples that are not today: that is where they are looked for."""
+        days = times // DAY_MS
+        others = days != self._book.day
+        if not others.any():
+            return
+        ids, days = ids[others], days[others]
+        for day in np.unique(days).tolist():
+            some = np.unique(ids[days == day])
+            if day == self._book.day - 1:
+                some = some[~self._book.had(some)]
+            new = [id_ for id_ in some.tolist() if (day, id_) not in self._days]
+            self._tables.repeat_series(new, day)
+            if len(self._days) + len(new) > _MOST_DAYS:
+                self._days.clear()  # writing one down again does no harm
+            self._days.update((day, id_) for id_ in new)
 
 
 def _refused(error: StoreError) -> Unavailable:

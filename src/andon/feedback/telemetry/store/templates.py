@@ -1,0 +1,137 @@
+"""Which lines are the same sentence with other values in it.
+
+A line's *mask* is its text with everything that looks like a value (numbers, hashes, addresses, paths, quoted text)
+left out; lines of one mask are of one template. What still differs between masks of the same length in a few words
+only is joined, as Drain does (He et al., "Drain: An Online Log Parsing Approach with Fixed Depth Tree", ICWS 2017):
+masks are sorted by their number of words and their first one, and joined with the one of most equal words when these
+are at least :data:`SIMILAR` of all. A mask that was seen before costs one look-up.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+from andon.feedback.telemetry.contract.logs import LogLine, Template
+
+VALUE = "<*>"
+SIMILAR = 0.6
+LONGEST = 400
+"""Characters of a line that are looked at: what comes behind is a stack trace or a document."""
+MOST_WORDS = 60
+MOST_MASKS = 50_000
+MOST_TEMPLATES = 2_000
+"""Of one service; when there are more its lines do not follow patterns, and all that are new are one."""
+
+_VALUES = re.compile(
+    r"\x1b\[[0-9;]*m"  # colours
+    r'|"[^"\n]{0,200}"|\'[^\'\n]{0,200}\''
+    r"|\b[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b"
+    r"|\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?"
+    r"|\b[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64})+\b"
+    r"|\b(?:https?|unix|tcp)://\S+"
+    r"|(?<![\w/])/[\w.@%+~-]+(?:/[\w.@%+~-]*)*(?:\?\S*)?"
+    r"|\b(?=[0-9a-fA-F]*\d)[0-9a-fA-F]{7,}\b"
+    r"|\b0x[0-9a-fA-F]+\b"
+    r"|(?<!\w)[-+]?\d[\w.,:%]*|\b\d[\w.,:%]*"
+)
+
+
+@dataclass(slots=True)
+class _Pattern:
+    id: int
+    words: list[str]
+
+
+@dataclass(slots=True)
+class _Service:
+    masks: OrderedDict[str, int] = field(default_factory=OrderedDict)
+    groups: dict[tuple[int, str], list[_Pattern]] = field(default_factory=dict)
+    count: int = 0
+
+
+class Templates:
+    """Safe to use from every thread."""
+
+    def __init__(self, known: Iterable[Template] = ()) -> None:
+        self._lock = threading.Lock()
+        self._services: dict[str, _Service] = {}
+        for one in known:
+            self._learn(one)
+
+    def assign(self, lines: Sequence[LogLine]) -> tuple[list[int], list[Template]]:
+        """For each line the id of its template, and the templates that nobody has seen before."""
+        ids: list[int] = []
+        new: list[Template] = []
+        with self._lock:
+            for line in lines:
+                if line.template:
+                    ids.append(line.template)
+                    continue
+                mask = masked(line.body)
+                service = self._services.get(line.service)
+                if service is None:
+                    service = self._services[line.service] = _Service()
+                id_ = service.masks.get(mask)
+                if id_ is None:
+                    id_, fresh = self._join(service, line.service, mask)
+                    if fresh is not None:
+                        new.append(
+                            Template(
+                                id=id_,
+                                text=fresh,
+                                service=line.service,
+                                first_seen=line.time,
+                                first_version=line.version,
+                            )
+                        )
+                    service.masks[mask] = id_
+                    if len(service.masks) > MOST_MASKS:
+                        service.masks.popitem(last=False)
+                ids.append(id_)
+        return ids, new
+
+    def _join(self, service: _Service, name: str, mask: str) -> tuple[int, str | None]:
+        words = mask.split(" ")[:MOST_WORDS]
+        group = service.groups.setdefault((len(words), words[0]), [])
+        best, most = None, SIMILAR * len(words)
+        for pattern in group:
+            equal = sum(mine == theirs for mine, theirs in zip(words, pattern.words, strict=True))
+            if equal >= most:
+                best, most = pattern, equal + 1
+        if best is not None:
+            # the id stays that of the sentence as it was first seen: lines that are stored already bear it
+            best.words = [mine if mine == theirs else VALUE for mine, theirs in zip(words, best.words, strict=True)]
+            return best.id, None
+        text = " ".join(words)
+        if service.count >= MOST_TEMPLATES:
+            text = VALUE
+        id_ = template_id(name, text)
+        if text == VALUE and service.count > MOST_TEMPLATES:
+            return id_, None
+        service.count += 1
+        group.append(_Pattern(id_, words))
+        return id_, text
+
+    def _learn(self, one: Template) -> None:
+        words = one.text.split(" ")
+        service = self._services.setdefault(one.service, _Service())
+        service.groups.setdefault((len(words), words[0]), []).append(_Pattern(one.id, words))
+        service.masks[one.text] = one.id
+        service.count += 1
+
+
+def masked(body: str) -> str:
+    """The first line with ``<*>`` for each value, words parted by one space."""
+    first = body[:LONGEST].split("\n", 1)[0]
+    return " ".join(_VALUES.sub(VALUE, first).split()) or VALUE
+
+
+def template_id(service: str, text: str) -> int:
+    """63 bits, the same for the same sentence of the same service, whenever it is seen."""
+    told = f"{service}\x00{text}".encode()
+    return int.from_bytes(blake2b(told, digest_size=8).digest(), "little") >> 1 or 1
