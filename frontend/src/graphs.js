@@ -279,8 +279,9 @@ class Graph extends HTMLElement {
   }
 
   #resize() {
-    if (!this.#plot || !this.plotBox.clientWidth || this.#plot.width === this.plotBox.clientWidth) return;
-    this.#plot.setSize({ width: this.plotBox.clientWidth, height: this.#height() });
+    const [width, height] = [this.plotBox.clientWidth, this.#height()];
+    if (!this.#plot || !width || (this.#plot.width === width && this.#plot.height === height)) return;
+    this.#plot.setSize({ width, height });
     if (this.dataset.causes) putFlags(this, this.#plot, this.#causes);
   }
 
@@ -356,7 +357,7 @@ function bar() {
     const [min, max] = view.span();
     const usual = view.to === "" && !!document.querySelector(`[data-range="${CSS.escape(view.from)}"]`);
     own.hidden = usual;
-    own.textContent = usual ? "" : `${moment(min)} – ${view.to === "" ? "now" : moment(max)}`;
+    own.textContent = usual ? "" : `${moment(min).slice(0, -3)} – ${view.to === "" ? "now" : moment(max).slice(0, -3)}`;
   }
   const live = document.querySelector("[data-graph-live]");
   if (live) {

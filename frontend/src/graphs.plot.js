@@ -41,7 +41,8 @@ export function cells(lines) {
 function columns(kind, answer, lines, shown) {
   if (kind === "heat") return [answer.times, answer.times.map(() => 0)];
   if (kind !== "stack") return [answer.times, ...lines.map((line) => line.values)];
-  const sum = answer.times.map(() => null);
+  const present = lines.filter((line) => !line.past && shown(line));
+  const sum = answer.times.map((_, i) => (present.some((line) => line.values[i] != null) ? 0 : null));
   const stacked = [];
   for (let place = lines.length - 1; place >= 0; place -= 1) {
     const line = lines[place];
@@ -49,7 +50,7 @@ function columns(kind, answer, lines, shown) {
     const visible = shown(line);
     stacked.unshift(line.values.map((value, i) => {
       if (!visible) return null;
-      if (value != null) sum[i] = (sum[i] ?? 0) + value;
+      if (value != null) sum[i] += value;
       return sum[i];
     }));
   }
@@ -70,9 +71,9 @@ export const hue = (line, tone) => tone[line.colour] ?? tone[1];
 function stroke(line, place, tone, kind, only) {
   const colour = hue(line, tone);
   const series = { label: line.label, stroke: line.past ? pale(colour, 0.42) : colour, width: line.past ? 1 : 1.6, dash: DASHES[Math.min(3, line.round ?? 0)], spanGaps: false };
-  series.points = { show: true, filter: alone, size: 4, width: 0, fill: colour, stroke: colour };
-  if (line.past && only) Object.assign(series, { fill: pale(tone.none, 0.16), stroke: pale(tone.none, 0.5) });
-  else if (kind === "stack" && !line.past) Object.assign(series, { fill: pale(colour, 0.5), width: 1 });
+  series.points = { show: false, filter: alone, size: 4, width: 0, fill: colour, stroke: colour };
+  if (line.past && only) Object.assign(series, { fill: pale(tone.none, 0.14), stroke: tone.none });
+  else if (kind === "stack" && !line.past) Object.assign(series, { fill: pale(colour, 0.78), width: 0, points: { show: false } });
   else if (kind === "dots") Object.assign(series, { paths: () => null, points: { show: true, size: 6, width: 0, fill: pale(colour, line.past ? 0.3 : 0.8), stroke: colour } });
   else if (only) series.fill = (u) => {
     const shade = u.ctx.createLinearGradient(0, u.bbox.top, 0, u.bbox.top + u.bbox.height);
@@ -117,10 +118,10 @@ function drawHeat(rows, tone) {
         let value = 0;
         for (let j = i; j < i + wide && j < times.length; j += 1) if (row.values[j] > value) value = row.values[j];
         if (!value) continue;
-        const left = u.valToPos(times[i] - step, "x", true);
-        const right = u.valToPos(times[Math.min(i + wide, times.length) - 1], "x", true);
-        ctx.fillStyle = pale(tone.heat, Math.max(0.05, Math.sqrt(value / most)).toFixed(3));
-        ctx.fillRect(Math.floor(left), Math.floor(top) + 1, Math.max(1, Math.ceil(right) - Math.floor(left)), Math.max(1, Math.floor(bottom) - Math.floor(top) - 1));
+        const left = Math.round(u.valToPos(i ? times[i - 1] : times[0] - step, "x", true));
+        const right = Math.round(u.valToPos(times[Math.min(i + wide, times.length) - 1], "x", true));
+        ctx.fillStyle = pale(tone.heat, Math.max(0.04, Math.sqrt(value / most)).toFixed(3));
+        ctx.fillRect(left, Math.floor(top) + 1, Math.max(1, right - left), Math.max(1, Math.floor(bottom) - Math.floor(top) - 1));
       }
     });
     ctx.restore();
@@ -144,7 +145,7 @@ function axisWidth(u, values, index, cycle) {
   const axis = u.axes[index];
   if (cycle > 1) return axis._size;
   measure.font = u.root.closest(".wall") ? BIG : FONT;
-  let widest = 20;
+  let widest = u.width < 420 ? 30 : 46; // plots above each other begin at one line
   for (const value of values ?? []) widest = Math.max(widest, measure.measureText(value).width);
   return Math.ceil(widest) + 14;
 }
@@ -157,10 +158,10 @@ export function plot(setup, into) {
   const rows = heat ? cells(answer.lines) : [];
   const present = lines.filter((line) => !line.past);
   const font = big ? BIG : FONT;
-  const grid = { stroke: tone.line, width: 1 };
+  const grid = { stroke: tone.line, width: 1, show: !heat };
   const series = heat ? [{ paths: () => null, points: { show: false } }] : lines.map((line, place) => ({ ...stroke(line, place, tone, kind, present.length === 1), show: setup.shown(line) }));
   const options = {
-    width: setup.width, height: setup.height, ms: 1, padding: [heat || setup.bare ? 8 : 26, 10, 0, 0],
+    width: setup.width, height: setup.height, ms: 1, padding: [setup.bare ? 8 : 26, 18, 0, 0],
     legend: { show: false },
     focus: { alpha: 0.35 },
     cursor: {
@@ -177,7 +178,7 @@ export function plot(setup, into) {
     axes: [
       { stroke: tone.muted, font, grid, ticks: { show: false }, size: big ? 36 : 26, gap: 7, space: big ? 110 : 64, values: (u, splits, index, space, distance) => splits.map((at) => mark(at, distance)) },
       {
-        stroke: tone.muted, font, grid: heat ? { show: false } : grid, ticks: { show: false }, size: axisWidth, gap: 7, space: big ? 60 : 34,
+        stroke: tone.muted, font, grid, ticks: { show: false }, size: axisWidth, gap: 7, space: big ? 60 : 34,
         ...(heat ? bucketAxis(rows, unit) : { values: (u, splits) => splits.map((value) => (value == null ? "" : said(value, unit))), ...(log ? {} : { incrs: increments(unit) }) }),
       },
     ],

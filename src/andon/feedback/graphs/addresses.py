@@ -132,7 +132,7 @@ def graph_view(
     return GraphView(
         id=f"graph-{number}",
         panel=panel,
-        data=f"/graphs/data?{asked}",
+        data=f"/graphs/data?{asked}&{place_query(service, environment)}".rstrip("&"),
         image=f"/graphs/image.svg?{range_}&{titled}",
         explore=f"/graphs/explore?{range_}&{titled}",
         causes=f"/graphs/causes?{place_query(service, environment)}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,7 +30,7 @@ from andon.feedback.telemetry.contract.metrics import (
 )
 from andon.flow.sources.contract import Service
 from andon.kernel.access import Principal
-from andon.kernel.errors import Invalid
+from andon.kernel.errors import AndonError, Invalid
 from andon.web.charts import version_series
 
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ class Asked:
     compare: int = 0
     since: int = 0
     now: int = 0
+    versions: Mapping[str, int] = field(default_factory=dict)
+    """Colours that versions have already, by 7 characters of their commits."""
 
 
 class Asking:
@@ -105,7 +107,7 @@ class Asking:
                     number,
                 )
                 lines += [replace(one, past=True) for one in past]
-        coloured = _coloured(lines, len(asked.queries))
+        coloured = _coloured(lines, len(asked.queries), asked.versions)
         return Columns(
             start=span.start,
             end=asked.now if head else span.end,
@@ -172,6 +174,14 @@ class Asking:
         values = [float(one.values[-1]) for one in lines if len(one.values) and np.isfinite(one.values[-1])]
         return sum(values) if values else None
 
+    def values(self, query: str, span: Range, sight: Sight) -> tuple[float | None, ...]:
+        """The values of a question that answers one line; nothing but gaps where it cannot be answered."""
+        try:
+            lines = self.columns(Asked(queries=(Query(text=query),), range=span), sight).lines
+        except AndonError:
+            return ()
+        return lines[0].values if lines else ()
+
     def series_of(self, service: str, environment: str, span: Range, sight: Sight) -> tuple[Series, ...]:
         """What is measured of a service, and of the machine under it."""
         wanted = named_for(service, environment)
@@ -224,10 +234,10 @@ def _plain(row: NDArray[np.float64]) -> tuple[float | None, ...]:
     return tuple(values)
 
 
-def _coloured(lines: Sequence[Drawn], queries: int) -> list[Drawn]:
+def _coloured(lines: Sequence[Drawn], queries: int, known: Mapping[str, int]) -> list[Drawn]:
     """Today's lines get their colours; a past one has that of the line it is compared with."""
     present = [one for one in lines if not one.past]
-    versions = _versions(present)
+    versions = _versions(present, known)
     if queries > 1 and len(versions) > 1:
         versions = {}  # the questions differ more than the versions do
     colours = colours_of([() if queries > 1 and not versions else one.labels for one in present], versions)
@@ -237,12 +247,13 @@ def _coloured(lines: Sequence[Drawn], queries: int) -> list[Drawn]:
     return [replace(one, colour=given.get((one.query, one.labels), "1")) for one in lines]
 
 
-def _versions(lines: Iterable[Drawn]) -> dict[str, int]:
-    """Colours of the versions among the lines; the one seen first is the oldest."""
+def _versions(lines: Iterable[Drawn], known: Mapping[str, int]) -> dict[str, int]:
+    """Colours of the versions among the lines; of those not known the one seen first is the oldest."""
     seen: dict[str, int] = {}
     for line in lines:
         version = dict(line.labels).get(VERSION, "")
         if _HEXADECIMAL.fullmatch(version):
             first = next((place for place, value in enumerate(line.values) if value is not None), 1 << 30)
             seen[version] = min(first, seen.get(version, first))
-    return version_series(sorted(seen, key=lambda version: (seen[version], version)))
+    ordered = sorted(seen, key=lambda version: (seen[version], version))
+    return version_series(ordered) | {one: known[one[:7]] for one in ordered if one[:7] in known}

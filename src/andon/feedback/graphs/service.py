@@ -19,6 +19,7 @@ from andon.feedback.graphs.contract import (
 )
 from andon.feedback.graphs.model.causes import CAUSES, MOST, Cause, cause_of, chosen, with_names
 from andon.feedback.graphs.model.panels import Change, Dashboard, Version
+from andon.flow.deployments.contract import DeploymentFinished, DeploymentState
 from andon.flow.sources.contract import Service
 from andon.kernel.access import Permission, Principal
 from andon.kernel.access.contract import People
@@ -27,9 +28,11 @@ from andon.kernel.db import Reading, Transaction
 from andon.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from andon.kernel.events import Facets, append, page
 from andon.kernel.ids import new_id
+from andon.web.charts import version_series
 
 LONGEST_ANNOTATION = 300
 MOST_DASHBOARDS = 500
+MOST_VERSIONS = 60
 _SINCE = datetime(1990, 1, 1, tzinfo=UTC)
 
 
@@ -83,6 +86,23 @@ class GraphsService:
         names = self._people.names(reading, {one.who for one in kept if one.who != "Andon"})
         known = {str(person): name for person, name in names.items()}
         return with_names(kept, lambda who: known.get(who, who)), left_out + more
+
+    def version_colours(
+        self, reading: Reading, service: str, environment: str | None, start: int, end: int
+    ) -> dict[str, int]:
+        """A colour for each version that was deployed from ``start`` to ``end`` (ms) and for the one before, by 7
+        characters of its commit: the same on all graphs of a page, whichever of them a graph has."""
+        facets = Facets(
+            type=DeploymentFinished.type, service=service, environment=environment, until=moment(end + 60_000)
+        )
+        commits: list[str] = []
+        for envelope in page(reading, facets, limit=MOST_VERSIONS):
+            happened = envelope.decode()
+            if isinstance(happened, DeploymentFinished) and happened.state is DeploymentState.SUCCEEDED:
+                commits.append(happened.commit)
+                if envelope.at < moment(start):
+                    break
+        return {commit[:7]: colour for commit, colour in version_series(commits[::-1]).items()}
 
     # Annotations
 

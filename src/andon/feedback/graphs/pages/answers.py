@@ -27,7 +27,14 @@ def answer_pages(graphs: GraphsService, asking: Asking) -> Handlers:
     def answered(context: PageContext, asked: Wanted, points: int) -> Columns:
         now = milliseconds()
         span = asked.span(now, min(points, _MOST_POINTS))
+        service = _place(context, asked)
+        versions: dict[str, int] = {}
+        if service is not None and not asked.number("since", 0):
+            environment = asked.get("environment") or None
+            with context.database.reading() as reading:
+                versions = graphs.version_colours(reading, service, environment, span.start, span.end)
         question = Asked(
+            versions=versions,
             queries=asked.queries(),
             range=span,
             kind=asked.kind,

@@ -16,9 +16,6 @@ from andon.kernel.errors import AndonError, Invalid
 from andon.web.http.pages import Handlers, Html, PageContext, page
 from andon.web.shell import Crumb, Page
 
-ROWS = 3
-"""Filters that the form has room for."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Builder:
@@ -52,7 +49,7 @@ def exploring_pages(graphs: GraphsService, asking: Asking) -> Handlers:
             functions=functions,
             function=chosen,
             labels=asking.labels_of(metric, now, sight) if known else {},
-            rows=(*filters, *((("", "=", ""),) * (ROWS - len(filters))))[: max(ROWS, len(filters))],
+            rows=(*filters, ("", "=", "")),
             by=by,
         )
         if metric and known is None:

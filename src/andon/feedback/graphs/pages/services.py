@@ -16,6 +16,7 @@ from andon.feedback.telemetry.contract.metrics import Level, MetricName, Sight
 from andon.flow.sources.contract import Service, Sources
 from andon.kernel.errors import AndonError
 from andon.web.http.pages import Handlers, Html, PageContext, page
+from andon.web.model import Trend
 from andon.web.rendering import plural
 from andon.web.shell import Crumb, Page
 
@@ -46,6 +47,7 @@ class ServiceCard:
     href: str
     figures: tuple[tuple[str, str], ...]
     silent: bool
+    trend: Trend
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +75,14 @@ def service_pages(graphs: GraphsService, asking: Asking, sources: Sources) -> Ha
                 value = None
             told.append((name, said(value, unit)))
         silent = all(value == "no data" for _, value in told)
-        return ServiceCard(name=service, href=service_address(service), figures=tuple(told), silent=silent)
+        values = asking.values(_FIGURES[0][1].format(service), range_of("6h", "", now, points=40), sight)
+        return ServiceCard(
+            name=service,
+            href=service_address(service),
+            figures=tuple(told),
+            silent=silent,
+            trend=Trend(values=values, n=sum(one is not None for one in values), says="requests, 6 h"),
+        )
 
     @page("/graphs")
     def home(context: PageContext) -> Html:
