@@ -41,6 +41,7 @@ class Telemetry(Equipper):
             ways_out=(
                 WayOut(Transport.UDP, 8125, "/run/telemetry/statsd.sock", {"STATSD_PORT": "8125"}),
                 WayOut(Transport.TCP, 8000, "/run/telemetry/otlp.sock", {"OTLP": "http://127.0.0.1:8000"}),
+                WayOut(Transport.TCP, 4317, "/run/telemetry/grpc.sock", {"GRPC": "127.0.0.1:4317"}),
             ),
         )
 
@@ -113,6 +114,24 @@ def test_a_process_that_listens_nowhere_and_a_command_have_ways_out_too(place: P
         assert heard.recv(100) == b"a command"
     asked = telemetry.asked[-1]
     assert (asked.purpose, asked.id) == (Purpose.COMMAND, made)
+
+
+def test_a_service_that_says_itself_where_to_send_has_the_port_for_itself(place: Place) -> None:
+    shop = place.service()
+    with place.database.transaction() as tx:
+        place.configuration.set(tx, SYSTEM, shop.service, "production", "GRPC", "127.0.0.1:4317", secret=False)
+    made = shop.commit("v1", instances=1).start()
+    listen = "import socket; socket.create_server(('127.0.0.1', {})).close()"
+    for port, passes in ((4317, True), (8000, False)):
+        went = place.built.environments.run_command(
+            made,
+            key=f"listen-{port}",
+            command=f'python3 -c "{listen.format(port)}"',
+            timeout=60,
+            variables={},
+            stopping=lambda: False,
+        )
+        assert went.passed is passes
 
 
 def test_on_the_machines_network_there_are_sockets_but_no_ways_out(place: Place) -> None:

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from andon.flow.environments.contract import SetId
-from andon.flow.routing.access import AccessFolder, EnvoyAccessLog
+from andon.flow.routing.access import LID_BYTES, AccessFolder, EnvoyAccessLog
 from andon.flow.routing.adapters import KEEPER, EnvoyDataPlane
 from andon.flow.routing.admin import Admin
 from andon.flow.routing.contract import Access, AccessPosition
@@ -165,13 +165,13 @@ def test_a_full_log_costs_lines_and_nothing_else(
     assert kept is not None
     assert kept.init is not None
     limits = Path(f"/proc/{kept.init.pid}/limits").read_text()
-    assert next(line.split()[3] for line in limits.splitlines() if line.startswith("Max file size")) == "268435456"
+    assert next(line.split()[3] for line in limits.splitlines() if line.startswith("Max file size")) == str(LID_BYTES)
     reader, place = Reader(folder, "full"), AccessFolder(folder)
     # A file with holes that ends just before the lid, so that the next line is cut off.
     position = reader.position
     assert position is not None
     with place.current.open("r+b") as file:
-        file.truncate(268435456 - 50)
+        file.truncate(LID_BYTES - 50)
     assert get(shop.port) == "one"
     wait_until(lambda: (plane.statistics() or parsed(b"{}")).failed_writes > 0)
     assert get(shop.port) == "one"

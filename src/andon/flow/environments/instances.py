@@ -95,6 +95,7 @@ class Instances:
             ),
             ("/bin/sh", "-eu", "-c", process.command),
             own_network=process.network is Network.NONE,
+            own=values.config.keys() | values.secrets.keys(),
             way_in=None if process.port is None else WayIn(f"{INSIDE}/http.sock", process.port),
         )
         command = build(

@@ -143,6 +143,7 @@ class RunningEnvironments(RecordedEnvironments, Environments):
             ),
             ("/bin/sh", "-eu", "-c", command),
             own_network=not shares_network,
+            own=values.config.keys() | values.secrets.keys() | variables.keys(),
         )
         environment = {**outfit.variables, **values.config, **values.secrets, **base_variables(owner), **variables}
         if url is not None:

@@ -20,7 +20,7 @@ from andon.flow.routing.contract import Access, AccessLog, AccessPage, AccessPos
 from andon.flow.sources.contract import Service
 
 ROTATE_BYTES = 64 * 1024 * 1024
-LID_BYTES = 4 * ROTATE_BYTES
+LID_BYTES = 2 * ROTATE_BYTES
 """What the kernel lets Envoy write to one file, for when nobody turns it over: Envoy lives on while Andon does not."""
 _LONGEST_LINE = 8192
 _READ_BYTES = 64 * 1024  # at least, at a time

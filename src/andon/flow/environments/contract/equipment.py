@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -56,7 +56,8 @@ class Equipment:
     """The service's own configuration comes before them."""
     ways_out: tuple[WayOut, ...] = ()
     """To sockets in the folders, with the variables that are true only with them. A sandbox that shares the machine's
-    network has none; nor is there one on the port that the process itself listens on."""
+    network has none. Nor is there one on the port that the process itself listens on, or one of whose variables the
+    service sets itself: it has a program of its own there, or sends elsewhere."""
 
 
 class Equipper(Protocol):
@@ -100,10 +101,12 @@ def outfitted(
     command: Sequence[str],
     *,
     own_network: bool,
+    own: Collection[str] = (),
     way_in: WayIn | None = None,
     ways_out: Sequence[WayOut] = (),
 ) -> Outfit:
-    """The command with its ways in and out, those of the equipment included; makes its folders.
+    """The command with its ways in and out, those of the equipment included; makes its folders. ``own`` are the names
+    of the variables that the service sets.
 
     Without ``own_network`` there are no ways at all. Raises ``OSError`` when a folder cannot be made.
     """
@@ -113,7 +116,7 @@ def outfitted(
     variables = dict(given.variables)
     if own_network:
         taken = {way.port for way in ways_out} | ({way_in.port} if way_in is not None else set())
-        added = [way for way in given.ways_out if way.port not in taken]
+        added = [way for way in given.ways_out if way.port not in taken and way.variables.keys().isdisjoint(own)]
         for way in added:
             variables |= way.variables
         argv, mounts = forwarded(command, way_in=way_in, ways_out=(*ways_out, *added))

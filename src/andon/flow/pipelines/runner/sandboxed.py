@@ -194,6 +194,7 @@ class SandboxRunner:
             ),
             command_line(wanted.command, services),
             own_network=wanted.network is Network.NONE,
+            own=wanted.environment.keys(),
             ways_out=ways,
         )
         mounts += (*way_mounts, *outfit.mounts)
