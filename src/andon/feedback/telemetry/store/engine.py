@@ -83,9 +83,11 @@ class Engine:
     def arrays(
         self, sql: str, values: Mapping[str, Value] | None = None, **settings: str | int
     ) -> tuple[NDArray[np.generic], ...]:
-        """The columns of the answer, for numbers only."""
+        """The columns of the answer, for numbers only; none of an answer without rows."""
         with self._borrowed() as client:
             found = client.query_np(sql, parameters=dict(values or {}), settings=dict(settings))
+            if not found.size:
+                return ()
             if found.dtype.names is None:  # columns of one type come as one matrix
                 return tuple(np.ascontiguousarray(found[:, place]) for place in range(found.shape[1]))
             return tuple(np.ascontiguousarray(found[name]) for name in found.dtype.names)
