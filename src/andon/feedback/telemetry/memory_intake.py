@@ -25,6 +25,8 @@ class MemoryIntake:
         self.down = False
         self.holding = False
         self.retry_after = 1.0
+        self.refused = 0
+        """How many batches it did not take."""
         self.batches: list[Batch] = []
         self.dropped: Counter[tuple[Way, Dropped, str]] = Counter()
         self.refuses: dict[Dropped, int] = {}
@@ -36,6 +38,7 @@ class MemoryIntake:
 
     def take(self, batch: Batch) -> Future[Receipt]:
         with self._lock:
+            self.refused += self.down or self.full
             if self.down:
                 raise Unavailable("The telemetry store does not answer.", remedy="Send it again later.")
             if self.full:

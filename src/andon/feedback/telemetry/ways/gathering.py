@@ -82,6 +82,8 @@ class Gathering:
         self.exemplars: list[Exemplar] = []
         self.logs: list[LogLine] = []
         self.spans: list[Span] = []
+        self.learned: Callable[[], None] | None = None
+        """Called once everything is stored."""
         self.dropped: Counter[tuple[Dropped, str]] = Counter()
         self.reasons: dict[Dropped, str] = {}
         """For each reason one example, for the answer to whoever sent it."""
@@ -161,8 +163,16 @@ def hand_over(intake: Intake, gathering: Gathering, token: str = "") -> Future[R
         done.set_result(Receipt())
         return done
     future = intake.take(gathering.batch(token))
-    future.add_done_callback(lambda told: None if told.exception() else _count(intake, gathering))
+    future.add_done_callback(lambda told: _done(told, intake, gathering))
     return future
+
+
+def _done(told: Future[Receipt], intake: Intake, gathering: Gathering) -> None:
+    if told.cancelled() or told.exception():
+        return
+    if gathering.learned is not None:
+        gathering.learned()
+    _count(intake, gathering)
 
 
 async def handed_over(intake: Intake, gathering: Gathering) -> Receipt:
