@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from andon.app.feedback import build_feedback
 from andon.app.flow import build_flow
 from andon.app.people.room import people_room
 from andon.app.record.room import record_room
@@ -61,6 +62,7 @@ def compose(settings: Settings, *, clock: Clock | None = None, passwords: Passwo
     # Each room is made here, in the order of the rail; what one asks of another goes in as an argument.
     rooms: tuple[Room, ...] = (
         *flow.rooms,
+        *build_feedback(settings.telemetry, telemetry, sources=flow.sources, people=directory).rooms,
         record_room(directory, sealing_key(settings)),
         people_room(settings, passwords, places=flow.places),
     )

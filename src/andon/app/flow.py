@@ -34,6 +34,7 @@ from andon.flow.routing.adapters import EnvoyDataPlane, envoy_binary
 from andon.flow.routing.room import routing_room
 from andon.flow.routing.service import RouterService
 from andon.flow.sources.adapters.sources import GitSources
+from andon.flow.sources.contract import Sources
 from andon.flow.sources.room import open_git, sources_room
 from andon.kernel.access.contract import People
 from andon.kernel.db import Database, Reading
@@ -49,6 +50,7 @@ class Flow:
     rooms: tuple[Room, ...]
     places: Callable[[Reading], Mapping[str, tuple[str, ...]]]
     """The environments of each service."""
+    sources: Sources
 
 
 def build_flow(
@@ -191,4 +193,4 @@ def build_flow(
         ),
         artifacts_room(database, artifacts),
     )
-    return Flow(rooms, places)
+    return Flow(rooms, places, sources)

@@ -46,6 +46,16 @@ def expand(op: Operations) -> None:
         sa.PrimaryKeyConstraint("service", "environment", "version", name=op.f("pk_config_values")),
     )
     op.create_table(
+        "dashboard_versions",
+        sa.Column("name", sa.String(length=60), nullable=False),
+        sa.Column("version", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("removed", sa.Boolean(), nullable=False),
+        sa.Column("definition", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("person", sa.String(length=40), nullable=True),
+        sa.PrimaryKeyConstraint("name", "version", name=op.f("pk_dashboard_versions")),
+    )
+    op.create_table(
         "deployment_locks",
         sa.Column("service", sa.String(length=80), nullable=False),
         sa.Column("environment", sa.String(length=80), nullable=False),
@@ -157,6 +167,21 @@ def expand(op: Operations) -> None:
         )
         batch_op.create_index(batch_op.f("ix_events_subject"), ["subject"], unique=False)
         batch_op.create_index(batch_op.f("ix_events_type_position"), ["type", "position"], unique=False)
+
+    op.create_table(
+        "graph_annotations",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("service", sa.String(length=80), nullable=True),
+        sa.Column("environment", sa.String(length=80), nullable=True),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=True),
+        sa.Column("person", sa.String(length=40), nullable=False),
+        sa.Column("event", sa.String(length=40), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_graph_annotations")),
+    )
+    with op.batch_alter_table("graph_annotations", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_graph_annotations_at"), ["at"], unique=False)
 
     op.create_table(
         "instance_sets",

@@ -33,6 +33,7 @@ COMMANDS = (
     "andon.flow.configuration.commands",
     "andon.flow.deployments.commands",
     "andon.flow.overview.commands",
+    "andon.feedback.graphs.commands",
     # each room's commands go here
 )
 

@@ -1,0 +1,58 @@
+"""The rooms of the Second Way, wired. They ask the telemetry process, which holds the store; none of them holds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from andon.feedback.graphs.room import graphs_room
+from andon.feedback.promql.room import promql_room
+from andon.feedback.promql.service import Engine as PromqlEngine
+from andon.feedback.telemetry.asking.measurements import StoredMeasurements
+from andon.feedback.telemetry.contract.metrics import Level
+from andon.feedback.telemetry.store.engine import Engine, at_url, over_socket
+from andon.feedback.telemetry.store.retention import Keep
+from andon.feedback.telemetry.where import Where
+from andon.flow.sources.contract import Sources
+from andon.kernel.access.contract import People
+from andon.kernel.settings import TelemetrySettings
+from andon.web.room import Room
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    rooms: tuple[Room, ...]
+
+
+def build_feedback(settings: TelemetrySettings, where: Where, *, sources: Sources, people: People) -> Feedback:
+    """Nothing is asked yet: a store that is not there is only missed by whoever asks."""
+    if not settings.enabled:
+        return Feedback(())
+    engine = ask(settings, where)
+    measurements = StoredMeasurements(engine, keep(settings))
+    questions = PromqlEngine(measurements)
+    return Feedback(
+        (
+            graphs_room(measurements=measurements, questions=questions, sources=sources, people=people),
+            promql_room(questions, measurements),
+        )
+    )
+
+
+def ask(settings: TelemetrySettings, where: Where) -> Engine:
+    """The store as processes see it that do not hold it."""
+    return at_url(settings.url) if settings.url else over_socket(where.door)
+
+
+def keep(settings: TelemetrySettings) -> Keep:
+    """How long what is kept."""
+    days = dict.fromkeys(Level, settings.raw_days)
+    for said in settings.level_days:
+        level, _, number = said.partition("=")
+        days[Level(level)] = int(number)
+    return Keep(
+        raw_days=days,
+        minute_days=settings.minute_days,
+        hour_days=settings.hour_days,
+        log_days=settings.log_days,
+        trace_days=settings.trace_days,
+    )
