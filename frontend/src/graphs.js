@@ -380,6 +380,12 @@ function bar() {
   }
 }
 
+// What is annotated comes back to what was seen.
+document.addEventListener("submit", (event) => {
+  const back = event.target.elements?.back;
+  if (back) back.value = location.pathname + location.search;
+}, true);
+
 function mark(link, current) {
   if (current) link.setAttribute("aria-current", "true");
   else link.removeAttribute("aria-current");

@@ -166,7 +166,8 @@ export function plot(setup, into) {
     focus: { alpha: 0.35 },
     cursor: {
       y: false,
-      sync: { key: SYNC, setSeries: false, scales: ["x", null] },
+      // the others follow the pointer; what is dragged is one graph's
+      sync: { key: SYNC, setSeries: false, scales: ["x", null], filters: { pub: (type) => type === "mousemove" || type === "mouseleave" } },
       drag: { x: true, y: false, setScale: false, dist: 4 },
       points: { size: 7, width: 2, stroke: () => tone.surface, fill: (u, index) => (heat ? "transparent" : hue(lines[index - 1], tone)) },
       bind: { dblclick: () => () => { setup.onWiden(); return null; } },

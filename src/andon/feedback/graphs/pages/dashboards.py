@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from litestar import Response
 
@@ -60,7 +60,7 @@ def dashboard_pages(graphs: GraphsService, asking: Asking) -> Handlers:
                 graphs,
                 asked,
                 default="6h",
-                here=f"/graphs/dashboards/{name}",
+                here=f"/graphs/dashboards/{one.name}?{urlencode(asked.pairs)}",
                 service=service,
                 environment=environment,
             ),

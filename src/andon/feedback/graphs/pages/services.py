@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from andon.feedback.graphs.addresses import GraphView, service_address, wanted
 from andon.feedback.graphs.asking import Asking, milliseconds, sight_of
@@ -158,7 +159,7 @@ def service_pages(graphs: GraphsService, asking: Asking, sources: Sources) -> Ha
                 graphs,
                 asked,
                 default="6h",
-                here=service_address(service, environment),
+                here=f"{service_address(service)}?{urlencode(asked.pairs)}",
                 service=service,
                 environment=environment,
                 environments=environments,

@@ -1,0 +1,262 @@
+"""Graphs in a real browser."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from tests.browser import DESKTOP, PHONE, troubles, violations
+from tests.feedback.graphs.shop import Shop
+from tests.serving import Browser as Client
+from tests.serving import Serving
+
+pytestmark = pytest.mark.browser
+SERVICE = "/graphs/services/store?from=7d"
+_PATIENCE = 20_000
+
+
+@pytest.fixture(scope="module")
+def client(server: Serving) -> Client:
+    return server.administrator()
+
+
+@pytest.fixture
+def context(browser: Browser, server: Serving, client: Client) -> Iterator[BrowserContext]:
+    with opened(browser, server, client) as made:
+        yield made
+
+
+def opened(
+    browser: Browser, server: Serving, client: Client, size: tuple[int, int] = DESKTOP, **options: object
+) -> BrowserContext:
+    made = browser.new_context(
+        viewport={"width": size[0], "height": size[1]},
+        reduced_motion="reduce",
+        **options,  # type: ignore[arg-type]  # handed on
+    )
+    made.set_default_timeout(_PATIENCE)
+    cookies = [{"name": one.name, "value": one.value or "", "url": server.address} for one in client.cookies.jar]
+    made.add_cookies(cookies)  # type: ignore[arg-type]  # as many keys as are needed
+    return made
+
+
+def drawn(page: Page, address: str) -> Page:
+    page.goto(address)
+    page.locator("#graph-1 .u-over").wait_for()
+    page.locator("#graph-1 .legend-line").first.wait_for()
+    return page
+
+
+def over(page: Page, part: float, graph: int = 0) -> None:
+    """Put the pointer on a graph."""
+    page.mouse.move(0, 0)
+    box = page.locator("andon-graph .u-over").nth(graph).bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] * part, box["y"] + box["height"] / 2)
+
+
+def test_all_graphs_of_a_page_share_the_cursor_and_legends_follow_it(context: BrowserContext, server: Serving) -> None:
+    page = context.new_page()
+    said = troubles(page)
+    drawn(page, server.address + SERVICE)
+    page.locator("#graph-2 .legend-line").first.wait_for()
+    before = page.locator("#graph-2 .legend-now").nth(1).inner_text()
+    over(page, 0.3)
+    expect(page.locator("#graph-2 thead .legend-now")).to_have_text("at cursor")
+    expect(page.locator("#graph-2 .legend-now").nth(1)).not_to_have_text(before)
+    assert page.locator("#graph-2 .plot-time").inner_text() == page.locator("#graph-1 .plot-time").inner_text()
+    assert not said, "the security policy was broken, or something else"
+
+
+def test_a_brush_zooms_all_graphs_into_the_address_and_back_takes_it_back(
+    context: BrowserContext, server: Serving
+) -> None:
+    page = drawn(context.new_page(), server.address + SERVICE)
+    over(page, 0.3)
+    page.mouse.down()
+    over_box = page.locator("andon-graph .u-over").first.bounding_box()
+    assert over_box
+    page.mouse.move(over_box["x"] + over_box["width"] * 0.6, over_box["y"] + 40, steps=5)
+    page.mouse.up()
+    page.wait_for_url(re.compile(r"from=\d{13}&to=\d{13}"))
+    expect(page.locator("[data-range-own]")).to_be_visible()
+    expect(page.locator("[data-graph-live]")).to_have_attribute("data-state", "off")
+    found = dict(part.split("=") for part in urlsplit(page.url).query.split("&"))
+    length = int(found["to"]) - int(found["from"])
+    assert 0.2 < length / (7 * 86_400_000) < 0.4
+    page.go_back()
+    expect(page.locator("[data-range='7d']")).to_have_attribute("aria-current", "true")
+    assert "to=" not in page.url
+
+
+def test_a_range_is_chosen_without_loading_the_page_anew(context: BrowserContext, server: Serving) -> None:
+    page = drawn(context.new_page(), server.address + SERVICE)
+    page.evaluate("window.kept = true")
+    with page.expect_response(re.compile(r"/graphs/data\?.*from=24h")):
+        page.locator("[data-range='24h']").click()
+    assert "from=24h" in page.url
+    with page.expect_response(re.compile(r"/graphs/data\?.*compare=1w")):
+        page.get_by_role("link", name="Week before").click()
+    expect(page.locator("#graph-1 thead .legend-then")).to_have_text("then")
+    assert page.evaluate("window.kept")
+
+
+def test_a_flag_says_who_did_what_and_links_to_it_by_pointer_and_by_keyboard(
+    context: BrowserContext, server: Serving
+) -> None:
+    page = drawn(context.new_page(), server.address + SERVICE)
+    flag = page.locator("#graph-1 .cause-flag").first
+    flag.hover()
+    pop = page.locator(".graph-pop")
+    expect(pop).to_contain_text("Deployed b81d07e")
+    expect(pop).to_contain_text("Maxine · store/production")
+    assert pop.get_by_role("link").first.get_attribute("href") == "/deployments/dep_1"
+    page.keyboard.press("Escape")
+    expect(pop).to_have_count(0)
+    page.mouse.move(0, 0)
+    flag.focus()
+    expect(pop).to_be_visible()
+    page.keyboard.press("Enter")
+    expect(pop.get_by_role("link").first).to_be_focused()
+    expect(page.locator("#graph-1 .cause-flag.s-bad")).to_have_count(1)
+
+
+def test_what_happens_is_on_open_graphs_and_in_the_list_at_once(context: BrowserContext, server: Serving) -> None:
+    page = drawn(context.new_page(), server.address + "/graphs/services/store?from=1h")
+    expect(page.locator("[data-live-dot]")).to_have_attribute("data-state", "on")
+    page.locator("#graph-1 .cause-flag").first.wait_for(state="detached")
+    made = server.api().post("/annotations", json={"text": "The sale began", "service": "store"})
+    assert made.status_code == 201, made.text
+    flag = page.locator("#graph-1 .cause-flag").first
+    expect(flag).to_have_attribute("aria-label", re.compile("The sale began"))
+    expect(page.locator("#causes")).to_contain_text("The sale began")
+    server.api().delete(f"/annotations/{made.json()['id']}")
+    expect(page.locator("#graph-1 .cause-flag")).to_have_count(0)
+
+
+def test_new_points_arrive_by_themselves(context: BrowserContext, server: Serving, shop: Shop) -> None:
+    page = drawn(context.new_page(), server.address + "/graphs/services/store?from=15m")
+    expect(page.locator("[data-graph-live]")).to_have_attribute("data-state", "on")
+    ends = "document.querySelector('#graph-1').plotted.data[0].at(-1)"
+    first = page.evaluate(ends)
+    patience = time.monotonic() + _PATIENCE / 1000
+    while page.evaluate(ends) < first + 1500:
+        assert time.monotonic() < patience, "no point came"
+        page.wait_for_timeout(100)
+    assert page.evaluate("document.querySelector('#graph-1').answer.head")
+    assert page.evaluate("(() => { const t = document.querySelector('#graph-1').answer.times; "
+                         "return t.every((at, i) => !i || at > t[i - 1]) })()")  # fmt: skip
+
+
+def test_a_line_is_shown_alone_and_hidden_by_its_name(context: BrowserContext, server: Serving) -> None:
+    page = drawn(context.new_page(), server.address + SERVICE)
+    lines = page.locator("#graph-1 .legend-line")
+    assert lines.count() == 3
+    lines.nth(1).click()
+    assert [lines.nth(place).get_attribute("aria-pressed") for place in range(3)] == ["false", "true", "false"]
+    lines.nth(1).click()
+    assert [lines.nth(place).get_attribute("aria-pressed") for place in range(3)] == ["true"] * 3
+    lines.nth(0).click(modifiers=["Shift"])
+    assert [lines.nth(place).get_attribute("aria-pressed") for place in range(3)] == ["false", "true", "true"]
+
+
+def test_a_hundred_thousand_points_are_drawn(context: BrowserContext, server: Serving) -> None:
+    page = context.new_page()
+    said = troubles(page)
+    query = "&".join(f"query=last_over_time(baskets_open[15m])%2B{number}" for number in range(12))
+    drawn(page, f"{server.address}/graphs/explore?{query}&from=6d&points=10000")
+    points = page.evaluate(
+        "(() => { const a = document.querySelector('#graph-1').answer;"
+        " return a.lines.reduce((sum, line) => sum + line.values.filter((v) => v != null).length, 0) })()"
+    )
+    assert points > 100_000
+    over(page, 0.5)
+    expect(page.locator("#graph-1 thead .legend-now")).to_have_text("at cursor")
+    assert (
+        page.evaluate(
+            "(() => { const c = document.querySelector('#graph-1 canvas');"
+            " const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
+            " return new Set(new Uint32Array(d.buffer)).size })()"
+        )
+        > 20
+    ), "there are lines in several colours"
+    assert not said
+
+
+def test_a_graph_says_its_conclusion_and_a_wrong_question_is_told_in_its_place(
+    context: BrowserContext, server: Serving
+) -> None:
+    page = drawn(context.new_page(), server.address + SERVICE)
+    words = page.locator("#graph-2 [role=img]").get_attribute("aria-label")
+    assert words
+    assert re.fullmatch(r"Baskets open: last \d+; from \d+ to \d+\. \d causes, 1 failed\.", words), words
+    page.goto(server.address + "/graphs/explore?query=rate(")
+    expect(page.locator("textarea[name=query]")).to_have_attribute("aria-describedby", "trouble")
+    assert page.locator("#trouble").inner_text()
+
+
+def test_a_moment_is_annotated_by_a_click_on_the_time_axis(context: BrowserContext, server: Serving) -> None:
+    page = drawn(context.new_page(), server.address + SERVICE)
+    page.locator("#graph-1 .axis-annotate").click(position={"x": 200, "y": 10})
+    page.keyboard.type("Newsletter went out")
+    page.keyboard.press("Enter")
+    page.locator("#causes").get_by_text("Newsletter went out").wait_for()
+    page.get_by_role("button", name="Remove “Newsletter went out”").click()
+    expect(page.get_by_text("Newsletter went out")).to_have_count(0)
+
+
+def test_a_graph_is_saved_as_a_picture(context: BrowserContext, server: Serving) -> None:
+    page = drawn(context.new_page(), server.address + SERVICE)
+    page.locator("#graph-1 .plot-menu summary").click()
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save as PNG").click()
+    assert saved.value.path().read_bytes().startswith(b"\x89PNG")
+    assert saved.value.suggested_filename == "basket-value-euros.png"
+
+
+def test_pages_read_without_script(browser: Browser, server: Serving, client: Client) -> None:
+    with opened(browser, server, client, java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto(server.address + SERVICE)
+        picture = page.locator("andon-graph img").first
+        expect(picture).to_be_visible()
+        assert picture.evaluate("one => one.naturalWidth") == 640
+        assert page.locator("#causes").get_by_text("Could not deploy 51c8ea9").is_visible()
+        page.get_by_role("link", name="As a table").first.click()
+        assert page.locator(".graph-table").first.get_by_role("rowheader", name="least").is_visible()
+
+
+@pytest.mark.parametrize(("theme", "size"), [("light", DESKTOP), ("dark", PHONE)])
+def test_pages_are_accessible_and_fit(
+    browser: Browser, server: Serving, client: Client, theme: str, size: tuple[int, int]
+) -> None:
+    definition = {"title": "Day", "panels": [{"title": "Open", "queries": [{"text": "baskets_open"}]}]}
+    assert server.api().put("/dashboards/day", json=definition).status_code == 200
+    wrong: dict[str, list[str]] = {}
+    with opened(browser, server, client, size, color_scheme=theme) as context:
+        page = context.new_page()
+        said = troubles(page)
+        for path in (
+            SERVICE,
+            SERVICE + "&as=table",
+            "/graphs",
+            "/graphs/explore?metric=logins_total",
+            "/graphs/dashboards/day",
+            "/graphs/dashboards/day/edit",
+            "/graphs/dashboards/day/history",
+            "/graphs/wall/day",
+        ):
+            page.goto(server.address + path)
+            if page.locator("andon-graph").count():
+                page.locator("andon-graph .u-over").first.wait_for()
+            over_wide = page.evaluate("document.documentElement.scrollWidth") - size[0]
+            found = violations(page) + ([f"{over_wide} px wider than the window"] if over_wide > 0 else [])
+            if found:
+                wrong[path] = found
+    assert not wrong
+    assert not said
