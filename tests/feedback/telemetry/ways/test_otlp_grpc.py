@@ -88,6 +88,15 @@ def test_malformed_requests_and_unknown_methods_are_refused(door: GrpcDoor) -> N
     assert unknown.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
+@pytest.mark.parametrize("compression", [grpc.Compression.NoCompression, grpc.Compression.Gzip])
+def test_a_call_that_is_or_becomes_too_large_is_refused(door: GrpcDoor, compression: grpc.Compression) -> None:
+    where = door.listen(Tcp(port=0, setting="telemetry.grpc_port"))
+    with grpc.insecure_channel(where) as channel, pytest.raises(grpc.RpcError) as refused:
+        channel.unary_unary(_METHOD[Signal.METRICS])(bytes(64 * 1024**2), timeout=20, compression=compression)
+    assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert send(where, Signal.METRICS, b"") == b""
+
+
 def test_sockets_of_environments_say_who_speaks(door: GrpcDoor, intake: MemoryIntake, tmp_path: Path) -> None:
     one = door.listen(Unix(path=tmp_path / "a.sock", origin=Origin(service="till", environment="staging")))
     two = door.listen(Unix(path=tmp_path / "b.sock", origin=Origin(service="till", environment="production")))

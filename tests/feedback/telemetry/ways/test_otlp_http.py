@@ -217,6 +217,7 @@ def test_spans_without_ids_are_rejected_and_clocks_set_back_give_no_negative_len
         ({**PROTOBUF, "content-encoding": "gzip"}, gzip.compress(bytes(17 * 1024**2)), 413),
         ({**PROTOBUF, "content-encoding": "zstd"}, bytes(cramjam.zstd.compress(bytes(17 * 1024**2))), 413),
         (PROTOBUF, bytes(8 * 1024**2 + 1), 413),
+        (JSON, b" " * (4 * 1024**2 + 1), 413),
     ],
 )
 def test_what_is_malformed_is_refused_and_the_next_request_is_served(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import gzip
 import math
 import socketserver
@@ -132,7 +133,8 @@ def handler(exporter: Exporter) -> type[BaseHTTPRequestHandler]:
                 self.send_header("Content-Encoding", "gzip")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            with contextlib.suppress(OSError):  # a scraper that has given up
+                self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None: ...
 

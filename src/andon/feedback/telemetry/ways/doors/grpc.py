@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import grpc  # type: ignore[import-untyped]  # grpcio carries no types
 
-from andon.feedback.telemetry.ways.compression import MOST_OPENED
-from andon.feedback.telemetry.ways.doors.listening import Place, Tcp, Unix, bound, taken
+from andon.feedback.telemetry.ways.doors.listening import Place, Tcp, Unix, bound, clear, give_rights, taken
 from andon.feedback.telemetry.ways.doors.loop import LoopThread
 from andon.feedback.telemetry.ways.otlp.grpc import OtlpHandlers
 
@@ -17,8 +16,10 @@ if TYPE_CHECKING:
     from andon.feedback.telemetry.ways.otlp.exporting import Otlp
 
 _GRACE = 5.0
-_MOST_AT_ONCE = 256
+_MOST_AT_ONCE = 64
 """Calls under way at one place; whoever comes on top is told RESOURCE_EXHAUSTED by gRPC itself."""
+_LARGEST = 4 * 1024**2
+"""Bytes of a call, the default of gRPC and of OpenTelemetry's collector: they are in memory before we are asked."""
 
 
 @dataclass(slots=True)
@@ -74,7 +75,7 @@ class GrpcDoor:
         server = grpc.aio.server(
             options=[
                 ("grpc.so_reuseport", 0),  # else a second server on the port would take every other call in silence
-                ("grpc.max_receive_message_length", MOST_OPENED),
+                ("grpc.max_receive_message_length", _LARGEST),
                 ("grpc.max_metadata_size", 16 * 1024),
                 ("grpc.max_connection_idle_ms", 600_000),
                 ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
@@ -88,9 +89,9 @@ class GrpcDoor:
                 port = server.add_insecure_port(f"{host}:{place.port}")
                 where = f"{host}:{port}"
             else:
-                place.path.unlink(missing_ok=True)
+                clear(place.path)
                 server.add_insecure_port(f"unix:{place.path}")
-                place.path.chmod(place.mode)
+                give_rights(place)
                 where = f"unix:{place.path}"
         except (RuntimeError, OSError) as error:
             await server.stop(None)

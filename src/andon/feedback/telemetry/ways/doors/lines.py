@@ -26,10 +26,12 @@ from andon.kernel.errors import Invalid, TooMany, Unavailable
 LONGEST_LINE = 128 * 1024
 """Bytes; of a longer one the end is not looked for, only waited for."""
 PATIENCE = 30.0
-_CHUNK = 256 * 1024
+_CHUNK = 64 * 1024
 _UNDER_WAY = 8
 """Batches of one connection that may wait for the store: one that gathers for 0.2 s must not slow it down."""
-_MOST_CONNECTIONS = 1000
+_MOST_CONNECTIONS = 500
+_MOST_UNDER_WAY = 64
+"""Of all connections: a full store must not make us hold what it does not take."""
 _IDLE_SECONDS = 3600.0
 _DATAGRAM_SECONDS = 0.1
 _MOST_DATAGRAMS = 20_000
@@ -84,6 +86,7 @@ class LineDoor:
         self._way, self._intake, self._patience = way, intake, patience
         self._thread = LoopThread(f"telemetry {way.way}")
         self._open: dict[str, _Open] = {}
+        self._room = asyncio.Semaphore(_MOST_UNDER_WAY)
 
     def start(self) -> None:
         self._thread.start()
@@ -170,8 +173,8 @@ class LineDoor:
                     _log.info("%s: a connection was closed: %s", self._way.way, error)
                     return
                 if lines:
-                    gathering = self._way.read(lines, client, origin)
-                    task = asyncio.create_task(self._hand_over(gathering, self._patience))
+                    await self._room.acquire()
+                    task = asyncio.create_task(self._hand_over_and_leave(self._way.read(lines, client, origin)))
                     under_way.add(task)
                     task.add_done_callback(under_way.discard)
                 if not chunk:
@@ -181,6 +184,12 @@ class LineDoor:
         finally:
             if under_way:
                 await asyncio.wait(under_way)
+
+    async def _hand_over_and_leave(self, gathering: Gathering) -> None:
+        try:
+            await self._hand_over(gathering, self._patience)
+        finally:
+            self._room.release()
 
     async def _hand_over(self, gathering: Gathering, patience: float) -> None:
         end = asyncio.get_running_loop().time() + patience

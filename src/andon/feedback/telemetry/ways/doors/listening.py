@@ -10,7 +10,7 @@ from pathlib import Path
 
 from andon.feedback.telemetry.ways.gathering import Origin
 from andon.kernel.errors import Unavailable
-from andon.kernel.sockets import LONGEST_PATH
+from andon.kernel.sockets import LONGEST_PATH, pinned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ def bound(place: Place, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.
             clear(place.path)
             made = socket.socket(socket.AF_UNIX, kind)
             made.bind(str(place.path))
-            place.path.chmod(place.mode)
+            give_rights(place)
         else:
             family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
             made = socket.socket(family, kind)
@@ -91,6 +91,13 @@ def taken(place: Place, error: Exception) -> Unavailable:
         safe="Its other ways in are open.",
         remedy=f"End what uses it, or change {place.setting}.",
     )
+
+
+def give_rights(place: Unix) -> None:
+    """To the socket itself: whoever may write to its folder could have put a link to a file of ours in its place.
+    Raises ``OSError``."""
+    with pinned(place.path) as sure:
+        Path(sure).chmod(place.mode)
 
 
 def clear(path: Path) -> None:

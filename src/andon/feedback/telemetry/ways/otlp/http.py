@@ -5,11 +5,14 @@ from __future__ import annotations
 import msgspec
 from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]  # carries no types
 
+from andon.feedback.telemetry.ways.compression import too_large
 from andon.feedback.telemetry.ways.doors.requests import Answer, Request, Route
 from andon.feedback.telemetry.ways.otlp.answers import Signal, retry_header, status_json, status_message
 from andon.feedback.telemetry.ways.otlp.exporting import Otlp
 from andon.kernel.errors import AndonError, Invalid
 
+MOST_JSON = 4 * 1024**2
+"""Bytes, opened: as objects they are many times as large, and protobuf is for those who send much."""
 _PROTOBUF, _JSON = "application/x-protobuf", "application/json"
 
 
@@ -23,6 +26,8 @@ def _route(otlp: Otlp, signal: Signal) -> Route:
         kind = request.content_type
         if kind not in {_PROTOBUF, "application/protobuf", _JSON}:
             raise UnknownContent(f"OTLP is not sent as {kind[:60]!r}.", remedy=f"Send {_PROTOBUF} or {_JSON}.")
+        if kind == _JSON and len(request.body) > MOST_JSON:
+            raise too_large(MOST_JSON)
         response = await otlp.export(signal, request.body, request.origin, json=kind == _JSON)
         if kind == _JSON:
             return Answer(200, msgspec.json.encode(MessageToDict(response)), _JSON)
