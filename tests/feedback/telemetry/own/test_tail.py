@@ -98,11 +98,11 @@ def test_what_is_not_kept_any_more_is_told_with_its_number(tmp_path: Path) -> No
 
 
 def test_a_log_that_is_opened_again_is_read_on(tmp_path: Path) -> None:
+    tail = Tail(tmp_path / "log")
     for life in range(3):
         writer = LogWriter(tmp_path / "log")
         writer.write(f"life {life}\n".encode())
         writer.close()
-        tail = Tail(tmp_path / "log", life)
         assert all_of(tail) == [f"life {life}"]
         assert tail.complete
     writer = LogWriter(tmp_path / "log")

@@ -17,7 +17,8 @@ from andon.flow.pipelines.contract import JobId, JobStarted, Pipelines, RunId
 from andon.flow.sources.contract import CommitHash, Service
 from andon.kernel.db import Reading
 from andon.kernel.errors import NotFound
-from andon.kernel.events import Event, Facets, latest_position, page
+from andon.kernel.events import Event, Facets, page
+from andon.kernel.events.record import latest_position
 
 _PAGE = 1000
 _MOST_RUNS = 2000
