@@ -41,7 +41,7 @@ class StoredPositions(Positions):
 
     def of_record(self) -> int | None:
         rows = self._engine.rows(
-            "SELECT max(value), count() FROM samples WHERE series = {series:UInt64}",
+            "SELECT argMax(value, (time, value)), count() FROM samples WHERE series = {series:UInt64}",
             {"series": series_id(RECORD_POSITION.name, canonical({}))},
         )
         ((position, count),) = rows

@@ -1,0 +1,117 @@
+"""Telemetry about telemetry: what came in, what did not and why, and what all of Andon takes to run."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import psutil
+
+from andon.feedback.telemetry.contract.intake import Intake, Way
+from andon.feedback.telemetry.own import names
+from andon.feedback.telemetry.own.sampling import Recorder, Sheet, now_ms
+from andon.feedback.telemetry.store.drops import Counts
+from andon.feedback.telemetry.store.engine import Engine
+
+EVERY = 10.0
+_TABLES_SECONDS = 60.0
+_ROLE_MODULE = "andon.app.role"
+
+
+@dataclass(frozen=True, slots=True)
+class TableSize:
+    bytes: int
+    rows: int
+
+
+def table_sizes(engine: Engine) -> Mapping[str, TableSize]:
+    """What each table of the store takes on the disk. Raises ``Unavailable``."""
+    rows = engine.rows(
+        "SELECT table, sum(bytes_on_disk), sum(rows) FROM system.parts WHERE active AND database = currentDatabase() "
+        "GROUP BY table"
+    )
+    return {str(table): TableSize(int(str(size)), int(str(count))) for table, size, count in rows}
+
+
+def role_processes(parent: int | None = None) -> Mapping[str, int]:
+    """Andon's processes by role: those that the supervisor (this one's parent) has started, and itself."""
+    supervisor = os.getppid() if parent is None else parent
+    found: dict[str, int] = {}
+    try:
+        above = psutil.Process(supervisor)
+        for child in above.children():
+            if (role := _role(child)) is not None:
+                found[role] = child.pid
+    except psutil.Error:
+        return {"telemetry": os.getpid()}
+    if found:
+        found["supervisor"] = supervisor
+    return found or {"telemetry": os.getpid()}
+
+
+def _role(process: psutil.Process) -> str | None:
+    try:
+        words = process.cmdline()
+    except psutil.Error:
+        return None
+    place = words.index(_ROLE_MODULE) + 1 if _ROLE_MODULE in words else 0
+    return words[place] if 0 < place < len(words) else None
+
+
+@dataclass(slots=True)
+class TelemetryItself:
+    """``counts`` is :meth:`andon.feedback.telemetry.store.drops.Drops.counts`, ``series`` that of the book, ``waiting``
+    the cells that are yet to be written, ``processes`` answers process ids by role, ``tables`` the sizes of tables."""
+
+    intake: Intake
+    counts: Callable[[], Counts]
+    series: Callable[[], Mapping[str, int]]
+    waiting: Callable[[], int]
+    processes: Callable[[], Mapping[str, int]] = role_processes
+    tables: Callable[[], Mapping[str, TableSize]] | None = None
+    now: Callable[[], int] = now_ms
+    _recorder: Recorder = field(init=False)
+    _tables_at: float = field(default=float("-inf"), init=False)
+
+    def __post_init__(self) -> None:
+        self._recorder = Recorder(self.intake, Way.ANDON, self.now)
+
+    def round(self) -> None:
+        """Raises ``Unavailable`` when the store cannot say how large it is; everything else has been told then."""
+        sheet = self._recorder.sheet()
+        self._tell_traffic(sheet)
+        for role, pid in self.processes().items():
+            _tell_process(sheet, role, pid)
+        self._recorder.record(sheet)
+        now = time.monotonic()
+        if self.tables is not None and now - self._tables_at >= _TABLES_SECONDS:
+            sheet = self._recorder.sheet()
+            for table, size in self.tables().items():
+                sheet.add(names.TABLE_BYTES, size.bytes, {"table": table})
+                sheet.add(names.TABLE_ROWS, size.rows, {"table": table})
+            self._tables_at = now
+            self._recorder.record(sheet)
+
+    def _tell_traffic(self, sheet: Sheet) -> None:
+        counts = self.counts()
+        for kind, by_way in (("samples", counts.samples), ("logs", counts.logs), ("spans", counts.spans)):
+            for way, count in by_way.items():
+                sheet.add(names.RECEIVED, count, {"way": way.value, "kind": kind})
+        for (way, why, service), count in counts.dropped.items():
+            sheet.add(names.DROPPED, count, {"way": way.value, "reason": why.value, "service": service})
+        for service, count in self.series().items():
+            sheet.add(names.SERIES_TODAY, count, {"service": service})
+        sheet.add(names.WAITING, self.waiting(), {})
+
+
+def _tell_process(sheet: Sheet, role: str, pid: int) -> None:
+    try:
+        process = psutil.Process(pid)
+        with process.oneshot():
+            times, memory = process.cpu_times(), process.memory_info().rss
+    except psutil.Error:
+        return  # it has ended since
+    sheet.add(names.PROCESS_CPU, times.user + times.system, {"role": role})
+    sheet.add(names.PROCESS_MEMORY, memory, {"role": role})
