@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -142,8 +142,22 @@ class Bulk:
         return [Unknown(_int(h), _int(o), bytes.fromhex(str(key)), bytes.fromhex(str(val))) for h, o, key, val in rows]
 
     def learn(self, keys: Sequence[Key]) -> None:
-        if not keys:
-            return
+        if keys:
+            self._learn(keys)
+            self.keys += len(keys)
+
+    def keep_order(self, ids: Sequence[int]) -> None:
+        """These gauges have relative values: their absolute ones are wanted too from now on."""
+        # it is written to only while nothing reads it
+        rows = self._engine.rows(st.ORDERED, {"ids": ids}, **st.SETTINGS)
+        again = [
+            Key(_int(h), st.State.ABSOLUTE, _int(id_), _int(level), -_int(e), float(str(m)), 1.0, _int(s))
+            for h, id_, m, level, e, s in rows
+        ]
+        if again:
+            self._learn(again)
+
+    def _learn(self, keys: Sequence[Key]) -> None:
         places = np.array([one.decimals for one in keys], np.int8)
         self._engine.insert(
             f"{st.DATABASE}.keys",
@@ -159,11 +173,6 @@ class Bulk:
                 Column("s", "UInt16", np.array([one.service for one in keys], np.uint16)),
             ],
         )
-        self.keys += len(keys)
-
-    def keep_order(self, ids: Iterable[int]) -> None:
-        """These gauges have relative values: their absolute ones are wanted too from now on."""
-        self._run(st.ORDERED, {"ids": list(ids)})
 
     def resolve(self, *, oldest: int, newest: int) -> Outcome:
         """What became of the late lines. Those with a plain value have joined ``stage``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -53,13 +53,9 @@ class Deciding:
         states, _ = self._book.look_up(ids, values)
         places = decimals(values)
         places[places > MOST_DECIMALS] = 0
-        moving: list[int] = list(
-            dict.fromkeys(
-                meaning.series.id for _, meaning in read if meaning.relative and meaning.series.id not in self._running
-            )
+        moving: dict[int, None] = dict.fromkeys(
+            meaning.series.id for _, meaning in read if meaning.relative and meaning.series.id not in self._running
         )
-        if moving:
-            self._running.begin(moving)
         for (one, meaning), state, place in zip(read, states.tolist(), places.tolist(), strict=True):
             refused_for = _why_not(state, meaning.series.kind)
             service = self._place(meaning.series.label(SERVICE))
@@ -69,7 +65,7 @@ class Deciding:
             keys.append(
                 Key(
                     one.hash,
-                    self._state(meaning),
+                    self._state(meaning, moving),
                     meaning.series.id,
                     level=state // len(KINDS),
                     decimals=max(place, _AT_LEAST.get(meaning.series.kind, 0)),
@@ -78,14 +74,14 @@ class Deciding:
                     service=service,
                 )
             )
-        return keys, moving
+        return keys, list(moving)
 
-    def _state(self, meaning: Meaning) -> State:
+    def _state(self, meaning: Meaning, moving: Collection[int]) -> State:
         if meaning.type is Type.SET:
             return State.SET
         if meaning.relative:
             return State.RELATIVE
-        if meaning.type is Type.GAUGE and meaning.series.id in self._running:
+        if meaning.type is Type.GAUGE and (meaning.series.id in self._running or meaning.series.id in moving):
             return State.ABSOLUTE
         return State.SAMPLED if meaning.copies > 1 else State.PLAIN
 

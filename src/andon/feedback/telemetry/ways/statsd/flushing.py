@@ -112,7 +112,7 @@ class Flushing:
         """Store what was received, and what waits. What cannot be stored is counted."""
         for attempt in range(_TRIES):
             try:
-                rows = self._gather(buffer, self._now() + ahead)
+                lines, rows = self._gather(buffer, self._now() + ahead)
                 break
             except (Unavailable, StoreError) as error:
                 _log.warning("Lines of StatsD could not be read (try %d): %s", attempt + 1, error)
@@ -124,10 +124,12 @@ class Flushing:
         self.flushes += 1
         if rows or self._deciding.unwritten:
             self._store(rows)
+        self.lines += lines
 
     # Lines into rows
 
-    def _gather(self, buffer: Buffer | None, now: int) -> int:
+    def _gather(self, buffer: Buffer | None, now: int) -> tuple[int, int]:
+        """How many lines came, and how many rows are ready."""
         self._tables.turn_day(self._book)
         if self._book.day != self._day or self._bulk.keys > self._most_keys:
             self._bulk.forget_keys()
@@ -141,9 +143,11 @@ class Flushing:
             unknown = self._bulk.unknown(late=late > 0, most=MOST_NEW_KEYS)
             if unknown:
                 keys, moving = self._deciding.decide(unknown)
-                self._bulk.learn(keys)
                 if moving:
+                    # in this order: what fails half way is done again from the beginning
                     self._bulk.keep_order(moving)
+                    self._running.begin(moving)
+                self._bulk.learn(keys)
             found = self._bulk.resolve(oldest=now - self._past, newest=now + AHEAD)
             refused, events = found.refused, found.events
             if found.moved.ids.size:
@@ -162,14 +166,15 @@ class Flushing:
             self.drop(why, count, self._deciding.service(service))
         if events:
             self._tell(events, now)
-        self.lines += lines
-        return rows
+        return lines, rows
 
     def _last_values(self, series: Sequence[int]) -> Mapping[int, float]:
         rows = self._engine.rows(
-            "SELECT series, argMax(value, time) FROM samples"
+            # of several of one millisecond the last one
+            "SELECT series, argMax(value, (time, rowNumberInAllBlocks())) FROM samples"
             " WHERE series IN {ids:Array(UInt64)} AND time >= {since:Int64} GROUP BY series",
             {"ids": list(series), "since": self._now() - DAY_MS},
+            max_threads=1,
         )
         return {int(str(one)): float(str(value)) for one, value in rows}
 

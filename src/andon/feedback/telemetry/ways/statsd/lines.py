@@ -41,6 +41,7 @@ NO_NUMBER = r"^[+-]?(?i:nan|inf|infinity)$"
 """Both are read by the database too, whose expressions are RE2's."""
 
 _NUMBER, _NO_NUMBER = re.compile(NUMBER.encode()), re.compile(NO_NUMBER.encode())
+_SOMETHING = re.compile(rb"[^eE]*[1-9]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SECONDS = re.compile(rb"T[0-9]{1,12}")
 _IGNORED = (b"c:", b"e:", b"card:")
@@ -128,11 +129,11 @@ def read(line: bytes) -> Line:
 
 
 def number(text: bytes) -> float:
-    """A finite number. Raises :class:`Refused`."""
+    """A finite number; not one so small that it would be zero. Raises :class:`Refused`."""
     if not _NUMBER.match(text):
         raise Refused(Dropped.NOT_A_NUMBER if _NO_NUMBER.match(text) else Dropped.MALFORMED)
     found = float(text)
-    if not math.isfinite(found):
+    if not math.isfinite(found) or (not found and _SOMETHING.match(text)):
         raise Refused(Dropped.NOT_A_NUMBER)
     return found
 
@@ -152,10 +153,11 @@ class Meaning:
 
 
 def judge(key: bytes, origin: Origin) -> Meaning:
-    """The meaning of a line whose value was replaced by ``0``, ``+0`` or ``-0``. Raises :class:`Refused`."""
+    """The meaning of a line whose value was replaced by ``0``, ``+0`` or ``-0``, and its time by ``T0``.
+
+    Raises :class:`Refused`.
+    """
     line = read(key)
-    if line.time is not None:  # the one time that a line may have is no part of its key
-        raise Refused(Dropped.MALFORMED)
     series = series_of(line, origin)
     sampled = 1 / line.rate
     return Meaning(

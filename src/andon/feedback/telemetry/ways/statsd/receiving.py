@@ -28,8 +28,9 @@ _PACKETS_OF_A_RUN = 64
 _RUNS_OF_A_TURN = 32
 _LARGE = 256 * 1024
 _SOON_SECONDS = 0.25
-_LATE_SECONDS = 0.5
-"""Many bytes are handed over after the one, few after the other: a flush of a line costs as much as of a thousand."""
+"""How long so many bytes wait for more."""
+LINGER_SECONDS = 0.5
+"""How long few do: a flush of one line costs as much as one of a thousand."""
 _MOST_CONNECTIONS = 256
 _EXHAUST_SECONDS = 1.0
 
@@ -64,8 +65,10 @@ class _Door:
 class Receiver:
     """``hand_over`` is given full buffers, and gives them back by :meth:`give_back`. ``now`` is ms."""
 
-    def __init__(self, hand_over: Callable[[Buffer], None], drop: Drop, *, size: int, now: Callable[[], int]) -> None:
-        self._hand_over, self._drop, self._now = hand_over, drop, now
+    def __init__(
+        self, hand_over: Callable[[Buffer], None], drop: Drop, *, size: int, now: Callable[[], int], linger: float
+    ) -> None:
+        self._hand_over, self._drop, self._now, self._linger = hand_over, drop, now, linger
         self._current = Buffer(size)
         self._free: deque[Buffer] = deque([Buffer(size)])
         self._poll = select.epoll()
@@ -120,7 +123,7 @@ class Receiver:
         while True:
             if not self._current.used:
                 first = 0.0
-            timeout = max(first + _LATE_SECONDS - time.monotonic(), 0) if first else -1
+            timeout = max(first + self._linger - time.monotonic(), 0) if first else -1
             came = False
             drained = True
             for number, _ in self._poll.poll(timeout):
@@ -142,7 +145,7 @@ class Receiver:
             now = time.monotonic()
             first = first or now
             due = self._current.used and now - first >= (
-                _SOON_SECONDS if self._current.used >= _LARGE else _LATE_SECONDS
+                _SOON_SECONDS if self._current.used >= _LARGE else self._linger
             )
             waits = due and not self._pass_on()
             if self._stopping:

@@ -64,7 +64,7 @@ SETTINGS: dict[str, str | int] = {
     "min_insert_block_size_bytes": 0,
     "max_insert_block_size": 2_000_000,
     "optimize_on_insert": 0,
-    "precise_float_parsing": 0,
+    "precise_float_parsing": 1,
     "max_partitions_per_insert_block": 0,
 }
 
@@ -111,7 +111,7 @@ FROM (
             startsWith(l, '_e{{') OR startsWith(l, '_sc|'), toUInt8({State.EVENT:d}),
             colon = 0 OR bar < colon, {_refused(Dropped.MALFORMED)}, toUInt8(0)) AS r,
         extract(rest, '\\|T([0-9]{{1,12}})(?:\\||\r|$)') AS at,
-        if(at = '', rest, replaceRegexpOne(rest, '\\|T[0-9]{{1,12}}(\\||\r|$)', '\\1')) AS tail,
+        if(at = '', rest, replaceRegexpOne(rest, '\\|T[0-9]{{1,12}}(\\||\r|$)', '|T0\\1')) AS tail,
         if(r != 0 OR match(rest, '^\\|s(\\||\r|$)'), [values], splitByChar(':', values)) AS split,
         arrayJoin(split) AS val,
         concat(substring(l, 1, colon), if({_SIGN.format("val")}, substring(val, 1, 1), '')) AS lead
@@ -152,7 +152,7 @@ WHERE r IN ({State.RELATIVE:d}, {State.ABSOLUTE:d})"""
 
 # whoever sends a relative value once has all values of that gauge kept in their order from then on
 ORDERED = f"""
-INSERT INTO {DATABASE}.keys SELECT h, {State.ABSOLUTE:d}, id, level, p, e, m, n, s FROM {DATABASE}.keys
+SELECT h, id, m, CAST(level, 'Int8'), e, s FROM {DATABASE}.keys
 WHERE r = {State.PLAIN:d} AND id IN {{ids:Array(UInt64)}}"""
 
 EVENTS = f"SELECT o, t, hex(key) FROM {DATABASE}.found WHERE r = {State.EVENT:d} LIMIT {{most:UInt32}}"

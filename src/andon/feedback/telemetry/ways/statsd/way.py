@@ -19,7 +19,7 @@ from andon.feedback.telemetry.store.writer import DiskWatch
 from andon.feedback.telemetry.ways.statsd.buffers import Buffer
 from andon.feedback.telemetry.ways.statsd.flushing import MOST_KEYS, PATIENCE_SECONDS, Flushing
 from andon.feedback.telemetry.ways.statsd.origins import ANYONE, Origin, Origins
-from andon.feedback.telemetry.ways.statsd.receiving import BUFFER_BYTES, Receiver
+from andon.feedback.telemetry.ways.statsd.receiving import BUFFER_BYTES, LINGER_SECONDS, Receiver
 from andon.feedback.telemetry.ways.statsd.sockets import listen, listen_at
 
 PORT = 8125
@@ -70,6 +70,7 @@ class StatsdWay:
         patience: float = PATIENCE_SECONDS,
         most_keys: int = MOST_KEYS,
         buffer: int = BUFFER_BYTES,
+        linger: float = LINGER_SECONDS,
     ) -> None:
         self._origins = Origins()
         self._flushing = Flushing(
@@ -87,7 +88,7 @@ class StatsdWay:
         )
         self._took = took
         self._full: queue.SimpleQueue[Buffer | None] = queue.SimpleQueue()
-        self._receiver = Receiver(self._full.put, self._flushing.drop, size=buffer, now=now)
+        self._receiver = Receiver(self._full.put, self._flushing.drop, size=buffer, now=now, linger=linger)
         self._listening = listening
         self.addresses: tuple[tuple[str, int], ...] = ()
         self._thread = threading.Thread(target=self._flush, name="statsd flushing", daemon=True)
