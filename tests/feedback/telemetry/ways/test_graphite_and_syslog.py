@@ -188,6 +188,11 @@ def test_rfc_3164_is_read_as_far_as_it_goes() -> None:
     assert read_syslog("nothing at all", NOW, "10.1.2.3").fields == {"host.name": "10.1.2.3"}
 
 
+def test_the_origin_of_a_socket_is_believed_and_the_application_is_a_field() -> None:
+    line = read_syslog("<14>1 - - sshd - - - x", NOW, "", Origin(service="till", environment="staging"))
+    assert (line.service, line.environment, line.fields["syslog.appname"]) == ("till", "staging", "sshd")
+
+
 def test_counted_frames_and_lines_are_told_apart() -> None:
     syslog = Syslog(window())
     waiting = bytearray(b"9 <34>1 a\nb10 <34>1 a\ncd8 <34>1 ")

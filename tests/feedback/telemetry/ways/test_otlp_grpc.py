@@ -20,7 +20,7 @@ from andon.feedback.telemetry.ways.otlp.exporting import Otlp
 from andon.feedback.telemetry.ways.otlp.grpc import METHODS
 from andon.kernel.errors import Unavailable
 from tests.feedback.telemetry.ways.otlp_messages import gauge, logs, metrics, traces
-from tests.feedback.telemetry.ways.places import NOW, window
+from tests.feedback.telemetry.ways.places import NOW, until, window
 
 _METHOD = {signal: method for method, signal in METHODS.items()}
 
@@ -76,6 +76,19 @@ def test_a_full_or_absent_store_says_when_to_come_again(door: GrpcDoor, intake: 
         send(where, Signal.METRICS, body)
     assert absent.value.code() is grpc.StatusCode.UNAVAILABLE
     assert b"google.rpc.RetryInfo" in dict(absent.value.trailing_metadata())["grpc-status-details-bin"]
+
+
+def test_a_caller_that_does_not_wait_does_not_disturb_the_store(door: GrpcDoor, intake: MemoryIntake) -> None:
+    where = door.listen(Tcp(port=0, setting="telemetry.grpc_port"))
+    intake.holding = True
+    with grpc.insecure_channel(where) as channel:
+        call = channel.unary_unary(_METHOD[Signal.METRICS]).future(metrics(gauge("g", 1)).SerializeToString())
+        until(lambda: intake.waiting == 1)
+        call.cancel()
+        intake.holding = False
+        assert send(where, Signal.METRICS, metrics(gauge("g", 2)).SerializeToString()) == b""
+    intake.acknowledge()  # would raise if the caller's going away had cancelled what the store is to answer
+    assert intake.waiting == 0
 
 
 def test_malformed_requests_and_unknown_methods_are_refused(door: GrpcDoor) -> None:

@@ -177,7 +177,8 @@ def _done(told: Future[Receipt], intake: Intake, gathering: Gathering) -> None:
 
 async def handed_over(intake: Intake, gathering: Gathering) -> Receipt:
     """:func:`hand_over`, waited for: once this returns, everything survives the end of this process."""
-    return await asyncio.wrap_future(hand_over(intake, gathering))
+    # whoever waits may be gone before the answer is there (a call that is cancelled): the store must not see that
+    return await asyncio.shield(asyncio.wrap_future(hand_over(intake, gathering)))
 
 
 def _count(intake: Intake, gathering: Gathering) -> None:

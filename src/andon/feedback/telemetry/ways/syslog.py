@@ -137,6 +137,8 @@ def read_syslog(text: str, now: int, client: str = "", origin: Origin | None = N
         flat: dict[str, object] = {name.rpartition(".")[2]: value for name, value in kept.kept.items()}
         trace, span = take_trace(flat)
     app = told.get("app") or ""
+    if origin is not None and app and app != _NIL:
+        kept.add("syslog.appname", app)
     service = "" if app == _NIL else app.rpartition("/")[2][:LONGEST_VALUE]
     return LogLine(
         time=time if time is not None else now * 1000,

@@ -36,6 +36,7 @@ _SPAN = ("span_id", "spanId", "span.id", "spanid", "spanID", "otelSpanID", "Span
 _GOOGLE_SPAN = "logging.googleapis.com/spanId"
 _HEX_TRACE, _HEX_SPAN = re.compile(r"[0-9a-fA-F]{32}"), re.compile(r"[0-9a-fA-F]{16}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
+_TRACING = {*_TRACE, *_SPAN, _GOOGLE_TRACE, _GOOGLE_SPAN, "traceparent"}
 _DEEPEST = 6
 _MOST_LOOKED_AT = 256
 
@@ -61,6 +62,8 @@ def from_object(found: Mapping[str, object], zone: tzinfo | None = UTC) -> Parse
 
 def take_trace(flat: dict[str, object]) -> tuple[str, str]:
     """Trace and span, taken out of the fields; each empty if it is none."""
+    if _TRACING.isdisjoint(flat):
+        return "", ""
     trace = _taken(flat, _TRACE, _HEX_TRACE)
     span = _taken(flat, _SPAN, _HEX_SPAN)
     if not trace and isinstance(google := flat.get(_GOOGLE_TRACE), str):
@@ -122,4 +125,6 @@ def plain(value: object) -> str:
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
     return "" if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)

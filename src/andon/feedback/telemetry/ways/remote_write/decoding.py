@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 
 from andon.feedback.telemetry.contract.intake import Dropped, Way
 from andon.feedback.telemetry.contract.metrics import (
@@ -33,6 +34,8 @@ _MOST_FAMILIES = 100_000
 _PACK = struct.Struct("<d").pack
 _ZERO = bytes(8)
 _MOST_LABELS = 128
+_MOST_PAIRS = 10_000
+_label_name = lru_cache(maxsize=20_000)(label_name)
 
 
 @dataclass(slots=True)
@@ -59,6 +62,7 @@ class Reading:
         self._families = families
         self._origin = origin
         self._milliseconds: dict[bytes, int] = {}
+        self._pairs: dict[bytes, tuple[str, str]] = {}
 
     def unnamed(self) -> list[int]:
         """Some of the series that were sent without being named to the store."""
@@ -134,9 +138,9 @@ class Reading:
         labels: list[tuple[str, str]] = []
         samples: list[Sample] = []
         exemplars: list[tuple[int, int]] = []
-        after_labels, whole = place, True
         histograms = 0
-        for number, wire, begin, stop in fields(body, place, end):
+        after_labels, whole = self._leading_labels(body, place, end, labels), True
+        for number, wire, begin, stop in fields(body, after_labels, end):
             if wire != BYTES:
                 whole = False
                 continue
@@ -160,6 +164,24 @@ class Reading:
             self.named[hash(body[place:after_labels])] = (one.id, one.label(SERVICE))
         for begin, stop in exemplars[:100]:
             self._exemplar(body, begin, stop, one.id)
+
+    def _leading_labels(self, body: bytes, place: int, end: int, labels: list[tuple[str, str]]) -> int:
+        """The labels with which a series begins, as far as they are shorter than 128 bytes; gives where they end."""
+        pairs = self._pairs
+        while place + 1 < end and body[place] == 0x0A and body[place + 1] < 128:
+            begin = place + 2
+            stop = begin + body[place + 1]
+            if stop > end:
+                break
+            raw = body[begin:stop]
+            pair = pairs.get(raw)
+            if pair is None:
+                pair = _label(body, begin, stop)
+                if len(pairs) < _MOST_PAIRS:
+                    pairs[raw] = pair
+            labels.append(pair)
+            place = stop
+        return place
 
     def _metadata(self, body: bytes, place: int, end: int) -> None:
         family, name = Family(""), ""
@@ -233,7 +255,7 @@ class Reading:
     def _take(self, labels: list[tuple[str, str]], samples: list[Sample], family: Family) -> Series | None:
         told = dict(labels)
         name = told.pop(NAME, "")
-        own = {label_name(label): value for label, value in told.items()}
+        own = {_label_name(label): value for label, value in told.items()}
         if self._origin is not None:
             own = self._origin.over(own)
         kept = metric_name(name)
