@@ -92,8 +92,8 @@ class Availability:
     def of(self, service: Service, environment: str, start: int, end: int, *, step: Step, sight: Sight) -> Available:
         """From ``start`` to ``end`` in milliseconds, both widened to whole steps.
 
-        Raises :class:`~andon.kernel.errors.Invalid` for more than :data:`MOST_WINDOWS` steps, for a time that ends before
-        it starts, and for minutes that are not kept any more; and ``Unavailable``.
+        Raises :class:`~andon.kernel.errors.Invalid` for more than :data:`MOST_WINDOWS` steps, for a time that ends
+        before it starts, and for minutes that are not kept any more; and ``Unavailable``.
         """
         length = step.milliseconds
         start, end = start // length * length, -(-end // length) * length
