@@ -83,6 +83,12 @@ def test_a_query_reads_a_bounded_number_of_series_and_samples() -> None:
         Engine(_Crowd(samples=MOST_SAMPLES + 1)).instant("up", 0, sight=None)
 
 
+def test_count_values_looks_at_a_bounded_number_of_values() -> None:
+    told = [every(15, [float(index)], "up", pod=str(index)) for index in range(400)]
+    with pytest.raises(QueryFailed, match="values to count"):
+        Engine(measurements(*told)).range('count_values("v", up)', 0, 299_000, 50, sight=None)
+
+
 def test_series_times_steps_are_bounded() -> None:
     told = [every(15, [1.0], "up", pod=str(index)) for index in range(2_000)]
     with pytest.raises(QueryFailed, match="2,000 series at 11,000 steps"):

@@ -118,6 +118,8 @@ def test_sorting_is_by_value_with_nan_last_or_by_labels_with_numbers_as_such() -
 
     assert order("sort(x)") == ["p2", "p10", "p1", "p9"]
     assert order("sort_desc(x)") == ["p1", "p10", "p2", "p9"]
+    strange = engine(_info(word="²"), _info(word="٣"), _info(word="x2"))
+    assert len(instant(strange, 'sort_by_label(info, "word")', 5)) == 3
     assert order('sort_by_label(x, "pod")') == ["p1", "p2", "p9", "p10"]
     assert order('sort_by_label_desc(x, "pod")') == ["p10", "p9", "p2", "p1"]
 

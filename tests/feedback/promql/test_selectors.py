@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from andon.feedback.promql.contract import Dialect, Matrix, QueryFailed, String
-from andon.feedback.telemetry.contract.metrics import Kind
+from andon.feedback.telemetry.contract.metrics import Kind, SeriesId
 from tests.feedback.promql.measured import (
     MINUTE,
     STALE,
@@ -106,12 +107,20 @@ def test_timestamp_tells_when_a_sample_was_taken_or_else_the_time_itself() -> No
 
 def test_two_ids_of_one_name_and_labels_are_one_series() -> None:
     first, times, values = every(20, [1, 3, 5], "up", job="a")
-    second = type(first)(id=type(first.id)(first.id + 1), name=first.name, labels=first.labels, kind=first.kind)
+    second = replace(first, id=SeriesId(first.id + 1))
     asked = engine((first, times, values), (second, [10_000, 30_000, 40_000], [2.0, 4.0, 9.0]))
     assert lines(asked.instant("up[2m]", 60_000, sight=None)) == {
         labels(name="up", job="a"): {0: 1.0, 10: 2.0, 20: 3.0, 30: 4.0, 40: 9.0}
     }
     assert instant(asked, "count(up)", 50) == {(): 1.0}
+
+
+def test_two_ids_that_disagree_about_their_kind_are_still_one_series() -> None:
+    gauge, delta = every(20, [1, 3, 5], "up"), every(20, [2], "up", Kind.DELTA, start=10_000)
+    other = replace(delta[0], id=SeriesId(delta[0].id + 1))
+    asked = engine(gauge, (other, delta[1], delta[2]))
+    assert instant(asked, "count(up)", 50) == {(): 1.0}
+    assert instant(asked, "sum_over_time(up[1m])", 50) == {(): 11.0}
 
 
 def test_what_a_caller_may_not_see_is_not_there() -> None:

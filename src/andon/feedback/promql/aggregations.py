@@ -16,6 +16,7 @@ from andon.feedback.promql.frames import (
     Scalars,
     Value,
     Words,
+    check_size,
     empty,
     group_rows,
     keep,
@@ -31,6 +32,8 @@ from andon.feedback.promql.ties import break_ties
 from andon.feedback.telemetry.contract.metrics import NAME, Labels
 
 _LARGEST_WHOLE = 2.0**63
+MOST_COUNTED = 2_000_000
+"""Values that ``count_values`` looks at one by one."""
 
 
 def aggregated(operator: str, frame: Frame, parameter: Value | None, grouping: Grouping, dialect: Dialect) -> Frame:
@@ -81,8 +84,7 @@ class _Groups:
         if not self.labels:
             return empty(self.steps)
         counts = self.fold(np.add, self.present.astype(np.int64))
-        with np.errstate(all="ignore"):
-            values = self._folded(operator, counts, dialect)
+        values = self._folded(operator, counts, dialect)
         return Frame(self.labels, values, counts > 0)
 
     def _folded(self, operator: str, counts: Floats, dialect: Dialect) -> Floats:
@@ -164,6 +166,11 @@ def _count_values(frame: Frame, label: str, grouping: Grouping) -> Frame:
     if not grouping.without:
         grouping = Grouping((*grouping.labels, label))
     rows, steps = np.nonzero(frame.present)
+    if len(rows) > MOST_COUNTED:
+        raise QueryFailed(
+            f"count_values() has {len(rows):,} values to count, more than {MOST_COUNTED:,}.",
+            remedy="Select fewer series, or ask with a longer step.",
+        )
     values = frame.values[rows, steps]
     numbers: dict[Labels, int] = {}
     at = np.empty(len(rows), dtype=np.intp)
@@ -173,6 +180,7 @@ def _count_values(frame: Frame, label: str, grouping: Grouping) -> Frame:
             words[value] = plain_number(value)
         labels = group_labels(with_label(frame.labels[row], label, words[value]), grouping)
         at[index] = numbers.setdefault(labels, len(numbers))
+    check_size(len(numbers), frame.steps)
     counts = np.zeros((len(numbers), frame.steps))
     np.add.at(counts, (at, steps), 1)
     return merged(Frame(list(numbers), counts, counts > 0))

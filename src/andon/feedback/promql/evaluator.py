@@ -200,10 +200,12 @@ class Evaluator:
                 there = self.frame(given[0], steps).answered
                 return Frame([_told(given[0])], np.ones((1, len(steps))), ~there[None, :])
             case "histogram_quantile":
-                return quantiles(self.frame(given[1], steps), self.scalars(given[0], steps))
+                return quantiles(
+                    self.frame(given[1], steps), self.scalars(given[0], steps), self.selecting.reader.check
+                )
             case "histogram_fraction":
                 lower, upper = self.scalars(given[0], steps), self.scalars(given[1], steps)
-                return fractions(self.frame(given[2], steps), lower, upper)
+                return fractions(self.frame(given[2], steps), lower, upper, self.selecting.reader.check)
         return self._of_labels(name, given, steps)
 
     def _of_labels(self, name: str, given: tuple[Expression, ...], steps: Steps) -> Value | None:
@@ -225,8 +227,7 @@ class Evaluator:
 
     def _changed(self, node: Expression, steps: Steps, change: Callable[[Floats], Floats]) -> Frame:
         frame = self.frame(node, steps)
-        with np.errstate(all="ignore"):
-            values = change(frame.values)
+        values = change(frame.values)
         return relabelled(Frame(frame.labels, values, frame.present), nameless)
 
     def _timestamp(self, node: Expression, steps: Steps) -> Frame:

@@ -89,10 +89,9 @@ _RATES = {"rate": True, "increase": False}
 def computed(name: str, compute: Compute, over: Windows, kind: Kind, dialect: Dialect) -> Answered:
     """The function's answer for series of one kind: of deltas and observations, ``rate`` and ``increase`` are what came
     within the window, and nothing is extrapolated."""
-    with np.errstate(all="ignore"):
-        if name in _RATES and kind in {Kind.DELTA, Kind.OBSERVATION}:
-            return slopes.counted(over, kind, per_second=_RATES[name])
-        return compute(over, dialect)
+    if name in _RATES and kind in {Kind.DELTA, Kind.OBSERVATION}:
+        return slopes.counted(over, kind, per_second=_RATES[name])
+    return compute(over, dialect)
 
 
 def computed_from_rollup(
@@ -101,12 +100,11 @@ def computed_from_rollup(
     """The same from a column of a roll-up, the one that :func:`andon.feedback.promql.resolution.columns` names.
     ``divisor`` has the second column where there are two."""
     some = over.counts > 0
-    with np.errstate(all="ignore"):
-        if divisor is not None:
-            return over.fold(np.add, over.block.values) / divisor.fold(np.add, divisor.block.values), some
-        if name in _RATES and kind is not Kind.GAUGE:
-            amount = over.fold(np.add, over.block.values)
-            return (amount / (over.width / 1000.0) if _RATES[name] else amount), some
-        if name == "count_over_time":
-            return over.fold(np.add, over.block.values), some
-        return compute(over, dialect)
+    if divisor is not None:
+        return over.fold(np.add, over.block.values) / divisor.fold(np.add, divisor.block.values), some
+    if name in _RATES and kind is not Kind.GAUGE:
+        amount = over.fold(np.add, over.block.values)
+        return (amount / (over.width / 1000.0) if _RATES[name] else amount), some
+    if name == "count_over_time":
+        return over.fold(np.add, over.block.values), some
+    return compute(over, dialect)

@@ -6,7 +6,8 @@ The arithmetic is that of Prometheus' ``promql/quantile.go``.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from andon.feedback.promql.frames import Bools, Floats, Frame, Ints, any_row, la
 from andon.feedback.telemetry.contract.metrics import NAME, Labels
 
 LE = "le"
+_BOUND = re.compile(r"[0-9a-zA-Z.+-]+", re.ASCII)
 _APART = frozenset({LE, NAME})
 
 
@@ -61,12 +63,15 @@ def _bound(text: str) -> float | None:
         bound = float(text)
     except ValueError:
         return None
-    return None if "_" in text or text != text.strip() or math.isnan(bound) else bound
+    return bound if _BOUND.fullmatch(text) and not math.isnan(bound) else None
 
 
-def quantiles(frame: Frame, wanted: Floats) -> Frame:
-    """``histogram_quantile``, with a quantile for each step."""
-    found = [(one.labels, _quantile(one, wanted), any_row(one.present)) for one in histograms(frame)]
+def quantiles(frame: Frame, wanted: Floats, check: Callable[[], None]) -> Frame:
+    """``histogram_quantile``, with a quantile for each step. ``check`` raises when there is no more time."""
+    found: list[tuple[Labels, Floats, Bools]] = []
+    for one in histograms(frame):
+        check()
+        found.append((one.labels, _quantile(one, wanted), any_row(one.present)))
     return _framed(found, frame.steps)
 
 
@@ -74,40 +79,40 @@ def _quantile(histogram: Histogram, wanted: Floats) -> Floats:
     bounds, counts, present = histogram.bounds, histogram.counts, histogram.present
     before, steps = histogram.before, np.arange(len(wanted))
     last = len(bounds) - 1
-    with np.errstate(all="ignore"):
-        observations = counts[last]
-        rank = wanted * observations
-        # the first bucket that reaches the rank; the last one when none below does
-        reaches = (counts >= rank) & present
-        reaches[last] = True
-        found = np.argmax(reaches, axis=0)
-        below = before[found, steps]
-        start = np.where(below >= 0, bounds[np.maximum(below, 0)], 0.0)
-        held = np.where(below >= 0, counts[np.maximum(below, 0), steps], 0.0)
-        end = bounds[found]
-        inner = start + (end - start) * ((rank - held) / (counts[found, steps] - held))
+    observations = counts[last]
+    rank = wanted * observations
+    # the first bucket that reaches the rank; the last one when none below does
+    reaches = (counts >= rank) & present
+    reaches[last] = True
+    found = np.argmax(reaches, axis=0)
+    below = before[found, steps]
+    start = np.where(below >= 0, bounds[np.maximum(below, 0)], 0.0)
+    held = np.where(below >= 0, counts[np.maximum(below, 0), steps], 0.0)
+    end = bounds[found]
+    inner = start + (end - start) * ((rank - held) / (counts[found, steps] - held))
     result = np.where((below < 0) & (end <= 0), end, inner)
     result = np.where(found == last, bounds[np.maximum(below, 0)], result)
     unusable = ~(present[last] & (bounds[last] == np.inf)) | (present.sum(axis=0) < 2)
-    with np.errstate(all="ignore"):
-        unusable |= (observations == 0) | np.isnan(wanted)
+    unusable |= (observations == 0) | np.isnan(wanted)
     result = np.where(unusable, np.nan, result)
     return np.where(wanted < 0, -np.inf, np.where(wanted > 1, np.inf, result))
 
 
-def fractions(frame: Frame, lower: Floats, upper: Floats) -> Frame:
+def fractions(frame: Frame, lower: Floats, upper: Floats, check: Callable[[], None]) -> Frame:
     """``histogram_fraction``: the share of observations between two values, for each step."""
-    found = [(one.labels, _fraction(one, lower, upper), any_row(one.present)) for one in histograms(frame)]
+    found: list[tuple[Labels, Floats, Bools]] = []
+    for one in histograms(frame):
+        check()
+        found.append((one.labels, _fraction(one, lower, upper), any_row(one.present)))
     return _framed(found, frame.steps)
 
 
 def _fraction(histogram: Histogram, lower: Floats, upper: Floats) -> Floats:
     last = len(histogram.bounds) - 1
-    with np.errstate(all="ignore"):
-        observations = histogram.counts[last]
-        share = (_rank(histogram, upper) - _rank(histogram, lower)) / observations
-        usable = histogram.present[last] & (histogram.bounds[last] == np.inf) & (histogram.present.sum(axis=0) >= 2)
-        usable &= (observations > 0) & ~np.isnan(lower) & ~np.isnan(upper)
+    observations = histogram.counts[last]
+    share = (_rank(histogram, upper) - _rank(histogram, lower)) / observations
+    usable = histogram.present[last] & (histogram.bounds[last] == np.inf) & (histogram.present.sum(axis=0) >= 2)
+    usable &= (observations > 0) & ~np.isnan(lower) & ~np.isnan(upper)
     return np.where(usable, np.where(lower >= upper, 0.0, share), np.nan)
 
 
@@ -121,9 +126,8 @@ def _rank(histogram: Histogram, value: Floats) -> Floats:
     held = np.where(below >= 0, counts[np.maximum(below, 0), steps], 0.0)
     end = bounds[found]
     start = np.where(below >= 0, bounds[np.maximum(below, 0)], np.where(end > 0, 0.0, -np.inf))
-    with np.errstate(all="ignore"):
-        share = np.where(np.isinf(end) | np.isinf(start), 0.0, (value - start) / (end - start))
-        rank = held + (counts[found, steps] - held) * np.clip(share, 0.0, 1.0)
+    share = np.where(np.isinf(end) | np.isinf(start), 0.0, (value - start) / (end - start))
+    rank = held + (counts[found, steps] - held) * np.clip(share, 0.0, 1.0)
     result: Floats = np.where(~above.any(axis=0), counts[-1], rank)
     return result
 

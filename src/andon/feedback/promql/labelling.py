@@ -152,4 +152,4 @@ def sorted_by_labels(frame: Frame, names: Sequence[Words], *, descending: bool) 
 
 
 def _natural(text: str) -> list[tuple[int, str]]:
-    return [(int(part[:300]), "") if part.isdigit() else (-1, part) for part in _DIGITS.split(text) if part]
+    return [(int(part[:300]), "") if _DIGITS.fullmatch(part) else (-1, part) for part in _DIGITS.split(text) if part]

@@ -42,9 +42,8 @@ SIMPLE: Mapping[str, Callable[[Floats], Floats]] = {
 
 def rounded(values: Floats, nearest: Floats) -> Floats:
     """To the nearest multiple, halves upwards."""
-    with np.errstate(all="ignore"):
-        inverse = 1.0 / nearest
-        result: Floats = np.floor(values * inverse + 0.5) / inverse
+    inverse = 1.0 / nearest
+    result: Floats = np.floor(values * inverse + 0.5) / inverse
     return result
 
 

@@ -53,18 +53,17 @@ _COMPARISON: Mapping[str, Callable[[Floats, Floats], Bools]] = {
 
 def combined(node: Binary, left: Value, right: Value, dialect: Dialect) -> Value:
     """The operator's answer. Raises :class:`QueryFailed` where it is not told which series belong together."""
-    with np.errstate(all="ignore"):
-        match left, right:
-            case Scalars(), Scalars():
-                return Scalars(_computed(node.operator, left.values, right.values)[0])
-            case Frame(), Scalars():
-                return _with_scalar(node, left, right, dialect, swapped=False)
-            case Scalars(), Frame():
-                return _with_scalar(node, right, left, dialect, swapped=True)
-            case Frame(), Frame():
-                if node.matching.cardinality is Cardinality.MANY_TO_MANY:
-                    return _set(node.operator, left, right, node.matching)
-                return _paired(node, left, right, dialect)
+    match left, right:
+        case Scalars(), Scalars():
+            return Scalars(_computed(node.operator, left.values, right.values)[0])
+        case Frame(), Scalars():
+            return _with_scalar(node, left, right, dialect, swapped=False)
+        case Scalars(), Frame():
+            return _with_scalar(node, right, left, dialect, swapped=True)
+        case Frame(), Frame():
+            if node.matching.cardinality is Cardinality.MANY_TO_MANY:
+                return _set(node.operator, left, right, node.matching)
+            return _paired(node, left, right, dialect)
     raise QueryFailed(f"`{node.operator}` does not take strings.", remedy="Use it between numbers and vectors.")
 
 

@@ -25,18 +25,16 @@ def average(over: Windows) -> Answered:
 
 def mean(totals: Floats, counts: Ints, over: Windows) -> Floats:
     """Totals by counts; where only the total is out of a float's range, the mean is still told."""
-    with np.errstate(all="ignore"):
-        result: Floats = totals / np.where(counts > 0, counts, 1)
-        spilt = np.isinf(totals)
-        if spilt.any() and np.isfinite(over.block.values).any():
-            scaled = over.fold(np.add, over.block.values / 65536.0, spilt) / np.maximum(counts, 1)
-            result = np.where(spilt, scaled * 65536.0, result)
+    result: Floats = totals / np.where(counts > 0, counts, 1)
+    spilt = np.isinf(totals)
+    if spilt.any() and np.isfinite(over.block.values).any():
+        scaled = over.fold(np.add, over.block.values / 65536.0, spilt) / np.maximum(counts, 1)
+        result = np.where(spilt, scaled * 65536.0, result)
     return result
 
 
 def total(over: Windows) -> Answered:
-    with np.errstate(all="ignore"):
-        return over.fold(np.add, over.block.values), over.counts > 0
+    return over.fold(np.add, over.block.values), over.counts > 0
 
 
 def smallest(over: Windows) -> Answered:
@@ -103,16 +101,14 @@ def time_of_extreme(over: Windows, check: Check, *, largest: bool) -> Answered:
 def changes(over: Windows) -> Answered:
     values = over.block.values
     differs = np.zeros(len(values), dtype=np.bool_)
-    with np.errstate(invalid="ignore"):
-        differs[1:] = (values[1:] != values[:-1]) & ~(np.isnan(values[1:]) & np.isnan(values[:-1]))
+    differs[1:] = (values[1:] != values[:-1]) & ~(np.isnan(values[1:]) & np.isnan(values[:-1]))
     return _flagged(over, differs), over.counts > 0
 
 
 def resets(over: Windows) -> Answered:
     values = over.block.values
     fell = np.zeros(len(values), dtype=np.bool_)
-    with np.errstate(invalid="ignore"):
-        fell[1:] = values[1:] < values[:-1]
+    fell[1:] = values[1:] < values[:-1]
     return _flagged(over, fell), over.counts > 0
 
 
@@ -125,14 +121,13 @@ def _flagged(over: Windows, flags: Bools) -> Floats:
 
 def deviation(over: Windows, check: Check, *, squared: bool) -> Answered:
     def compute(rectangle: Rectangle) -> Floats:
-        with np.errstate(all="ignore"):
-            known = np.where(rectangle.filled, rectangle.values, 0)
-            middle = known.sum(axis=1) / rectangle.counts
-            # only the total may be out of a float's range
-            middle = np.where(np.isinf(middle), (known / 65536.0).sum(axis=1) / rectangle.counts * 65536.0, middle)
-            apart = np.where(rectangle.filled, rectangle.values - middle[:, None], 0)
-            variance: Floats = (apart * apart).sum(axis=1) / rectangle.counts
-            return variance if squared else np.sqrt(variance)
+        known = np.where(rectangle.filled, rectangle.values, 0)
+        middle = known.sum(axis=1) / rectangle.counts
+        # only the total may be out of a float's range
+        middle = np.where(np.isinf(middle), (known / 65536.0).sum(axis=1) / rectangle.counts * 65536.0, middle)
+        apart = np.where(rectangle.filled, rectangle.values - middle[:, None], 0)
+        variance: Floats = (apart * apart).sum(axis=1) / rectangle.counts
+        return variance if squared else np.sqrt(variance)
 
     return gathered(over, 1, compute, check), over.counts > 0
 
@@ -152,13 +147,12 @@ def quantile_of(values: Floats, filled: Bools, counts: Ints, wanted: Floats) -> 
     low = unknown.sum(axis=1)
     # behind the values come the empty places as infinities, behind those NaN, which numpy sorts last
     ordered = np.sort(np.where(filled, values, np.inf), axis=1)
-    with np.errstate(all="ignore"):
-        rank = wanted * (counts - 1)
-        rank = np.where(np.isfinite(rank), rank, 0)
-        lower = np.clip(np.floor(rank), 0, np.maximum(counts - 1, 0)).astype(np.int64)
-        upper = np.minimum(counts - 1, lower + 1)
-        weight = rank - np.floor(rank)
-        result = _ranked(ordered, lower, low) * (1 - weight) + _ranked(ordered, upper, low) * weight
+    rank = wanted * (counts - 1)
+    rank = np.where(np.isfinite(rank), rank, 0)
+    lower = np.clip(np.floor(rank), 0, np.maximum(counts - 1, 0)).astype(np.int64)
+    upper = np.minimum(counts - 1, lower + 1)
+    weight = rank - np.floor(rank)
+    result = _ranked(ordered, lower, low) * (1 - weight) + _ranked(ordered, upper, low) * weight
     result = np.where(wanted < 0, -np.inf, np.where(wanted > 1, np.inf, result))
     return np.where(np.isnan(wanted) | (counts == 0), np.nan, result)
 
@@ -175,8 +169,7 @@ def median_deviation(over: Windows, check: Check) -> Answered:
     def compute(rectangle: Rectangle) -> Floats:
         half = np.full(len(rectangle.counts), 0.5)
         middle = quantile_of(rectangle.values, rectangle.filled, rectangle.counts, half)
-        with np.errstate(all="ignore"):
-            apart = np.abs(rectangle.values - middle[:, None])
+        apart = np.abs(rectangle.values - middle[:, None])
         return quantile_of(apart, rectangle.filled, rectangle.counts, half)
 
     return gathered(over, 1, compute, check), over.counts > 0
@@ -194,22 +187,20 @@ def predicted(over: Windows, now: Ints, ahead: Floats, check: Check) -> Answered
         slope, intercept = _line(rectangle, now[rectangle.steps])
         return slope * ahead[rectangle.steps] + intercept
 
-    with np.errstate(all="ignore"):
-        return gathered(over, 2, compute, check), over.counts >= 2
+    return gathered(over, 2, compute, check), over.counts >= 2
 
 
 def _line(rectangle: Rectangle, origin: Ints) -> tuple[Floats, Floats]:
     """Slope and value at ``origin``. Sums are made in extended precision, which stands for Prometheus' Kahan sums."""
     filled, y = rectangle.filled, rectangle.values
-    with np.errstate(all="ignore"):
-        x = (rectangle.times - origin[:, None]) / 1000.0
-        sums = [_exactly(term, filled) for term in (x, y, x * y, x * x)]
-        sum_x, sum_y, sum_xy, sum_xx = sums
-        n = rectangle.counts.astype(np.float64)
-        slope = (sum_xy - sum_x * sum_y / n) / (sum_xx - sum_x * sum_x / n)
-        intercept = sum_y / n - slope * sum_x / n
-        level = y[:, 0]
-        constant = np.where(filled, y == level[:, None], True).all(axis=1)
+    x = (rectangle.times - origin[:, None]) / 1000.0
+    sums = [_exactly(term, filled) for term in (x, y, x * y, x * x)]
+    sum_x, sum_y, sum_xy, sum_xx = sums
+    n = rectangle.counts.astype(np.float64)
+    slope = (sum_xy - sum_x * sum_y / n) / (sum_xx - sum_x * sum_x / n)
+    intercept = sum_y / n - slope * sum_x / n
+    level = y[:, 0]
+    constant = np.where(filled, y == level[:, None], True).all(axis=1)
     slope = np.where(constant, np.where(np.isinf(level), np.nan, 0.0), slope)
     intercept = np.where(constant, np.where(np.isinf(level), np.nan, level), intercept)
     return slope, intercept
@@ -229,14 +220,12 @@ def smoothed(over: Windows, smoothing: Floats, trend: Floats, check: Check) -> A
     def compute(rectangle: Rectangle) -> Floats:
         y, sf, tf = rectangle.values, smoothing[rectangle.steps], trend[rectangle.steps]
         before, now, slope = np.zeros(len(y)), y[:, 0], y[:, 1] - y[:, 0]
-        with np.errstate(all="ignore"):
-            for place in range(1, y.shape[1]):
-                turned = tf * (now - before) + (1 - tf) * slope if place > 1 else slope
-                following = sf * y[:, place] + (1 - sf) * (now + turned)
-                going = rectangle.filled[:, place]
-                before, now = np.where(going, now, before), np.where(going, following, now)
-                slope = np.where(going, turned, slope)
+        for place in range(1, y.shape[1]):
+            turned = tf * (now - before) + (1 - tf) * slope if place > 1 else slope
+            following = sf * y[:, place] + (1 - sf) * (now + turned)
+            going = rectangle.filled[:, place]
+            before, now = np.where(going, now, before), np.where(going, following, now)
+            slope = np.where(going, turned, slope)
         return now
 
-    with np.errstate(all="ignore"):
-        return gathered(over, 2, compute, check), over.counts >= 2
+    return gathered(over, 2, compute, check), over.counts >= 2

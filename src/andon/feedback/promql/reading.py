@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -61,7 +62,7 @@ class Reader:
                 raise QueryFailed(
                     f"A selector of the query fits {MOST_SERIES:,} series or more.", remedy="Add conditions to it."
                 )
-            self._selected[key] = found
+            self._selected[key] = _of_one_kind(found)
         return self._selected[key]
 
     def block(self, series: Sequence[Series], start: int, end: int, resolution: Resolution, column: Column) -> Block:
@@ -78,6 +79,16 @@ class Reader:
             )
         self.check()
         return _one_each(samples)
+
+
+def _of_one_kind(found: tuple[Series, ...]) -> tuple[Series, ...]:
+    """What has the same name and labels is one series, and so of one kind: the first one's."""
+    kinds: dict[tuple[str, Labels], Kind] = {}
+    for one in found:
+        kinds.setdefault((one.name, one.labels), one.kind)
+    if len(kinds) == len(found):
+        return found
+    return tuple(replace(one, kind=kinds[one.name, one.labels]) for one in found)
 
 
 def _labels_of(series: Series) -> Labels:

@@ -114,8 +114,7 @@ class Selecting:
             total, present = overtime.average(over)
         elif kind is Kind.OBSERVATION:
             counts = self._windows(asked, series, over.ends, over.width, Column.COUNT)
-            with np.errstate(all="ignore"):
-                total = total / overtime.total(counts)[0]
+            total = total / overtime.total(counts)[0]
         return Frame(over.block.labels, total, present)
 
 

@@ -22,7 +22,7 @@ from andon.feedback.promql.contract import (
     Vector,
 )
 from andon.feedback.promql.evaluator import Evaluator, Steps
-from andon.feedback.promql.frames import Frame, Scalars, Words
+from andon.feedback.promql.frames import Frame, Scalars, Value, Words
 from andon.feedback.promql.parsing import parse
 from andon.feedback.promql.reading import Reader
 from andon.feedback.promql.selecting import Selecting, lines_of
@@ -65,8 +65,9 @@ class Engine:
                 end = int(evaluator.ends(selector.shift, steps)[0])
                 return Matrix(evaluator.selecting.lines(selector.matchers, end, width))
             case Subquery():
-                return Matrix(lines_of(_only_window(evaluator.subquery(node, steps))))
-        match evaluator.value(node, steps):
+                with np.errstate(all="ignore"):
+                    return Matrix(lines_of(_only_window(evaluator.subquery(node, steps))))
+        match _valued(evaluator, node, steps):
             case Scalars(values):
                 return Scalar(time=at_ms, value=float(values[0]))
             case Words(text):
@@ -96,7 +97,7 @@ class Engine:
         check_type(node)
         evaluator = self._evaluator(start_ms, end_ms, sight, lookback_ms, timeout)
         steps = Steps(np.arange(start_ms, end_ms + 1, step_ms, dtype=np.int64), step_ms)
-        match evaluator.value(node, steps):
+        match _valued(evaluator, node, steps):
             case Scalars(values):
                 return Matrix((Line(labels=(), times=steps.times, values=values),))
             case Frame() as frame:
@@ -121,6 +122,12 @@ class Engine:
             raise BadQuery("The lookback must be longer than nothing.", remedy="Leave it out for five minutes.")
         reader = Reader(self._measurements, sight, timeout=timeout, clock=self._clock)
         return Evaluator(Selecting(reader, self._dialect, lookback, self._now()), start, end)
+
+
+def _valued(evaluator: Evaluator, node: Expression, steps: Steps) -> Value:
+    # infinities and NaN are answers like others
+    with np.errstate(all="ignore"):
+        return evaluator.value(node, steps)
 
 
 def check_steps(start: int, end: int, step: int) -> None:

@@ -17,8 +17,7 @@ def falls(block: Block) -> Bools:
     """Where a sample is smaller than the one before it in its series: a counter that began anew."""
     fell = np.zeros(len(block.values), dtype=np.bool_)
     if len(fell) > 1:
-        with np.errstate(invalid="ignore"):
-            fell[1:] = block.values[1:] < block.values[:-1]
+        fell[1:] = block.values[1:] < block.values[:-1]
     begins = block.offsets[:-1]
     fell[begins[begins < len(fell)]] = False
     return fell
@@ -58,23 +57,22 @@ def extrapolated(over: Windows, dialect: Dialect, *, is_counter: bool, per_secon
     to_start = (block.times[first] - (ends - over.width)) / 1000.0
     to_end = (ends - block.times[last]) / 1000.0
     sampled = (block.times[last] - block.times[first]) / 1000.0
-    with np.errstate(all="ignore"):
-        average = sampled / (over.counts[two] - 1)
-        near = average * 1.1
-        to_zero = np.where((difference > 0) & (first_value >= 0), sampled * (first_value / difference), np.inf)
-        if dialect is Dialect.PROMETHEUS_2:
-            if is_counter:
-                to_start = np.where(to_zero < to_start, to_zero, to_start)
-            to_start = np.where(to_start < near, to_start, average / 2)
-        else:
-            to_start = np.where(to_start < near, to_start, average / 2)
-            if is_counter:
-                to_start = np.where(to_zero < to_start, to_zero, to_start)
-        to_end = np.where(to_end < near, to_end, average / 2)
-        factor = (sampled + to_start + to_end) / sampled
-        if per_second:
-            factor = factor / (over.width / 1000.0)
-        result[two] = difference * factor
+    average = sampled / (over.counts[two] - 1)
+    near = average * 1.1
+    to_zero = np.where((difference > 0) & (first_value >= 0), sampled * (first_value / difference), np.inf)
+    if dialect is Dialect.PROMETHEUS_2:
+        if is_counter:
+            to_start = np.where(to_zero < to_start, to_zero, to_start)
+        to_start = np.where(to_start < near, to_start, average / 2)
+    else:
+        to_start = np.where(to_start < near, to_start, average / 2)
+        if is_counter:
+            to_start = np.where(to_zero < to_start, to_zero, to_start)
+    to_end = np.where(to_end < near, to_end, average / 2)
+    factor = (sampled + to_start + to_end) / sampled
+    if per_second:
+        factor = factor / (over.width / 1000.0)
+    result[two] = difference * factor
     return result
 
 
@@ -85,10 +83,9 @@ def between_last_two(over: Windows, *, per_second: bool) -> tuple[Floats, Bools]
     last = over.last[two] - 1
     now, before = block.values[last], block.values[last - 1]
     seconds = (block.times[last] - block.times[last - 1]) / 1000.0
-    with np.errstate(all="ignore"):
-        value = now - before
-        if per_second:
-            value = np.where(now < before, now, value) / seconds
+    value = now - before
+    if per_second:
+        value = np.where(now < before, now, value) / seconds
     value[seconds == 0] = np.nan
     result[two] = value
     answered = two.copy()
