@@ -153,7 +153,8 @@ class Graph extends HTMLElement {
     if (this.#plot && shape === this.#shape && !nothing) {
       this.#plot.renew({ ...answer, lines: this.kind === "heat" ? answer.lines : this.#drawn() }, this.#drawn());
       putFlags(this, this.#plot, this.#causes);
-      this.#figures();
+      if (this.#legend) this.#legend.renew(this.#lines);
+      this.#headline();
     } else {
       this.#shape = shape;
       this.#draw();
@@ -189,9 +190,8 @@ class Graph extends HTMLElement {
 
   #figures() {
     const box = this.querySelector(".plot-legend");
-    const now = this.querySelector(".plot-now");
-    const present = this.#lines.filter((line) => !line.past);
     if (this.kind === "heat") {
+      this.#legend = null;
       box.replaceChildren(element("p", { class: "legend-heat" }, "Point at a field to see how often"));
     } else {
       this.#legend = legend(this.#lines, this.unit, this.#shown, (line, add) => this.#isolate(line, add));
@@ -199,6 +199,13 @@ class Graph extends HTMLElement {
       box.toggleAttribute("tabindex", false);
       if (box.scrollHeight > box.clientHeight + 1) box.setAttribute("tabindex", "0");
     }
+    this.#headline();
+  }
+
+  /** The last value, large, where there is one line. */
+  #headline() {
+    const now = this.querySelector(".plot-now");
+    const present = this.#lines.filter((line) => !line.past);
     if (now) now.textContent = present.length === 1 && this.kind !== "heat" ? said(figures(present[0].values).last, this.unit) : "";
   }
 

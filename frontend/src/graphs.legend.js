@@ -19,8 +19,9 @@ const tintOf = (line) => (line.colour === "bad" ? "s-bad series-bad" : `v-${line
 
 /** `choose(line, add)` isolates a line, or with `add` shows and hides it. */
 export function legend(lines, unit, shown, choose, compact) {
-  const rows = lines.filter((line) => !line.past);
-  const past = new Map(lines.filter((line) => line.past).map((line) => [line.key, line]));
+  let rows = lines.filter((line) => !line.past);
+  let past = new Map(lines.filter((line) => line.past).map((line) => [line.key, line]));
+  let at = null;
   const head = element("tr", {}, element("th", { scope: "col" }, element("span", { class: "sr" }, "line")),
     ...["min", "mean", "max"].map((name) => element("th", { scope: "col", class: "legend-figure" }, name)),
     element("th", { scope: "col", class: "legend-now" }, "last"),
@@ -40,18 +41,31 @@ export function legend(lines, unit, shown, choose, compact) {
   const cells = [...table.querySelectorAll("tbody .legend-now")];
   const then = [...table.querySelectorAll("tbody .legend-then")];
   const title = table.querySelector("thead .legend-now");
-  return {
+  const own = [...table.querySelectorAll("tbody tr")].map((row) => [...row.querySelectorAll(".legend-figure")]);
+  const put = (cell, text) => { if (cell.textContent !== text) cell.textContent = text; };
+  const made = {
     table,
     /** The values at a place of the columns; without one, the last ones. */
     follow(place) {
-      title.textContent = place == null ? "last" : "at cursor";
+      at = place;
+      put(title, place == null ? "last" : "at cursor");
       rows.forEach((line, row) => {
-        cells[row].textContent = said(place == null ? figures(line.values).last : line.values[place], unit);
-        if (then[row]) {
-          const values = past.get(line.key)?.values ?? [];
-          then[row].textContent = said(place == null ? figures(values).last : values[place], unit);
-        }
+        put(cells[row], said(place == null ? figures(line.values).last : line.values[place], unit));
+        if (!then[row]) return;
+        const values = past.get(line.key)?.values ?? [];
+        put(then[row], said(place == null ? figures(values).last : values[place], unit));
       });
     },
+    /** The same lines with newer values: what is focused or pointed at stays. */
+    renew(fresh) {
+      rows = fresh.filter((line) => !line.past);
+      past = new Map(fresh.filter((line) => line.past).map((line) => [line.key, line]));
+      rows.forEach((line, row) => {
+        const found = figures(line.values);
+        [found.least, found.mean, found.most].forEach((value, place) => put(own[row][place], said(value, unit)));
+      });
+      made.follow(at != null && at < (rows[0]?.values.length ?? 0) ? at : null);
+    },
   };
+  return made;
 }

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from andon.app.people.room import people_room
 from andon.app.record.room import record_room
 from andon.feedback.graphs.room import graphs_room
 from andon.feedback.promql.service import Engine
@@ -307,7 +308,7 @@ def served(folder: Path, database_url: str, shop: Shop, *more: Room) -> Iterator
     """Graphs of the shop, with the record beside them."""
     settings = settings_for(folder, database_url)
     measurements = shop.measurements()
-    people = PeopleDirectory()
+    people, passwords = PeopleDirectory(), quick_passwords()
     rooms = (
         graphs_room(
             measurements=measurements,
@@ -316,9 +317,10 @@ def served(folder: Path, database_url: str, shop: Shop, *more: Room) -> Iterator
             people=people,
         ),
         record_room(people, settings.data / "keys" / "record.pem"),
+        people_room(settings, passwords),
         *more,
     )
-    with serving(settings, Database(open_engine(database_url)), rooms, quick_passwords()) as running:
+    with serving(settings, Database(open_engine(database_url)), rooms, passwords) as running:
         yield running
 
 

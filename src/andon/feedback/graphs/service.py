@@ -79,9 +79,10 @@ class GraphsService:
             services=principal.visible_services(),
             service=service,
             environment=environment,
-            limit=most,
+            limit=most + 1,
         )
-        found += [_annotation(one) for one in drawn]
+        more += len(drawn) > most
+        found += [_annotation(one) for one in drawn[:most]]
         kept, left_out = chosen(found, most)
         names = self._people.names(reading, {one.who for one in kept if one.who != "Andon"})
         known = {str(person): name for person, name in names.items()}

@@ -1,0 +1,237 @@
+"""Pages, data and the API of graphs, over HTTP."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+
+import httpx
+import msgspec
+import pytest
+import typer
+from ruamel.yaml import YAML
+
+from andon.feedback.graphs.commands import add_to
+from andon.feedback.graphs.views import AnswerShape
+from tests.feedback.graphs.shop import DAY, Shop
+from tests.serving import Browser, Serving
+
+REQUESTS = "sum by (version) (rate(andon_requests_total[$window]))"
+
+
+@pytest.fixture(scope="module")
+def browser_(server: Serving) -> Browser:
+    return server.administrator()
+
+
+@pytest.fixture(scope="module")
+def stranger(server: Serving) -> Browser:
+    """Sees another service only."""
+    return server.person("Sarah", [{"role": "developer", "service": "catalogue"}])
+
+
+def data(browser: Browser, **query: str | list[str]) -> AnswerShape:
+    answer = browser.get("/graphs/data", params=query, headers={"accept": "application/json"})
+    assert answer.status_code == 200, answer.text
+    return msgspec.json.decode(answer.content, type=AnswerShape)
+
+
+def test_data_are_columns_with_gaps_and_colours_of_versions(browser_: Browser) -> None:
+    found = data(browser_, **{"query": REQUESTS, "from": "10d", "service": "store"})
+    assert {len(line.values) for line in found.lines} == {len(found.times)}
+    assert len(found.lines) == 5
+    assert len({line.colour for line in found.lines}) == 5, "versions side by side have colours of their own"
+    assert any(value is None for value in found.lines[0].values), "a version that is not there is a gap, not zero"
+    assert all(b - a == found.step for a, b in zip(found.times[:-1], found.times[1:-1], strict=False))
+
+
+def test_only_what_is_new_is_sent_to_who_has_the_rest(browser_: Browser) -> None:
+    whole = data(browser_, **{"query": "baskets_open", "from": "1h"})
+    assert whole.head
+    since = whole.times[-4]
+    news = data(browser_, **{"query": "baskets_open", "from": "1h", "since": str(since)})
+    assert news.times[0] == since + whole.step
+    assert len(news.times) < 6
+    fixed = data(browser_, **{"query": "baskets_open", "from": "2h", "to": "1h"})
+    assert not fixed.head
+
+
+def test_what_was_a_week_before_lies_at_the_same_times(browser_: Browser) -> None:
+    found = data(browser_, **{"query": "baskets_open", "from": "1d", "compare": "1w"})
+    now, then = found.lines
+    assert (now.past, then.past) == (False, True)
+    assert now.labels == then.labels
+    earlier = data(
+        browser_, query="baskets_open", **{"from": str(found.start - 7 * DAY), "to": str(found.times[-2] - 7 * DAY)}
+    )
+    assert list(then.values[:-1]) == list(earlier.lines[0].values)
+
+
+def test_a_question_that_is_none_is_refused_with_the_one_that_is_meant(browser_: Browser) -> None:
+    for query, said in ((["rate("], ""), (["baskets_open", "rate("], "Query 2: ")):
+        answer = browser_.get("/graphs/data", params={"query": query}, headers={"accept": "application/json"})
+        assert answer.status_code == 400
+        assert answer.json()["message"].startswith(said)
+    for wrong in ({}, {"query": "up", "kind": "pie"}, {"query": "up", "compare": "2y"}, {"query": "x" * 40_000}):
+        answer = browser_.get("/graphs/data", params=wrong, headers={"accept": "application/json"})
+        assert answer.status_code in {400, 414, 431}, wrong
+
+
+def test_everything_is_cut_by_sight(server: Serving, stranger: Browser) -> None:
+    assert data(stranger, query="baskets_open", **{"from": "1h"}).lines == []
+    assert data(stranger, query="host_memory_available_bytes", **{"from": "1h"}).lines
+    assert stranger.get("/graphs/services/store").status_code == 404
+    assert stranger.get("/graphs/causes", params={"service": "store"}).status_code == 404
+    assert stranger.get("/graphs/image.svg", params={"service": "store", "query": "up"}).status_code == 404
+    everything = stranger.get("/graphs/causes", params={"from": "10d"}).json()
+    assert everything["causes"] == []
+    page = stranger.get("/graphs").text
+    assert "baskets_open" not in page
+    assert "/graphs/services/store" not in page
+    nobody = server.person("Nobody")
+    assert nobody.get("/graphs/data", params={"query": "up"}).status_code == 403
+    assert nobody.get("/graphs/causes").status_code == 403
+
+
+def test_causes_say_who_and_what(browser_: Browser) -> None:
+    found = browser_.get("/graphs/causes", params={"service": "store", "from": "10d"}).json()
+    said = [(one["kind"], one["title"], one["failed"]) for one in found["causes"]]
+    assert ("deployment", "Deployed d07f3b5", False) in said
+    assert ("roll-back", "Rolled back to 9e4a2c6", False) in said
+    assert ("migration", "Migrated: expand the database", False) in said
+    assert ("deployment", "Could not deploy 51c8ea9", True) in said
+    assert [one["time"] for one in found["causes"]] == sorted(one["time"] for one in found["causes"])
+    assert (
+        browser_.get("/graphs/causes", params={"service": "store", "environment": "elsewhere"}).json()["causes"] == []
+    )
+
+
+def test_csv_is_for_spreadsheets_and_never_a_formula(browser_: Browser) -> None:
+    query = 'label_replace(baskets_open, "x", "=cmd()", "", "") or host_memory_available_bytes'
+    answer = browser_.get("/graphs/data.csv", params={"query": query, "from": "1h"})
+    assert answer.headers["content-type"].startswith("text/csv")
+    head, *rows = csv.reader(io.StringIO(answer.text))
+    assert head[0] == "time"
+    assert not [name for name in head if name.startswith("=")]
+    assert rows[0][0].endswith("+00:00")
+
+
+def test_the_dashboard_of_a_service_begins_with_business_and_names_its_gap(browser_: Browser) -> None:
+    page = browser_.get("/graphs/services/store?from=24h").text
+    heads = [page.index(f'id="head-{level}"') for level in
+             ("business", "application", "client", "infrastructure", "pipeline")]  # fmt: skip
+    assert heads == sorted(heads)
+    assert "silent on client" in page
+    assert browser_.get("/graphs/services/catalogue").text.count("Nothing is measured here") >= 3
+    assert browser_.get("/graphs/services/nothing").status_code == 404
+
+
+def test_explore_writes_the_question_that_was_chosen(browser_: Browser) -> None:
+    chosen = {
+        "metric": "logins_total",
+        "function": "rate",
+        "by": "result",
+        "label1": "result",
+        "is1": "!=",
+        "value1": "x",
+    }
+    answer = browser_.get("/graphs/explore", params=chosen)
+    assert answer.status_code == 303
+    page = browser_.get(answer.headers["location"]).text
+    assert "sum by (result) (rate(logins_total{result!=&#34;x&#34;}[$window]))" in page
+    assert "Nothing called" in browser_.get("/graphs/explore", params={"metric": "nope"}).text
+
+
+def test_a_dashboard_is_edited_without_script(browser_: Browser) -> None:
+    panel: dict[str, str | list[str]] = {
+        "panel-title": ["One", "Two"],
+        "panel-queries": ["baskets_open # open\nlogins_total", "searches_total"],
+        "panel-kind": ["line", "stack"],
+        "panel-unit": ["", "1/s"],
+        "panel-note": ["", ""],
+    }
+    form = {"name": "by-hand", "title": "By hand", "note": "", "service": "", "environment": "", "fresh": "yes"}
+    swapped = browser_.submit("/graphs/new", "/graphs/dashboards", **form, **panel, act="down 1")
+    assert swapped.text.index('value="Two"') < swapped.text.index('value="One"')
+    fewer = browser_.submit("/graphs/new", "/graphs/dashboards", **form, **panel, act="remove 1")
+    assert 'value="One"' not in fewer.text
+    wrong = browser_.submit("/graphs/new", "/graphs/dashboards", **(form | {"name": "No!"}), **panel, act="save")
+    assert wrong.status_code == 400
+    assert "baskets_open # open" in wrong.text, "what was typed is kept"
+    saved = browser_.submit("/graphs/new", "/graphs/dashboards", **form, **panel, act="save")
+    assert saved.headers["location"] == "/graphs/dashboards/by-hand"
+    text = browser_.get("/graphs/dashboards/by-hand/definition").text
+    code = YAML(typ="safe").load(text)
+    assert code["panels"][0]["queries"] == [{"text": "baskets_open", "legend": "open"}, {"text": "logins_total"}]
+    browser_.submit("/graphs/dashboards/by-hand/edit", "/graphs/dashboards/by-hand/remove")
+    assert browser_.get("/graphs/dashboards/by-hand").status_code == 404
+
+
+def test_a_dashboard_goes_out_as_code_and_comes_back(server: Serving, browser_: Browser) -> None:
+    api = server.api()
+    definition = {
+        "title": "Code",
+        "panels": [{"title": "Open", "queries": [{"text": "baskets_open"}], "unit": "1", "wide": True}],
+        "service": "store",
+    }
+    assert api.put("/dashboards/code", json=definition).json()["version"] == 1
+    found = api.get("/dashboards/code").json()
+    assert found["definition"] == definition
+    assert api.put("/dashboards/code", json=found["definition"]).json()["version"] == 1
+    assert [one["name"] for one in api.get("/dashboards").json()["dashboards"] if one["name"] == "code"] == ["code"]
+    assert api.put("/dashboards/code", json=definition | {"panles": []}).status_code == 400
+    pie = {"title": "x", "panels": [{"title": "x", "kind": "pie", "queries": [{"text": "up"}]}]}
+    assert "kind" in api.put("/dashboards/code", json=pie).json()["message"]
+    wall = browser_.get("/graphs/wall/code?next=code&seconds=5").text
+    assert 'data-wall-next="/graphs/wall/code?' in wall
+    assert 'class="rail"' not in wall
+    assert api.delete("/dashboards/code").status_code == 204
+
+
+def test_annotations_come_by_form_and_by_program(server: Serving, browser_: Browser, stranger: Browser) -> None:
+    done = browser_.submit(
+        "/graphs/services/store", "/graphs/annotations", text="Ad on TV", service="store", back="/graphs/services/store"
+    )
+    assert done.headers["location"] == "/graphs/services/store"
+    assert "Ad on TV" in browser_.get("/graphs/services/store").text
+    away = browser_.submit("/graphs/services/store", "/graphs/annotations", text="x", back="//elsewhere.example")
+    assert away.headers["location"] == "/graphs"
+    late = browser_.submit("/graphs/services/store", "/graphs/annotations", text="x", at="tomorrow-ish")
+    assert late.status_code == 400
+    refused = stranger.submit("/graphs/services/catalogue", "/graphs/annotations", text="x", service="store")
+    assert refused.status_code == 404
+    api = server.api()
+    assert api.post("/annotations", json={"text": "x", "at": "2026-01-01T00:00:00"}).status_code == 400
+    made = api.post("/annotations", json={"text": "Campaign", "service": "store"})
+    now = time.time()
+    found = api.get("/causes", params={"since": stamp(now - 60), "until": stamp(now + 60), "service": "store"}).json()
+    assert {"Ad on TV", "Campaign"} <= {one["title"] for one in found["causes"]}
+    assert api.delete(f"/annotations/{made.json()['id']}").status_code == 204
+    assert api.delete(f"/annotations/{made.json()['id']}").status_code == 404
+
+
+def test_hostile_text_is_shown_as_text(server: Serving, browser_: Browser) -> None:
+    text = '<img src=x onerror="alert(1)">'
+    made = server.api().post("/annotations", json={"text": text})
+    assert made.status_code == 201
+    assert text not in browser_.get("/graphs/services/store").text
+    picture: httpx.Response = browser_.get("/graphs/image.svg", params={"query": "baskets_open", "title": text})
+    assert picture.headers["content-type"].startswith("image/svg+xml")
+    assert "<img" not in picture.text
+
+
+def test_the_palette_finds_graphs(browser_: Browser, shop: Shop) -> None:
+    found = browser_.get("/palette.json").json()["entries"]
+    assert "/graphs/services/store" in {one["href"] for one in found}
+
+
+def test_commands_can_be_added() -> None:
+    cli = typer.Typer()
+    add_to(cli)
+    assert {one.name or one.callback.__name__ for one in cli.registered_commands if one.callback} == {"annotate"}
+    assert [one.name for one in cli.registered_groups] == ["dashboards"]
+
+
+def stamp(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
