@@ -16,9 +16,9 @@ from andon.feedback.telemetry.ways.doors.listening import Tcp
 from andon.feedback.telemetry.ways.doors.requests import Route
 from andon.feedback.telemetry.ways.gathering import Window
 
-NOW = time.time_ns() // 1_000_000
-"""Milliseconds; what every test means by now."""
 DAY = 86_400_000
+NOW = time.time_ns() // 1_000_000 // DAY * DAY + DAY // 2
+"""Milliseconds; what every test means by now: noon of today."""
 
 
 def window(kept: int = 7 * DAY) -> Window:

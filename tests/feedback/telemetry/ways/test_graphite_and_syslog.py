@@ -224,7 +224,7 @@ def test_syslog_arrives_over_tcp_and_udp(intake: MemoryIntake) -> None:
 
 
 @given(st.binary(max_size=200) | st.text('<>1[]="\\- \n0123456789', max_size=200).map(str.encode))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_no_bytes_break_the_reader(raw: bytes) -> None:
     syslog = Syslog(window())
     try:

@@ -127,7 +127,7 @@ def test_what_is_no_time_is_none(value: object) -> None:
 
 
 @given(st.text(max_size=400) | st.text('{}[]="\\ :-INFOerror0123456789', max_size=400))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_no_line_breaks_the_reader(text: str) -> None:
     parsed = parse_line(text)
     assert len(parsed.fields) <= MOST_FIELDS

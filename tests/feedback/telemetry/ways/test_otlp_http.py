@@ -263,7 +263,7 @@ _REQUESTS = {
 
 
 @given(st.sampled_from(list(Signal)), st.data())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_no_bytes_do_worse_than_being_refused(signal: Signal, data: st.DataObject) -> None:
     body = bytearray(_REQUESTS[signal])
     for _ in range(data.draw(st.integers(0, 4))):
@@ -299,7 +299,7 @@ _json = st.recursive(
 
 
 @given(_json)
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_no_json_does_worse_than_being_refused(value: object) -> None:
     with contextlib.suppress(Invalid):
         _read(from_json(json.dumps({"resourceMetrics": value}).encode(), Signal.METRICS))

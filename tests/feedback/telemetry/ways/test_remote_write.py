@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import contextlib
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
-import cramjam
 import httpx
 import numpy as np
 import pytest
@@ -14,58 +13,25 @@ from hypothesis import strategies as st
 from andon.feedback.telemetry.contract.intake import Dropped
 from andon.feedback.telemetry.contract.metrics import Kind
 from andon.feedback.telemetry.memory_intake import MemoryIntake
+from andon.feedback.telemetry.ways.gathering import Window
 from andon.feedback.telemetry.ways.known import Known
 from andon.feedback.telemetry.ways.remote_write.decoding import Ids, Reading
 from andon.feedback.telemetry.ways.remote_write.http import RemoteWrite
 from andon.feedback.telemetry.ways.stale import STALE, STALE_BITS
 from andon.kernel.errors import Invalid
-from tests.feedback.telemetry.ways.places import NOW, opened, window
-
-HEADERS = {"content-type": "application/x-protobuf", "content-encoding": "snappy"}
-SECOND = {**HEADERS, "content-type": "application/x-protobuf;proto=io.prometheus.write.v2.Request"}
-
-
-def varint(number: int) -> bytes:
-    found = bytearray()
-    while number > 127:
-        found.append(number & 127 | 128)
-        number >>= 7
-    return bytes([*found, number])
-
-
-def number(field: int, value: int) -> bytes:
-    return varint(field << 3) + varint(value)
-
-
-def block(field: int, value: bytes | str) -> bytes:
-    raw = value.encode() if isinstance(value, str) else value
-    return varint(field << 3 | 2) + varint(len(raw)) + raw
-
-
-def double(field: int, value: float) -> bytes:
-    return varint(field << 3 | 1) + struct.pack("<d", value)
-
-
-def sample(value: float, time: int = NOW) -> bytes:
-    """As Prometheus writes it: what is zero is left out."""
-    return (double(1, value) if struct.pack("<d", value) != bytes(8) else b"") + number(2, time & (1 << 64) - 1)
-
-
-def series(name: str, *samples: bytes, more: bytes = b"", **labels: str) -> bytes:
-    return labelled({"__name__": name, **labels}, *samples, more=more)
-
-
-def labelled(labels: Mapping[str, str], *samples: bytes, more: bytes = b"") -> bytes:
-    return block(
-        1,
-        b"".join(block(1, block(1, key) + block(2, value)) for key, value in sorted(labels.items()))
-        + b"".join(block(2, one) for one in samples)
-        + more,
-    )
-
-
-def snappy(body: bytes) -> bytes:
-    return bytes(cramjam.snappy.compress_raw(body))
+from tests.feedback.telemetry.ways.places import DAY, NOW, opened, window
+from tests.feedback.telemetry.ways.remote_write_messages import (
+    HEADERS,
+    SECOND,
+    block,
+    double,
+    labelled,
+    number,
+    sample,
+    series,
+    snappy,
+    varint,
+)
 
 
 @pytest.fixture
@@ -172,6 +138,16 @@ def test_what_the_store_forgot_is_named_again(client: httpx.Client, intake: Memo
     assert [len(batch.series) for batch in intake.batches] == [2, 0, 2]
 
 
+def test_at_the_end_of_a_day_everything_is_named() -> None:
+    known: Known[Ids] = Known(lambda _: True)
+    at_noon, before_midnight = (_at(NOW), _at(NOW // DAY * DAY + DAY - 1))
+    for when, named in ((at_noon, 1), (at_noon, 0), (before_midnight, 1)):
+        reading = Reading(known, when, {}, None)
+        reading.first(series("a", sample(1)))
+        known.learn(reading.named)
+        assert len(reading.gathering.series) == named
+
+
 def test_a_request_that_was_refused_names_its_series_when_it_is_sent_again(
     client: httpx.Client, intake: MemoryIntake
 ) -> None:
@@ -243,7 +219,7 @@ _WHOLE = (
 
 
 @given(st.data(), st.booleans())
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_no_bytes_do_worse_than_being_refused(data: st.DataObject, second: bool) -> None:
     body = bytearray(_WHOLE)
     for _ in range(data.draw(st.integers(0, 4))):
@@ -260,7 +236,7 @@ _labels = st.dictionaries(st.text("abcxyz_", min_size=1, max_size=5), st.text(mi
 
 
 @given(st.lists(st.tuples(_labels, st.lists(st.tuples(st.floats(), st.integers(0, 10)), max_size=3)), max_size=6))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_what_is_remembered_is_read_as_what_is_new(found: list[tuple[dict[str, str], list[tuple[float, int]]]]) -> None:
     body = b"".join(
         labelled({"__name__": "m", **labels}, *(sample(value, NOW + later) for value, later in samples))
@@ -279,3 +255,7 @@ def test_what_is_remembered_is_read_as_what_is_new(found: list[tuple[dict[str, s
 
 def _known() -> Known[Ids]:
     return Known(lambda _: True)
+
+
+def _at(moment: int) -> Window:
+    return Window(lambda: 2 * DAY, lambda: moment)

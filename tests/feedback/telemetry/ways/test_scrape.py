@@ -93,7 +93,7 @@ def test_labels_that_cannot_be_read_are_refused(text: str) -> None:
 
 
 @given(st.text(max_size=300) | st.text('a{}="\\,#1 .\n', max_size=300))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_no_text_breaks_the_reader(text: str) -> None:
     for line in read(text, openmetrics=True):
         if line is not None:

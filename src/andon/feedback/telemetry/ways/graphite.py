@@ -73,7 +73,7 @@ class Graphite:
             gathering.drop(Dropped.NOT_A_NUMBER)
             return
         told = hash((parts[0], origin))
-        one = self._known.found.get(told) or named.get(told)
+        one = self._known.at(gathering.now).get(told) or named.get(told)
         if one is None:
             series = _series(parts[0], origin)
             if series is None:

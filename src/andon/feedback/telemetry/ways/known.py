@@ -10,6 +10,10 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 _LOOK_AT = 16
+_DAY = 86_400_000
+_BEFORE_MIDNIGHT = 3_000
+"""Milliseconds. A store writes series down once a day (UTC): what is sent at its very end may be stored on the next,
+and must be named for it."""
 MOST = 1_000_000
 
 T = TypeVar("T")
@@ -21,14 +25,18 @@ class Known(Generic[T]):
     def __init__(self, knows: Callable[[int], bool], *, most: int = MOST) -> None:
         self._knows = knows
         self._most = most
-        self.found: dict[int, T] = {}
-        """For reading. A dictionary is safe to read while another thread adds to it."""
+        self._found: dict[int, T] = {}
+
+    def at(self, now: int) -> dict[int, T]:
+        """What may be sent unnamed at this moment, in milliseconds since 1970. For reading: a dictionary is safe to
+        read while another thread adds to it."""
+        return {} if now % _DAY >= _DAY - _BEFORE_MIDNIGHT else self._found
 
     def learn(self, named: dict[int, T]) -> None:
         """These have been stored now."""
-        if len(self.found) + len(named) > self._most:
-            self.found = {}
-        self.found.update(named)
+        if len(self._found) + len(named) > self._most:
+            self._found = {}
+        self._found.update(named)
 
     def still(self, ids: list[int]) -> bool:
         """Whether the store still knows what is sent unnamed: a look at a few, since it forgets all of them at once.
@@ -38,5 +46,5 @@ class Known(Generic[T]):
         step = max(len(ids) // _LOOK_AT, 1)
         if all(self._knows(one) for one in ids[::step]):
             return True
-        self.found = {}
+        self._found = {}
         return False

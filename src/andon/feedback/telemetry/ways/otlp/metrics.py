@@ -106,7 +106,7 @@ class Reading:
         self.named: dict[int, Ids] = {}
         self.unnamed: list[int] = []
         self.starts: dict[int, int] = {}
-        self._found = known.found
+        self._found = known.at(self.gathering.now)
         self._earlier = starts
         self._resource = Resource(others={})
         self._labels: dict[str, str] = {}

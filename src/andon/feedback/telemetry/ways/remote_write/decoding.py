@@ -58,7 +58,7 @@ class Reading:
         self.named: dict[int, Ids] = {}
         self.told: dict[str, Family] = {}
         """Families that the request tells of."""
-        self._found = known.found
+        self._found = known.at(self.gathering.now)
         self._families = families
         self._origin = origin
         self._milliseconds: dict[bytes, int] = {}

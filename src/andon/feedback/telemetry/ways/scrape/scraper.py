@@ -195,6 +195,7 @@ class Scraper:
         """Raises :class:`Failed` for a page with too many samples."""
         while True:
             gathering = Gathering(Way.SCRAPE, self._window)
+            known = one.known.at(gathering.now)
             families = Families()
             seen: dict[int, None] = {}
             named: dict[int, int] = {}
@@ -209,7 +210,7 @@ class Scraper:
                     self._intake.drop(Way.SCRAPE, Dropped.TOO_LARGE, count, service=service)
                     raise Failed(f"it has more than {MOST_SAMPLES:,} samples")
                 told = hash(line.series)
-                id_ = one.known.found.get(told) or named.get(told)
+                id_ = known.get(told) or named.get(told)
                 if id_ is None:
                     series = _series(line.series, families, one.target)
                     if series is None:
