@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from andon.app.feedback import build_feedback
-from andon.app.flow import build_flow
+from andon.app.flow import Flow, build_flow
 from andon.app.people.room import people_room
 from andon.app.record.room import record_room
 from andon.app.starter import WorkflowStarter
@@ -42,6 +42,7 @@ class Installation:
     rooms: tuple[Room, ...]
     telemetry: Where
     """Where telemetry lies; the telemetry process opens it, the others ask that process."""
+    flow: Flow
 
     def close(self) -> None:
         self.database.close()
@@ -75,6 +76,7 @@ def compose(settings: Settings, *, clock: Clock | None = None, passwords: Passwo
         starter=starter,
         rooms=rooms,
         telemetry=telemetry,
+        flow=flow,
     )
 
 

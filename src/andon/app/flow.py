@@ -15,22 +15,28 @@ from andon.flow.artifacts.store import FileStore
 from andon.flow.configuration.room import configuration_room
 from andon.flow.configuration.sealing import FileSecretBox
 from andon.flow.configuration.service import ConfigurationService
+from andon.flow.definition.contract import DefinitionReader
 from andon.flow.definition.reader import YamlDefinitionReader
 from andon.flow.definition.schema import json_schema
 from andon.flow.deployments.execution import Execution as DeploymentExecution
 from andon.flow.deployments.room import deployments_room
 from andon.flow.deployments.service.deployments import DeploymentService
+from andon.flow.environments.contract import Environments
 from andon.flow.environments.contract.equipment import BARE, Equipper
+from andon.flow.environments.layout import Layout
 from andon.flow.environments.pages import environments_pages
 from andon.flow.environments.room import build_environments, environments_room
 from andon.flow.overview.room import overview_room
 from andon.flow.pipelines.adapters import RunAnnouncer
+from andon.flow.pipelines.contract import Pipelines
 from andon.flow.pipelines.execution import Execution as PipelineExecution
+from andon.flow.pipelines.folders import RunFolders
 from andon.flow.pipelines.pages import run_pages
 from andon.flow.pipelines.room import pipelines_room
 from andon.flow.pipelines.runner.sandboxed import SandboxRunner
 from andon.flow.pipelines.service import PipelineService, Progress
 from andon.flow.routing.adapters import EnvoyDataPlane, envoy_binary
+from andon.flow.routing.contract import Router
 from andon.flow.routing.room import routing_room
 from andon.flow.routing.service import RouterService
 from andon.flow.sources.adapters.sources import GitSources
@@ -43,7 +49,7 @@ from andon.kernel.settings import Settings
 from andon.web.room import Room
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Flow:
     """The rooms of the First Way, and what rooms elsewhere may ask of them."""
 
@@ -51,6 +57,12 @@ class Flow:
     places: Callable[[Reading], Mapping[str, tuple[str, ...]]]
     """The environments of each service."""
     sources: Sources
+    definitions: DefinitionReader
+    environments: Environments
+    pipelines: Pipelines
+    router: Router
+    layout: Layout
+    folders: RunFolders
 
 
 def build_flow(
@@ -193,4 +205,14 @@ def build_flow(
         ),
         artifacts_room(database, artifacts),
     )
-    return Flow(rooms, places, sources)
+    return Flow(
+        rooms=rooms,
+        places=places,
+        sources=sources,
+        definitions=definitions,
+        environments=environments,
+        pipelines=pipelines,
+        router=router,
+        layout=built.layout,
+        folders=runner.folders,
+    )

@@ -1,19 +1,192 @@
-"""The telemetry process: takes in what production says, keeps it, and lets others ask."""
+"""The telemetry process, wired: takes in what production says, keeps it, and lets others ask.
+
+It reads the database through flow's own questions, and changes nothing in it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from urllib.parse import urlsplit
 
 from andon.app.composition import Installation
-from andon.feedback.telemetry.process import TelemetryProcess
+from andon.app.feedback import keep
+from andon.feedback.telemetry import declared
+from andon.feedback.telemetry.contract.metrics import INSTANCE, Resolution
+from andon.feedback.telemetry.declared import Declared
+from andon.feedback.telemetry.ingress import Ingress, Place
+from andon.feedback.telemetry.listening import Listening
+from andon.feedback.telemetry.own import access, follower, host, instances, itself, pipeline, router
+from andon.feedback.telemetry.own.discovery import Discovery
+from andon.feedback.telemetry.own.positions import StoredPositions
+from andon.feedback.telemetry.own.rounds import Round, Rounds
+from andon.feedback.telemetry.process import Part, Store, TelemetryProcess
+from andon.feedback.telemetry.store.retention import sweep
+from andon.feedback.telemetry.ways.browser.beacons import Allowed
+from andon.feedback.telemetry.ways.gathering import Window
+from andon.feedback.telemetry.ways.network import NetworkWays
+from andon.feedback.telemetry.ways.scrape.scraper import Scraper
+from andon.feedback.telemetry.ways.scrape.target import Target
+from andon.feedback.telemetry.ways.statsd.way import StatsdWay
+from andon.flow.routing.access import EnvoyAccessLog
+from andon.flow.sources.contract import Service
+from andon.kernel.keeper import control
+
+_PLACES_EVERY = 1.0
+_SWEEP_EVERY = 3600.0
 
 
 def listen(installation: Installation, wait: Callable[[], None], ready: Callable[[], None]) -> None:
     """Take in and answer until ``wait`` returns. Raises what the store cannot be opened for."""
-    process = TelemetryProcess(installation.settings.telemetry, installation.telemetry)
+    wiring = _Wiring(installation)
+    process = TelemetryProcess(
+        installation.settings.telemetry,
+        installation.telemetry,
+        ways=wiring.ways,
+        counted=wiring.declared.counted,
+        level=wiring.declared.level,
+    )
     process.start()
     try:
         ready()
         wait()
     finally:
         process.stop()
+
+
+class _Wiring:
+    """What each way is given. Nothing here starts anything."""
+
+    def __init__(self, installation: Installation) -> None:
+        self._installation = installation
+        self._settings = installation.settings.telemetry
+        self._keep = keep(self._settings)
+        flow = installation.flow
+        self.declared = Declared(
+            environments=flow.environments,
+            sources=flow.sources,
+            definitions=flow.definitions,
+            reading=installation.database.reading,
+            scraped=[_scraped(address) for address in self._settings.scrape],
+        )
+        # before the first line and the first series come in
+        self.declared.round()
+
+    def ways(self, store: Store) -> Sequence[tuple[str, Part]]:
+        window = Window(lambda: self._keep.horizon(Resolution.RAW))
+        listening = self._listening(store, window)
+        scraper = Scraper(store.writer, window, self.declared.targets, interval=self._settings.scrape_seconds)
+        watching = Rounds(
+            [
+                Round("environments' sockets", _PLACES_EVERY, listening.round),
+                Round("what services declare", declared.EVERY, self.declared.round),
+                Round("retention", _SWEEP_EVERY, lambda: self.sweep(store)),
+            ],
+            name="telemetry housekeeping",
+        )
+        return (
+            ("what listens", listening),
+            ("housekeeping", watching),
+            ("scraping", scraper),
+            ("what Andon measures", Rounds(self._measured(store), name="telemetry measuring")),
+            ("logs", self._followed(store)),
+        )
+
+    def _listening(self, store: Store, window: Window) -> Listening:
+        installation, settings = self._installation, self._settings
+        allowed = Allowed(knows=lambda service, environment: Place(Service(service), environment) in self._places())
+        network = NetworkWays(store.writer, window, allowed)
+
+        def statsd(addresses: Sequence[tuple[str, int]]) -> StatsdWay:
+            return StatsdWay(
+                store.engine,
+                store.tables,
+                store.book,
+                store.writer,
+                parser=store.parser,
+                disk=store.disk,
+                listening=addresses,
+                past=self._keep.horizon(Resolution.RAW),
+            )
+
+        ingress = Ingress(installation.telemetry.sockets)
+        return Listening(settings, ingress, network, statsd, self._places, installation.telemetry.state)
+
+    def _places(self) -> frozenset[Place]:
+        with self._installation.database.reading() as reading:
+            places = self._installation.flow.places(reading)
+        return frozenset(
+            Place(Service(service), environment) for service, names in places.items() for environment in (*names, "")
+        )
+
+    def _measured(self, store: Store) -> Sequence[Round]:
+        installation, flow = self._installation, self._installation.flow
+        reading = installation.database.reading
+        positions = StoredPositions(store.engine, log_days=self._settings.log_days)
+        places = router.Places(flow.environments, reading)
+        machine = host.HostMetrics(store.writer, folders=[installation.settings.data])
+        running = instances.InstanceMetrics(
+            store.writer,
+            environments=flow.environments,
+            reading=reading,
+            kept=lambda: control.kept(flow.layout.keepers),
+        )
+        served = router.RouterMetrics(store.writer, statistics=flow.router.statistics, places=places)
+        requests = access.AccessFollower(
+            store.writer,
+            log=EnvoyAccessLog(installation.settings.data / "router"),
+            positions=positions,
+            places=places,
+            endpoints=access.Endpoints(flow.environments, reading),
+        )
+        runs = pipeline.PipelineMetrics(
+            store.writer,
+            reading=reading,
+            positions=positions,
+            sources=flow.sources,
+            needs=pipeline.needs_in(flow.sources, flow.definitions),
+            kept=timedelta(days=self._settings.raw_days),
+        )
+        own = itself.TelemetryItself(
+            store.writer,
+            counts=store.drops.counts,
+            series=store.book.counts,
+            waiting=lambda: store.writer.waiting,
+            tables=lambda: itself.table_sizes(store.engine),
+        )
+        return (
+            Round("the machine", host.EVERY, machine.round),
+            Round("instances", instances.EVERY, running.round),
+            Round("the router", router.EVERY, served.round),
+            Round("requests", access.EVERY, requests.round),
+            Round("the pipeline", pipeline.EVERY, runs.round),
+            Round("telemetry itself", itself.EVERY, own.round),
+        )
+
+    def _followed(self, store: Store) -> Rounds:
+        flow = self._installation.flow
+        found = Discovery(
+            reading=self._installation.database.reading,
+            environments=flow.environments,
+            pipelines=flow.pipelines,
+            set_folder=flow.layout.set,
+            job_log=flow.folders.log,
+            kept=timedelta(days=self._settings.log_days),
+        )
+        positions = StoredPositions(store.engine, log_days=self._settings.log_days)
+        lines = follower.LogFollower(store.writer, discovery=found, positions=positions)
+        return Rounds([Round("logs", follower.EVERY, lines.round)], name="telemetry logs")
+
+    def sweep(self, store: Store) -> None:
+        sweep(store.engine, self._keep)
+
+
+def _scraped(address: str) -> Target:
+    parts = urlsplit(address)
+    place = parts.netloc
+    return Target(
+        labels={"job": parts.hostname or "", INSTANCE: place},
+        host=parts.hostname or "127.0.0.1",
+        port=parts.port or (443 if parts.scheme == "https" else 80),
+        path=parts.path + (f"?{parts.query}" if parts.query else "") or "/metrics",
+    )

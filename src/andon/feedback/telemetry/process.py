@@ -7,16 +7,20 @@ for it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from andon.feedback.telemetry.contract.metrics import Level, Series
 from andon.feedback.telemetry.store.book import Book
+from andon.feedback.telemetry.store.counting import Counted, LineCounter
 from andon.feedback.telemetry.store.door import Door
 from andon.feedback.telemetry.store.drops import Drops
 from andon.feedback.telemetry.store.engine import EmbeddedEngine, Engine, at_url, embedded
+from andon.feedback.telemetry.store.rollups import Rollups
 from andon.feedback.telemetry.store.schema import upgrade
 from andon.feedback.telemetry.store.tables import Tables
+from andon.feedback.telemetry.store.templates import Templates
 from andon.feedback.telemetry.store.writer import DiskWatch, Writer
 from andon.feedback.telemetry.where import Where
 from andon.kernel.errors import AndonError
@@ -45,6 +49,7 @@ class Store:
     tables: Tables
     book: Book
     drops: Drops
+    disk: DiskWatch
     writer: Writer
 
 
@@ -54,7 +59,10 @@ class TelemetryProcess:
 
     settings: TelemetrySettings
     where: Where
-    ways: Callable[[Store], tuple[tuple[str, Part], ...]] = lambda _store: ()
+    ways: Callable[[Store], Sequence[tuple[str, Part]]] = lambda _store: ()
+    counted: Callable[[], Sequence[Counted]] = lambda: ()
+    """Which lines of logs are counted."""
+    level: Callable[[Series], Level] = lambda series: series.level
     faults: dict[str, AndonError] = field(default_factory=dict)
     """Which parts did not start, and why."""
     _running: list[Part] = field(default_factory=list)
@@ -67,16 +75,26 @@ class TelemetryProcess:
         engine = at_url(settings.url) if settings.url else local
         self._closing = [local] if engine is local else [engine, local]
         upgrade(engine)
-        book = Book(limit=settings.series_per_service, total=settings.series)
+        book = Book(limit=settings.series_per_service, total=settings.series, level=self.level)
         tables = Tables(engine)
         drops = Drops()
         disk = DiskWatch(self.where.data, settings.disk_reserve)
-        writer = Writer(tables, book, drops, disk)
+        rollups = Rollups(engine)
+        writer = Writer(
+            tables,
+            book,
+            drops,
+            disk,
+            rollups=rollups,
+            templates=Templates(tables.templates()),
+            counter=LineCounter(self.counted),
+        )
         tables.turn_day(book)
         self._begin("the writer", writer)
         if engine is local:
             self._begin("the door", Door(local, self.where.door))
-        store = Store(engine=engine, parser=local, tables=tables, book=book, drops=drops, writer=writer)
+        self._begin("roll-ups", rollups)
+        store = Store(engine=engine, parser=local, tables=tables, book=book, drops=drops, disk=disk, writer=writer)
         for name, part in self.ways(store):
             self._begin(name, part)
 

@@ -25,3 +25,8 @@ class Where:
     @property
     def door(self) -> Path:
         return self.sockets / "telemetry.sock"
+
+    @property
+    def state(self) -> Path:
+        """What the process tells of itself."""
+        return self.data / "telemetry" / "state.json"

@@ -12,8 +12,8 @@ It also remembers with how many decimals a series is kept: whole numbers of one 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,10 +44,15 @@ class Entered:
 
 
 class Book:
-    """Safe to use from every thread. ``limit`` is how many series a service may have a day, ``total`` all together."""
+    """Safe to use from every thread. ``limit`` is how many series a service may have a day, ``total`` all together.
 
-    def __init__(self, *, limit: int, total: int) -> None:
-        self._limit, self._total = limit, total
+    ``level`` is asked once for each series of a day of which level it is.
+    """
+
+    def __init__(
+        self, *, limit: int, total: int, level: Callable[[Series], Level] = lambda series: series.level
+    ) -> None:
+        self._limit, self._total, self._level = limit, total, level
         self._lock = threading.Lock()
         self._day = -1
         self._ids: NDArray[np.uint64] = np.empty(0, np.uint64)
@@ -109,6 +114,9 @@ class Book:
                     counts = refused.setdefault(service, {})
                     counts[why] = counts.get(why, 0) + 1
                     continue
+                level = self._level(one)
+                if level is not one.level:
+                    one = replace(one, level=level)  # noqa: PLW2901 - from here on it is of this level
                 self._newest[one.id] = state_of(one)
                 self._per_service[service] = self._per_service.get(service, 0) + 1
                 self._count += 1

@@ -122,6 +122,11 @@ class Writer:
             self._news.notify_all()
         self._thread.join()
 
+    @property
+    def waiting(self) -> int:
+        """Cells that are taken and not yet written."""
+        return self._cells
+
     # The door
 
     def take(self, batch: Batch) -> Future[Receipt]:
@@ -149,7 +154,8 @@ class Writer:
         self._drops.add(way, why, count, service=service)
 
     def knows(self, series: int) -> bool:
-        return self._book.knows(series)
+        # between midnight and the first batch after it the book is still yesterday's, and about to be closed
+        return self._book.day == self._tables.now() // DAY_MS and self._book.knows(series)
 
     # Inside
 
