@@ -4,11 +4,12 @@ back; and graphs of it, served."""
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from math import erf
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,6 @@ from andon.feedback.graphs.room import graphs_room
 from andon.feedback.promql.service import Engine
 from andon.feedback.telemetry.contract.metrics import Kind, Level, Series, SeriesId, canonical, series_id
 from andon.feedback.telemetry.memory import MemoryMeasurements
-from andon.flow.artifacts.contract import Digest
 from andon.flow.configuration.contract import ConfigSet
 from andon.flow.deployments.contract import (
     CommandRan,
@@ -40,12 +40,12 @@ from tests.serving import Serving, quick_passwords, serving, settings_for
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 STORE = Service("store")
-COMMITS = tuple(CommitHash(one * 6)[:40] for one in ("3f2c91a", "b81d07e", "9e4a2c6", "d07f3b5", "51c8ea9"))
+COMMITS = tuple(CommitHash((one * 6)[:40]) for one in ("3f2c91a", "b81d07e", "9e4a2c6", "d07f3b5", "51c8ea9"))
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, float("inf"))
 Array = NDArray[np.float64]
 
 
-class Shelf(Sources):
+class Shelf:
     """The services there are."""
 
     def __init__(self, *services: str) -> None:
@@ -83,12 +83,12 @@ class Shop:
         name: str,
         values: Array,
         kind: Kind,
+        labels: Mapping[str, str],
         *,
         level: Level = Level.APPLICATION,
         unit: str = "",
         help: str = "",
         times: NDArray[np.int64] | None = None,
-        **labels: str,
     ) -> None:
         told = canonical(labels)
         identity = series_id(name, told)
@@ -123,9 +123,8 @@ class Shop:
                     "andon_requests_total",
                     np.cumsum(np.round(self._chance.poisson(np.maximum(0, counted)).astype(float)))[inside],
                     Kind.COUNTER,
+                    {**version, "code_class": code},
                     times=self.times[inside],
-                    code_class=code,
-                    **version,
                 )
             middle = (0.052, 0.047, 0.041, 0.12, 0.036)[number]
             slow = np.where(mine, middle, slow)
@@ -136,89 +135,86 @@ class Shop:
                     "andon_request_duration_seconds_bucket",
                     counts[inside],
                     Kind.COUNTER,
+                    {**version, "le": "+Inf" if np.isinf(bound) else str(bound)},
                     unit="s",
                     times=self.times[inside],
-                    le="+Inf" if np.isinf(bound) else str(bound),
-                    **version,
                 )
             cpu = np.cumsum(np.where(mine, rate * (0.006 + 0.001 * number) * gaps, 0))
             self.add(
                 "andon_instance_cpu_seconds_total",
                 cpu[inside],
                 Kind.COUNTER,
+                version,
                 unit="s",
                 times=self.times[inside],
-                **version,
             )
             memory = 2.1e8 + number * 1.4e7 + 3e7 * np.sin(hours / 7) + np.where(mine, self._walk() * 6e6, 0)
             self.add(
                 "andon_instance_memory_bytes",
                 memory[inside],
                 Kind.GAUGE,
+                version,
                 unit="By",
                 times=self.times[inside],
-                **version,
             )
             self.add(
                 "andon_requests_active",
                 np.round(rate * slow)[inside],
                 Kind.GAUGE,
+                version,
                 unit="1",
                 times=self.times[inside],
-                **version,
             )
         hurt = np.where(owner == 3, 0.78, 1.0)
-        business = {"level": Level.BUSINESS, **place}
-        for name, share, title in (
+        business = Level.BUSINESS
+        for name, part, title in (
             ("orders_placed_total", 0.021 * hurt, "Orders that were paid for."),
-            ("searches_total", 0.31, "Searches of the catalogue."),
+            ("searches_total", np.full(len(hurt), 0.31), "Searches of the catalogue."),
         ):
-            self.add(name, np.cumsum(served * share), Kind.COUNTER, help=title, **business)
+            self.add(name, np.cumsum(served * part), Kind.COUNTER, place, level=business, help=title)
         for outcome, share in (("success", 0.06), ("failure", 0.004)):
-            self.add("logins_total", np.cumsum(served * share), Kind.COUNTER, result=outcome, **business)
+            self.add(
+                "logins_total", np.cumsum(served * share), Kind.COUNTER, {**place, "result": outcome}, level=business
+            )
         self.add(
             "baskets_open",
             np.round(rate * 9 + self._walk() * 8),
             Kind.GAUGE,
+            place,
             unit="1",
             help="Baskets with something in them.",
-            **business,
+            level=business,
         )
         every = self.times[::5]
         self.add(
             "basket_value_euros",
             np.exp(self._chance.normal(3.6, 0.6, len(every))),
             Kind.OBSERVATION,
+            place,
             unit="EUR",
             help="What is in a basket when it is paid.",
             times=every,
-            **business,
+            level=business,
         )
         for mode, share in (("user", 0.31), ("system", 0.09), ("iowait", 0.02), ("idle", 1.58)):
             used = np.cumsum((share * (rate / 42 if mode != "idle" else 1)) * gaps)
-            self.add("host_cpu_seconds_total", used, Kind.COUNTER, level=Level.INFRASTRUCTURE, unit="s", mode=mode)
+            self.add("host_cpu_seconds_total", used, Kind.COUNTER, {"mode": mode}, level=Level.INFRASTRUCTURE, unit="s")
         left = 3.1e9 - 4e8 * np.sin(hours / 30) - self._walk() * 3e7
-        self.add("host_memory_available_bytes", left, Kind.GAUGE, level=Level.INFRASTRUCTURE, unit="By")
+        self.add("host_memory_available_bytes", left, Kind.GAUGE, {}, level=Level.INFRASTRUCTURE, unit="By")
         self._pipeline()
 
     def _pipeline(self) -> None:
         runs = np.sort(self._chance.choice(self.times[self.times < self.now], 90, replace=False))
         took = self._chance.normal(170, 22, len(runs)) + np.where(np.arange(len(runs)) % 23 == 7, 190, 0)
-        common = {"level": Level.PIPELINE, "unit": "s", "service": "store"}
-        self.add("andon_run_seconds", took, Kind.OBSERVATION, times=runs, outcome="passed", **common)
-        self.add("andon_tests_seconds", took * 0.4, Kind.OBSERVATION, times=runs, stage="commit", job="test", **common)
-        self.add(
-            "andon_job_queue_seconds", self._chance.exponential(4, len(runs)), Kind.OBSERVATION, times=runs, **common
-        )
         leads = np.array(self.deployed[1:], dtype=np.int64)
-        self.add(
-            "andon_lead_time_seconds",
-            np.array([940.0, 720.0, 655.0, 610.0]),
-            Kind.OBSERVATION,
-            times=leads,
-            environment="production",
-            **common,
-        )
+        for name, values, times, labels in (
+            ("andon_run_seconds", took, runs, {"outcome": "passed"}),
+            ("andon_tests_seconds", took * 0.4, runs, {"stage": "commit", "job": "test"}),
+            ("andon_job_queue_seconds", self._chance.exponential(4, len(runs)), runs, {}),
+            ("andon_lead_time_seconds", np.array([940.0, 720.0, 655.0, 610.0]), leads, {"environment": "production"}),
+        ):
+            told = {"service": "store", **labels}
+            self.add(name, values, Kind.OBSERVATION, told, level=Level.PIPELINE, unit="s", times=times)
 
     def _walk(self) -> Array:
         """Noise with a memory, about as wide as one."""
@@ -252,7 +248,7 @@ def record(database_url: str, shop: Shop) -> None:
     def at(ms: int) -> None:
         clock.advance((datetime.fromtimestamp(ms / 1000, UTC) - clock.now()).total_seconds())
 
-    place = {"service": STORE, "environment": "production"}
+    place = "production"
     for number, when in enumerate(shop.deployed):
         at(when)
         with database.transaction() as tx:
@@ -265,8 +261,9 @@ def record(database_url: str, shop: Shop) -> None:
                     command="flask db upgrade",
                     exit_code=0,
                     seconds=3.1,
-                    output_digest=Digest("0" * 64),
-                    **place,
+                    output_digest="0" * 64,
+                    service=STORE,
+                    environment=place,
                 )
                 append(tx, ran, by=ANDON)
     at(shop.bad[1])
@@ -278,12 +275,15 @@ def record(database_url: str, shop: Shop) -> None:
             state=DeploymentState.SUCCEEDED,
             reason="",
             lead_time=None,
-            **place,
+            service=STORE,
+            environment=place,
         )
         append(tx, back, by=brent)
     at(shop.now - int((shop.now - shop.start) * 0.02))
     with database.transaction() as tx:
-        append(tx, ConfigSet(name="SEARCH_TIMEOUT", version=3, removed=False, **place), by=maxine)
+        append(
+            tx, ConfigSet(name="SEARCH_TIMEOUT", version=3, removed=False, service=STORE, environment=place), by=maxine
+        )
     at(shop.now - int((shop.now - shop.start) * 0.012))
     with database.transaction() as tx:
         append(tx, finished(4, DeploymentState.FAILED, "its health check answered 503"), by=maxine)
@@ -313,7 +313,7 @@ def served(folder: Path, database_url: str, shop: Shop, *more: Room) -> Iterator
         graphs_room(
             measurements=measurements,
             questions=Engine(measurements),
-            sources=Shelf("store", "catalogue"),
+            sources=cast("Sources", Shelf("store", "catalogue")),
             people=people,
         ),
         record_room(people, settings.data / "keys" / "record.pem"),

@@ -130,8 +130,11 @@ def test_what_is_asked_follows_from_the_kind() -> None:
     assert asked(*by_result) == [(PanelKind.LINE, [f"sum by (result) (rate(b{{{where}}}[$window]))"])]
     assert asked(series("c", Kind.GAUGE)) == [(PanelKind.LINE, [f"c{{{where}}}"])]
     assert [len(queries) for _, queries in asked(series("d", Kind.OBSERVATION))] == [3]
-    buckets = [series(f"e_{end}", Kind.COUNTER, **more) for end, more in
-               (("bucket", {"le": "1"}), ("sum", {}), ("count", {}))]  # fmt: skip
+    buckets = (
+        series("e_bucket", Kind.COUNTER, le="1"),
+        series("e_sum", Kind.COUNTER),
+        series("e_count", Kind.COUNTER),
+    )
     assert [kind for kind, _ in asked(*buckets)] == [PanelKind.LINE, PanelKind.HEAT]
 
 
