@@ -4,9 +4,9 @@ Every few minutes what has been closed for a while is rolled up, from where the 
 short is done again, and its rows replace those that were there (``version``). Samples that come for minutes that are
 rolled up already are noted down before they are written, and their minutes are rolled again by the next pass.
 
-``increase`` counts from the last sample before the bucket, if there was one within :data:`LOOKBACK_MS`. Buckets are
-``[k, k + 1)`` minutes or hours and bear the time of their end; NaN is left out. ``sum`` and ``count`` of what was sent
-twice for one millisecond count it twice.
+``increase`` counts from the last sample before the bucket; one older than :data:`LOOKBACK_MS` may go unnoticed.
+Buckets are ``[k, k + 1)`` minutes or hours and bear the time of their end; NaN is left out. ``sum`` and ``count`` of
+what was sent twice for one millisecond count it twice.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ TABLES: Final[Mapping[Resolution, str]] = {Resolution.MINUTE: "samples_minute", 
 
 _ROWS_AT_ONCE = 4_000_000
 """Raw samples that one statement holds in memory: some 300 MB."""
-_CATCH_UP_MS = 6 * HOUR_MS
+_AT_ONCE_MS = {Resolution.MINUTE: 6 * HOUR_MS, Resolution.HOUR: DAY_MS}
 _LATE = "late:"
 _NEVER = 2**62
 _COLUMNS = "(series, time, level, count, sum, min, max, first, last, increase, version)"
@@ -167,7 +167,7 @@ class Rollups:
             until = min((day + 1) * DAY_MS + LOOKBACK_MS, done[one])
             since = least // width * width
             while since < until and not self._stopping.is_set():
-                upto = min(since + _CATCH_UP_MS, until)
+                upto = min(since + _AT_ONCE_MS[one], until)
                 self._window(one, since, upto)
                 since = upto
 
@@ -180,10 +180,12 @@ class Rollups:
             while done < min(until, (day + 1) * DAY_MS):
                 if self._stopping.is_set():
                     return done
-                upto = min(done + _CATCH_UP_MS, until, (day + 1) * DAY_MS)
-                self._window(resolution, done, upto)
+                upto = min(done + _AT_ONCE_MS[resolution], until, (day + 1) * DAY_MS)
+                some = self._window(resolution, done, upto)
                 done = upto
-                self._mark(resolution.value, done, self._next_version())
+                if some:
+                    self._mark(resolution.value, done, self._next_version())
+        self._mark(resolution.value, done, self._next_version())
         return done
 
     def _days(self, resolution: Resolution) -> list[int]:
@@ -197,7 +199,8 @@ class Rollups:
         # a roll-up's time is its bucket's end: the first of a partition can hold the last of the day before
         return sorted({int(str(first)) * length + more for (first,) in rows for more in range(-1, length)})
 
-    def _window(self, resolution: Resolution, since: int, until: int) -> None:
+    def _window(self, resolution: Resolution, since: int, until: int) -> bool:
+        """Whether there was anything to roll up."""
         ((count,),) = self._engine.rows(_COUNT[resolution], {"since": since, "until": until})
         slices = math.ceil(int(str(count)) / _ROWS_AT_ONCE)
         width = 2**64 // max(1, slices) + 1
@@ -215,6 +218,7 @@ class Rollups:
                 max_threads=1,
                 do_not_merge_across_partitions_select_final=1,
             )
+        return slices > 0
 
     def _note(self, times: NDArray[np.int64]) -> None:
         days = times // DAY_MS
