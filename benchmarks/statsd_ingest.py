@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import random
 import resource
 import shutil
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,73 +27,15 @@ from andon.feedback.telemetry.store.tables import Tables
 from andon.feedback.telemetry.ways.statsd.sockets import kernel_drops, listen
 from andon.feedback.telemetry.ways.statsd.way import StatsdWay
 from andon.kernel.errors import Unavailable
+from benchmarks.harness.datagrams import SERIES, Packets, Sender, cores, metrics, on_last_core, packed
 from benchmarks.harness.figures import Figure, Goal
 from benchmarks.harness.telling import Options, Outcome, chosen, main
 
-SERIES = 10_000
 PACKET_BYTES = 1_432
 DIFFERENT_LINES = 500_000
 GOAL_RATE, GOAL_SINGLE = 1_000_000, 150_000
 ETSY_RATE, PLAIN_RATE = 40_000, 250_000
 _TICKS = os.sysconf("SC_CLK_TCK")
-
-_SENDER = r"""
-#define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/socket.h>
-#include <time.h>
-enum { MOST = 1 << 20, BURST = 16 };
-static unsigned char *packet[MOST];
-static int length[MOST];
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec + t.tv_nsec * 1e-9;
-}
-/* sender FILE PORT PACKETS_A_SECOND PACKETS: the file holds packets, each after its length in two bytes */
-int main(int count, char **word) {
-    FILE *file = fopen(word[1], "rb");
-    fseek(file, 0, SEEK_END);
-    long size = ftell(file), known = 0, sent = 0, all = atol(word[4]);
-    rewind(file);
-    unsigned char *bytes = malloc(size);
-    if (count != 5 || fread(bytes, 1, size, file) != (size_t)size) return 2;
-    for (long at = 0; at < size && known < MOST; known++) {
-        length[known] = bytes[at] | bytes[at + 1] << 8;
-        packet[known] = bytes + at + 2;
-        at += 2 + length[known];
-    }
-    double rate = atof(word[3]), begin;
-    int to = socket(AF_INET, SOCK_DGRAM, 0);
-    struct sockaddr_in where = {.sin_family = AF_INET, .sin_port = htons(atoi(word[2]))};
-    where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (connect(to, (struct sockaddr *)&where, sizeof where)) return 3;
-    struct mmsghdr burst[BURST] = {0};
-    struct iovec part[BURST];
-    begin = now();
-    while (sent < all) {
-        double ahead = sent / rate - (now() - begin);
-        if (ahead > 0) {
-            struct timespec nap = {0, ahead > 1e-3 ? 500000 : 50000};
-            nanosleep(&nap, NULL);
-            continue;
-        }
-        int these = all - sent < BURST ? all - sent : BURST;
-        for (int i = 0; i < these; i++) {
-            part[i].iov_base = packet[(sent + i) % known];
-            part[i].iov_len = length[(sent + i) % known];
-            burst[i].msg_hdr.msg_iov = part + i;
-            burst[i].msg_hdr.msg_iovlen = 1;
-        }
-        int done = sendmmsg(to, burst, these, 0);
-        if (done > 0) sent += done;
-    }
-    printf("%.6f\n", now() - begin);
-    return 0;
-}
-"""
 
 
 class Received(msgspec.Struct, kw_only=True):
@@ -108,26 +48,6 @@ class Received(msgspec.Struct, kw_only=True):
     kernel_drops: int
     cpu: float
     peak: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Packets:
-    file: Path
-    lines: Sequence[int]
-    rows: Sequence[int]
-    """For each packet: how many lines it has, and how many rows they should become."""
-
-    @property
-    def lines_of_one(self) -> float:
-        return sum(self.lines) / len(self.lines)
-
-    def expected(self, packets: int) -> tuple[int, int]:
-        """Lines and rows of the first so many, sent round and round."""
-        rounds, rest = divmod(packets, len(self.lines))
-        return (
-            rounds * sum(self.lines) + sum(self.lines[:rest]),
-            rounds * sum(self.rows) + sum(self.rows[:rest]),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,101 +69,6 @@ class Run:
     @property
     def whole(self) -> bool:
         return self.received.lines == self.sent and not self.received.kernel_drops and not self.received.dropped
-
-
-# What is sent
-
-
-def _lines(chance: random.Random, *, tags: bool) -> Iterator[tuple[str, int]]:
-    """Lines without end, each with the rows it becomes. Without tags their parts are in the name, for Etsy's."""
-    series = []
-    for number in range(SERIES):
-        type_ = chance.choices(["c", "g", "ms", "h", "d", "s"], [40, 22, 20, 8, 9, 1])[0]
-        name = f"{chance.choice(['api', 'web', 'db', 'cache', 'auth', 'jobs'])}.{chance.choice(['req', 'lat', 'size'])}"
-        where = chance.choice(["live", "test"])
-        rate = {"c": ["|@0.1", "", "", "", ""], "ms": ["|@0.5", *[""] * 9]}.get(type_, [""])
-        # a name for each type: two types under one name would be refused
-        if tags:
-            series.append(
-                (f"{'set' if type_ == 's' else name}.{type_}", type_, chance.choice(rate), f"|#env:{where},h:{number}")
-            )
-        else:
-            known = type_ if type_ in ("c", "g", "ms", "s") else "ms"
-            series.append((f"{name}.{type_}.{where}.{number}", known, chance.choice(rate), ""))
-    while True:
-        name, type_, rate, tail = chance.choice(series)
-        if type_ == "c":
-            value = str(chance.choice([1, 1, 1, 1, 2, 5, 10]))
-        elif type_ == "g":
-            value = f"{chance.uniform(0, 1000):.2f}" if chance.random() < 0.95 else f"+{chance.randint(1, 9)}"
-        elif type_ == "s":
-            value = f"u{chance.randint(1, 9999)}"
-        else:
-            value = f"{chance.uniform(0, 500):.3f}"
-        yield f"{name}:{value}|{type_}{rate}{tail}", 0 if type_ == "s" else 2 if rate == "|@0.5" else 1
-
-
-def _packets(file: Path, lines: Iterator[tuple[str, int]], count: int, size: int) -> Packets:
-    """Packets of at most ``size`` bytes; 0 is one line each."""
-    packet: list[bytes] = []
-    of_lines, of_rows = [], []
-    used = rows = 0
-    with file.open("wb") as into:
-        for line, becomes in itertools.islice(lines, count):
-            text = line.encode()
-            if packet and (not size or used + len(text) + 1 > size):
-                whole = b"\n".join(packet)
-                into.write(struct.pack("<H", len(whole)) + whole)
-                of_lines.append(len(packet))
-                of_rows.append(rows)
-                packet, used, rows = [], 0, 0
-            packet.append(text)
-            used += len(text) + 1
-            rows += becomes
-    return Packets(file, of_lines, of_rows)
-
-
-class Sender:
-    """A program in C where there is a compiler, else Python, which sends less; on the first core."""
-
-    def __init__(self, folder: Path) -> None:
-        self.words = "a Python program"
-        self._program = [sys.executable, "-m", "benchmarks.statsd_ingest", "send"]
-        compiler = shutil.which("gcc") or shutil.which("cc")
-        if compiler is not None:
-            source, made = folder / "sender.c", folder / "sender"
-            source.write_text(_SENDER)
-            subprocess.run([compiler, "-O2", "-w", "-o", str(made), str(source)], check=True)
-            self.words, self._program = "a C program, sendmmsg", [str(made)]
-
-    def send(self, packets: Packets, port: int, rate: float, count: int) -> float:
-        """Seconds that it took. ``rate`` in packets a second."""
-        told = subprocess.run(
-            [*self._program, str(packets.file), str(port), str(rate), str(count)],
-            check=True,
-            capture_output=True,
-            text=True,
-            preexec_fn=lambda: os.sched_setaffinity(0, {_cores()[0]}),
-        )
-        return float(told.stdout)
-
-
-def _send(file: str, port: str, rate: str, count: str) -> None:
-    whole = Path(file).read_bytes()
-    packets, place = [], 0
-    while place < len(whole):
-        (length,) = struct.unpack_from("<H", whole, place)
-        packets.append(whole[place + 2 : place + 2 + length])
-        place += 2 + length
-    out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    out.connect(("127.0.0.1", int(port)))
-    begin, sent = time.monotonic(), 0
-    for packet in itertools.islice(itertools.cycle(packets), int(count)):
-        out.send(packet)
-        sent += 1
-        if sent % 16 == 0:
-            time.sleep(max(sent / float(rate) - (time.monotonic() - begin), 0))
-    sys.stdout.write(f"{time.monotonic() - begin}\n")
 
 
 # Who receives it, each in a process of its own on the last core
@@ -336,10 +161,6 @@ def _cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _cores() -> list[int]:
-    return sorted(os.sched_getaffinity(0))
-
-
 @contextmanager
 def _receiver(kind: str) -> Iterator[tuple[int, Callable[[], Received], int]]:
     """Its port, what ends it, and its process."""
@@ -349,7 +170,7 @@ def _receiver(kind: str) -> Iterator[tuple[int, Callable[[], Received], int]]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            preexec_fn=lambda: os.sched_setaffinity(0, {_cores()[-1]}),
+            preexec_fn=on_last_core,
         )
         assert process.stdin is not None
         assert process.stdout is not None
@@ -416,7 +237,7 @@ def _run_etsy(folder: Path, sender: Sender, packets: Packets, rate: float, secon
         cwd=folder / "node_modules" / "statsd",
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        preexec_fn=lambda: os.sched_setaffinity(0, {_cores()[-1]}),
+        preexec_fn=on_last_core,
     )
     try:
         deadline = time.monotonic() + 20
@@ -459,7 +280,7 @@ def _cpu_of(pid: int) -> float:
 
 def measure(options: Options, tell: Callable[[str], None]) -> Outcome:
     outcome = Outcome()
-    if len(_cores()) < 2:
+    if len(cores()) < 2:
         outcome.notes.append("One core only: sender and receiver share it, and the rates say little.")
     seconds = chosen(options, quick=4, full=20)
     with tempfile.TemporaryDirectory(prefix="andon-statsd-") as made:
@@ -467,9 +288,9 @@ def measure(options: Options, tell: Callable[[str], None]) -> Outcome:
         sender = Sender(folder)
         tell("preparing packets")
         count = chosen(options, quick=DIFFERENT_LINES // 4, full=DIFFERENT_LINES)
-        tagged = _packets(folder / "tagged", _lines(random.Random(options.seed), tags=True), count, PACKET_BYTES)
-        single = _packets(folder / "single", _lines(random.Random(options.seed), tags=True), count // 2, 0)
-        untagged = _packets(folder / "untagged", _lines(random.Random(options.seed), tags=False), count, PACKET_BYTES)
+        tagged = packed(folder / "tagged", metrics(random.Random(options.seed), tags=True), count, PACKET_BYTES)
+        single = packed(folder / "single", metrics(random.Random(options.seed), tags=True), count // 2, 0)
+        untagged = packed(folder / "untagged", metrics(random.Random(options.seed), tags=False), count, PACKET_BYTES)
         best = _andon(outcome, sender, tagged, seconds, tell)
         tell("one metric a packet")
         alone = _run("andon", sender, single, GOAL_SINGLE * 1.02, seconds)
@@ -529,11 +350,11 @@ def measure(options: Options, tell: Callable[[str], None]) -> Outcome:
             Figure(name="CPU a metric, Etsy's ÷ Andon's", value=ratio, unit="×", goal=Goal(at_least=3))
         )
         outcome.notes += [
-            f"Sender: {sender.words}, on core {_cores()[0]}; receivers on core {_cores()[-1]}, one at a time.",
-            f"{SERIES:,} series, {PACKET_BYTES}-byte packets of {tagged.lines_of_one:.1f} metrics: counters (a fifth"
-            " @0.1), gauges (5 % with a sign), timers (a tenth @0.5, stored twice), histograms, distributions, 1 % sets.",
-            "Etsy's takes no tags: it was sent the same parts in the name. CPU is of the whole process: receiving,"
-            " reading, storing, and merging until nothing is left to merge.",
+            f"Sender: {sender.words}, on core {cores()[0]}; receivers on core {cores()[-1]}, one at a time.",
+            f"{SERIES:,} series, packets of {tagged.lines_of_one:.1f} metrics: 40 % counters (a fifth @0.1), 22 % gauges,",
+            "(5 % with a sign), 20 % timers (a tenth @0.5, stored twice), histograms, distributions, 1 % sets.",
+            "Etsy's takes no tags: it was sent the same parts in the name.",
+            "CPU is of the whole process: receiving, reading, storing, and merging until nothing is left to merge.",
         ]
     return outcome
 
@@ -584,7 +405,5 @@ if __name__ == "__main__":
                 _receive_andon(folder)
             case ["plain", folder]:
                 _receive_plain(folder)
-            case ["send", file, port, rate, count]:
-                _send(file, port, rate, count)
             case _:
                 sys.exit(main("statsd_ingest", __doc__ or "", measure))

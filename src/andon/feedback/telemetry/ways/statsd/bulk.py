@@ -104,6 +104,9 @@ class Bulk:
         engine.command(f"CREATE DATABASE {st.DATABASE} ENGINE = Memory")
         for table, columns in st.TABLES.items():
             engine.command(f"CREATE TABLE {st.DATABASE}.{table} {columns}")
+        # the client's first insert loads modules for a second: now, and not while lines wait
+        self._learn([Key(0, st.refusal(Dropped.MALFORMED))])
+        self._clear("keys")
 
     def close(self) -> None:
         os.close(self._file)
@@ -128,7 +131,7 @@ class Bulk:
         while written < len(received):
             written += os.pwrite(self._file, received[written:], written)
         self._run(self._parse)
-        ((lines, late),) = self._engine.rows(st.COUNT, None, **st.SETTINGS)
+        ((lines, late),) = self._rows(st.COUNT)
         return _int(lines), _int(late)
 
     def unknown(self, *, late: bool, most: int) -> Sequence[Unknown]:
@@ -138,7 +141,7 @@ class Bulk:
             self._run(st.RESUME.format(place=self._place))
         if late:
             self._run(st.LATE)
-        rows = self._engine.rows(st.UNKNOWN, {"most": most}, **st.SETTINGS)
+        rows = self._rows(st.UNKNOWN, {"most": most})
         return [Unknown(_int(h), _int(o), bytes.fromhex(str(key)), bytes.fromhex(str(val))) for h, o, key, val in rows]
 
     def learn(self, keys: Sequence[Key]) -> None:
@@ -149,7 +152,7 @@ class Bulk:
     def keep_order(self, ids: Sequence[int]) -> None:
         """These gauges have relative values: their absolute ones are wanted too from now on."""
         # it is written to only while nothing reads it
-        rows = self._engine.rows(st.ORDERED, {"ids": ids}, **st.SETTINGS)
+        rows = self._rows(st.ORDERED, {"ids": ids})
         again = [
             Key(_int(h), st.State.ABSOLUTE, _int(id_), _int(level), -_int(e), float(str(m)), 1.0, _int(s))
             for h, id_, m, level, e, s in rows
@@ -181,7 +184,7 @@ class Bulk:
         counts: Counter[int] = Counter()
         refused: Counter[tuple[Dropped, int]] = Counter()
         copies = 0.0
-        for r, s, lines, sampled in self._engine.rows(st.OUTCOMES, None, **st.SETTINGS):
+        for r, s, lines, sampled in self._rows(st.OUTCOMES):
             state, count = _int(r), _int(lines)
             counts[state] += count
             if state >= st.State.REFUSED:
@@ -244,7 +247,7 @@ class Bulk:
 
     def ready(self) -> int:
         """How many rows wait for the store."""
-        ((rows,),) = self._engine.rows(st.COUNT_READY, None, **st.SETTINGS)
+        ((rows,),) = self._rows(st.COUNT_READY)
         return _int(rows)
 
     def store(self, token: str) -> None:
@@ -253,14 +256,14 @@ class Bulk:
 
     def columns(self) -> tuple[NDArray[np.generic], ...]:
         """Ids, times, levels, ``m`` and ``e`` of the rows that wait, for a store that is another engine."""
-        return self._engine.arrays(st.READY_NUMBERS, None, **st.SETTINGS)
+        return self._engine.arrays(st.READY_NUMBERS + st.SETTINGS)
 
     def _events(self) -> tuple[Told, ...]:
-        rows = self._engine.rows(st.EVENTS, {"most": MOST_EVENTS}, **st.SETTINGS)
+        rows = self._rows(st.EVENTS, {"most": MOST_EVENTS})
         return tuple(Told(_int(o), _int(t), bytes.fromhex(str(line))) for o, t, line in rows)
 
     def _moved(self) -> Moved:
-        ids, times, values, relative, levels = self._engine.arrays(st.MOVED, None, **st.SETTINGS)
+        ids, times, values, relative, levels = self._engine.arrays(st.MOVED + st.SETTINGS)
         return Moved(
             ids.astype(np.uint64),
             times.astype(np.int64),
@@ -270,15 +273,18 @@ class Bulk:
         )
 
     def _look_at_members(self) -> None:
-        ((members, until),) = self._engine.rows(st.COUNT_MEMBERS)
+        ((members, until),) = self._rows(st.COUNT_MEMBERS)
         self.members, self.sets_until = _int(members), _int(until)
 
     def _clear(self, table: str) -> None:
         self._engine.command(f"TRUNCATE TABLE {st.DATABASE}.{table}")
 
     def _run(self, sql: str, values: Mapping[str, Value] | None = None, *, token: str = "") -> None:
-        named: dict[str, str | int] = {"insert_deduplication_token": token} if token else {}
-        self._engine.command(sql, values, **st.SETTINGS, **named)
+        once = f", insert_deduplication_token = '{token}'" if token else ""
+        self._engine.command(sql + st.SETTINGS + once, values)
+
+    def _rows(self, sql: str, values: Mapping[str, Value] | None = None) -> Sequence[Sequence[object]]:
+        return self._engine.rows(sql + st.SETTINGS, values)
 
 
 NOTHING = Moved(

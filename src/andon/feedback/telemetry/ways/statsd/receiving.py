@@ -26,7 +26,7 @@ BUFFER_BYTES = 48 * 1024**2
 _NAP_SECONDS = 0.004
 _PACKETS_OF_A_RUN = 64
 _RUNS_OF_A_TURN = 32
-_LARGE = 256 * 1024
+_LARGE = 12 * 1024**2
 _SOON_SECONDS = 0.25
 """How long so many bytes wait for more."""
 LINGER_SECONDS = 0.5

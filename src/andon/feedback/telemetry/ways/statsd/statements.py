@@ -54,7 +54,7 @@ TABLES = {
 }
 
 # one thread, so that lines stay in their order and a core is a core
-SETTINGS: dict[str, str | int] = {
+_SETTINGS = {
     "max_threads": 1,
     "max_insert_threads": 1,
     "input_format_parallel_parsing": 0,
@@ -67,6 +67,10 @@ SETTINGS: dict[str, str | int] = {
     "precise_float_parsing": 1,
     "max_partitions_per_insert_block": 0,
 }
+
+
+SETTINGS = " SETTINGS " + ", ".join(f"{name} = {value}" for name, value in _SETTINGS.items())
+"""In the text: the client looks each one up before every statement, which costs as much as the statement."""
 
 
 def _encoded(w: str, p: str, e: str) -> str:
@@ -100,22 +104,28 @@ INSERT INTO {DATABASE}.stage SELECT o, t, h, if(known, id, 0), level, m_, e_, if
 
 COUNT = f"SELECT count(), countIf(id = 0) FROM {DATABASE}.stage"
 
+# nested, and not with names for parts within one: a name is worked out anew wherever it stands, before the first row
 LATE = f"""
-INSERT INTO {DATABASE}.late SELECT r, o, if(at = '', t, toInt64(at) * 1000), at != '',
-    cityHash64(o, lead, tail), if(r = 0, concat(lead, '0', tail), l), val
+INSERT INTO {DATABASE}.late SELECT r, o, if(at = '', t, toInt64(at) * 1000), at != '', cityHash64(o, lead, tail),
+    if(r = 0, concat(lead, '0', tail), l), val
 FROM (
-    WITH position(l, ':') AS colon, position(l, '|') AS bar, substring(l, bar) AS rest,
-        substring(l, colon + 1, bar - colon - 1) AS values
-    SELECT o, t, l, multiIf(
-            length(l) > {LONGEST_LINE}, {_refused(Dropped.TOO_LARGE)},
-            startsWith(l, '_e{{') OR startsWith(l, '_sc|'), toUInt8({State.EVENT:d}),
-            colon = 0 OR bar < colon, {_refused(Dropped.MALFORMED)}, toUInt8(0)) AS r,
-        extract(rest, '\\|T([0-9]{{1,12}})(?:\\||\r|$)') AS at,
+    SELECT r, o, t, l, at, val,
         if(at = '', rest, replaceRegexpOne(rest, '\\|T[0-9]{{1,12}}(\\||\r|$)', '|T0\\1')) AS tail,
-        if(r != 0 OR match(rest, '^\\|s(\\||\r|$)'), [values], splitByChar(':', values)) AS split,
-        arrayJoin(split) AS val,
         concat(substring(l, 1, colon), if({_SIGN.format("val")}, substring(val, 1, 1), '')) AS lead
-    FROM {DATABASE}.stage WHERE id = 0
+    FROM (
+        SELECT r, o, t, l, colon, rest, extract(rest, '\\|T([0-9]{{1,12}})(?:\\||\r|$)') AS at,
+            arrayJoin(if(r != 0 OR match(rest, '^\\|s(\\||\r|$)'), [between], splitByChar(':', between))) AS val
+        FROM (
+            SELECT o, t, l, colon, substring(l, bar) AS rest, substring(l, colon + 1, bar - colon - 1) AS between,
+                multiIf(
+                    length(l) > {LONGEST_LINE}, {_refused(Dropped.TOO_LARGE)},
+                    startsWith(l, '_e{{') OR startsWith(l, '_sc|'), toUInt8({State.EVENT:d}),
+                    colon = 0 OR bar < colon, {_refused(Dropped.MALFORMED)}, toUInt8(0)) AS r
+            FROM (
+                SELECT o, t, l, position(l, ':') AS colon, position(l, '|') AS bar FROM {DATABASE}.stage WHERE id = 0
+            )
+        )
+    )
 )"""
 
 UNKNOWN = f"""
@@ -123,18 +133,23 @@ SELECT h, any(o), hex(any(key)), hex(any(val)) FROM {DATABASE}.late
 WHERE r = 0 AND joinGet('{DATABASE}.keys', 'r', h) = 0 GROUP BY h LIMIT {{most:UInt32}}"""
 
 FIND = f"""
-INSERT INTO {DATABASE}.found SELECT multiIf(
-        r != 0, r,
-        k.r = 0 OR k.r >= {State.REFUSED:d}, k.r,
-        timed AND (t < {{oldest:Int64}} OR t > {{newest:Int64}}), {_refused(Dropped.TIME)},
-        k.r = {State.SET:d}, k.r,
-        NOT match(val, '{NUMBER}'),
-            if(match(val, '{NO_NUMBER}'), {_refused(Dropped.NOT_A_NUMBER)}, {_refused(Dropped.MALFORMED)}),
-        NOT isFinite(v), {_refused(Dropped.NOT_A_NUMBER)},
-        k.r) AS state,
-    o, t, timed, h, if(state = 0 OR state = {State.EVENT:d}, key, ''), if(state = 0 OR state = {State.SET:d}, val, ''),
-    k.id, k.level, k.p, k.e, k.n, k.s, ifNull(toFloat64OrNull(val), nan) * k.m AS v
-FROM (SELECT * FROM {DATABASE}.late) AS x ANY LEFT JOIN {DATABASE}.keys AS k USING h"""
+INSERT INTO {DATABASE}.found
+SELECT state, o, t, timed, h, if(state IN (0, {State.EVENT:d}), key, ''), if(state IN (0, {State.SET:d}), val, ''),
+    id, level, p, e, n, s, v
+FROM (
+    SELECT o, t, timed, h, key, val, k.id AS id, k.level AS level, k.p AS p, k.e AS e, k.n AS n, k.s AS s, x * k.m AS v,
+        multiIf(
+            r != 0, r,
+            k.r = 0 OR k.r >= {State.REFUSED:d}, k.r,
+            timed AND (t < {{oldest:Int64}} OR t > {{newest:Int64}}), {_refused(Dropped.TIME)},
+            k.r = {State.SET:d}, k.r,
+            NOT number, if(match(val, '{NO_NUMBER}'), {_refused(Dropped.NOT_A_NUMBER)}, {_refused(Dropped.MALFORMED)}),
+            NOT isFinite(v), {_refused(Dropped.NOT_A_NUMBER)},
+            k.r) AS state
+    FROM (
+        SELECT *, ifNull(toFloat64OrNull(val), nan) AS x, match(val, '{NUMBER}') AS number FROM {DATABASE}.late
+    ) AS l ANY LEFT JOIN {DATABASE}.keys AS k USING h
+)"""
 
 OUTCOMES = f"SELECT r, s, count(), toFloat64(sum(n)) FROM {DATABASE}.found GROUP BY r, s"
 
