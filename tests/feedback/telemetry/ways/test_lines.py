@@ -189,6 +189,13 @@ def test_a_list_of_objects_is_taken_too(client: httpx.Client, intake: MemoryInta
     assert [line.body for line in intake.logs] == ["a", "b"]
 
 
+def test_a_great_many_lines_and_very_long_ones_are_refused(client: httpx.Client, intake: MemoryIntake) -> None:
+    assert client.post("/v1/lines", content=b"{}\n" * 300_000).status_code == 413
+    assert client.post("/v1/lines", content=b"[" + b"1," * 300_000 + b"1]").status_code == 413
+    assert client.post("/v1/lines", content=b'{"msg":"' + b"x" * 1024**2 + b'"}').json()["taken"] == 0
+    assert intake.count(Dropped.TOO_LARGE) == 1
+
+
 def test_lines_that_are_not_utf_8_or_too_long_or_too_old_are_bounded(
     client: httpx.Client, intake: MemoryIntake
 ) -> None:

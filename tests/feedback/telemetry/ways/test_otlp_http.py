@@ -229,6 +229,11 @@ def test_what_is_malformed_is_refused_and_the_next_request_is_served(
     assert again.status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/v1/metrics", "/v1/logs", "/v1/traces"])
+def test_a_great_many_empty_parts_are_refused(client: httpx.Client, path: str) -> None:
+    assert client.post(path, content=b"\x0a\x00" * 600_000, headers=PROTOBUF).status_code == 413
+
+
 def test_malformed_json_is_answered_with_a_status_in_json(client: httpx.Client) -> None:
     answer = client.post("/v1/logs", content=b"{", headers=JSON)
     assert answer.json()["code"] == 3

@@ -204,6 +204,11 @@ def test_a_snappy_bomb_is_refused(client: httpx.Client) -> None:
         assert client.post("/api/v1/write", content=bomb, headers=HEADERS).status_code == 413
 
 
+def test_a_great_many_empty_parts_are_refused(client: httpx.Client) -> None:
+    for empty in (b"\x0a\x00", b"\x1a\x00", b"\x0a\x02\x12\x00"):
+        assert client.post("/api/v1/write", content=snappy(empty * 600_000), headers=HEADERS).status_code == 413
+
+
 def test_other_content_is_refused(client: httpx.Client) -> None:
     assert client.post("/api/v1/write", content=b"", headers={"content-type": "text/plain"}).status_code == 415
     assert (

@@ -31,6 +31,14 @@ def too_large(limit: int) -> TooLarge:
     )
 
 
+def too_many(limit: int) -> TooLarge:
+    return TooLarge(
+        f"The request holds more than {limit:,} items.",
+        safe="Nothing of it was taken in.",
+        remedy="Send smaller batches.",
+    )
+
+
 def opened(body: bytes, encoding: str, limit: int = MOST_OPENED) -> bytes:
     """The body without its ``Content-Encoding`` (``gzip``, ``deflate``, ``zstd``, ``snappy`` in its block format).
 

@@ -27,6 +27,7 @@ from andon.feedback.telemetry.contract.metrics import (
     series_id,
 )
 from andon.feedback.telemetry.contract.traces import Span
+from andon.feedback.telemetry.ways.compression import too_many
 from andon.feedback.telemetry.ways.levels import level_of
 
 AHEAD = 10 * 60 * 1000
@@ -82,6 +83,7 @@ class Gathering:
         self.exemplars: list[Exemplar] = []
         self.logs: list[LogLine] = []
         self.spans: list[Span] = []
+        self._left = MOST_ITEMS
         self.learned: Callable[[], None] | None = None
         """Called once everything is stored."""
         self.dropped: Counter[tuple[Dropped, str]] = Counter()
@@ -100,6 +102,15 @@ class Gathering:
         self.dropped[why, service] += count
         if why not in self.reasons:
             self.reasons[why] = example[:200]
+
+    def spend(self, items: int) -> None:
+        """Look at so many more parts of the request, empty ones too: two bytes can make the work of a whole sample.
+
+        Raises :class:`~andon.feedback.telemetry.ways.compression.TooLarge`.
+        """
+        self._left -= items
+        if self._left < 0:
+            raise too_many(MOST_ITEMS)
 
     def in_time(self, milliseconds: int) -> bool:
         return self.oldest <= milliseconds <= self.newest

@@ -17,6 +17,9 @@ from andon.feedback.telemetry.ways.lines.parse import parse_line
 from andon.feedback.telemetry.ways.lines.parsed import Parsed, from_object
 from andon.feedback.telemetry.ways.otlp.attributes import short
 
+LONGEST_LINE = 1024**2
+"""Bytes of one object."""
+_COST_OF_A_LINE = 2
 _OWN = {
     "service": ("service", "service.name", "service_name", "app", "serviceName", "dd.service"),
     "environment": ("environment", "env", "deployment.environment.name", "deployment.environment", "dd.env"),
@@ -65,11 +68,16 @@ def _parsed(body: bytes, gathering: Gathering) -> list[Parsed]:
         except (msgspec.DecodeError, RecursionError):
             found = None
         if isinstance(found, list):
+            gathering.spend(len(found) * _COST_OF_A_LINE)
             objects = [one for one in found if isinstance(one, dict)]
             if len(objects) < len(found):
                 gathering.drop(Dropped.MALFORMED, len(found) - len(objects), example="an element is no object")
             return [from_object(one) for one in objects]
-    return [_one(line) for line in body.split(b"\n") if line.strip()]
+    gathering.spend(body.count(b"\n") * _COST_OF_A_LINE)
+    lines = [line for line in body.split(b"\n") if line.strip()]
+    if long := sum(len(line) > LONGEST_LINE for line in lines):
+        gathering.drop(Dropped.TOO_LARGE, long, example=f"a line is longer than {LONGEST_LINE // 1024} KiB")
+    return [_one(line) for line in lines if len(line) <= LONGEST_LINE]
 
 
 def _one(line: bytes) -> Parsed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 DEEPEST = 6
 """Levels of lists and maps within a value; what lies deeper is an ellipsis."""
 _MOST_ELEMENTS = 128
+_MOST_LOOKED_AT = 512
+"""Attributes of one thing; far fewer are kept."""
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 Plain = str | bool | int | float | None | list["Plain"] | dict[str, "Plain"]
@@ -64,10 +66,10 @@ def plain(value: AnyValue, depth: int = 0) -> Plain:
     return text(value)
 
 
-def fields(attributes: Iterable[KeyValue], into: Fields | None = None) -> dict[str, str]:
+def fields(attributes: Sequence[KeyValue], into: Fields | None = None) -> dict[str, str]:
     """Of a line or a span: bounded in number and length."""
     found = into or Fields()
-    for one in attributes:
+    for one in attributes[:_MOST_LOOKED_AT]:
         found.add(one.key, text(one.value))
     return found.kept
 
@@ -107,7 +109,7 @@ def resource_of(message: ResourceMessage, origin: Origin | None) -> Resource:
     """The origin of the listening place is believed, not what the sender claims to be."""
     own: dict[str, str] = {}
     others: dict[str, str] = {}
-    for one in message.attributes:
+    for one in message.attributes[:_MOST_LOOKED_AT]:
         value = sound(text(one.value))[:LONGEST_VALUE]
         name = _OWN.get(one.key)
         if name is None:

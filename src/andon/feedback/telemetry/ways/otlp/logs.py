@@ -18,9 +18,12 @@ _INDEXED = ("host.name", "k8s.pod.name", "container.id")
 
 def read_logs(request: ExportLogsServiceRequest, origin: Origin | None, window: Window) -> Gathering:
     gathering = Gathering(Way.OTLP, window)
+    gathering.spend(len(request.resource_logs))
     for of_resource in request.resource_logs:
+        gathering.spend(len(of_resource.scope_logs))
         resource = resource_of(of_resource.resource, origin)
         for scope in of_resource.scope_logs:
+            gathering.spend(len(scope.log_records))
             for record in scope.log_records:
                 if gathering.full:
                     gathering.drop(Dropped.TOO_LARGE, service=resource.service)

@@ -34,6 +34,7 @@ from andon.feedback.telemetry.contract.metrics import (
     ENVIRONMENT,
     INSTANCE,
     LONGEST_VALUE,
+    MOST_LABELS,
     SERVICE,
     VERSION,
     Exemplar,
@@ -57,6 +58,7 @@ _DELTA = AggregationTemporality.AGGREGATION_TEMPORALITY_DELTA
 _CUMULATIVE = AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
 _MOST_BOUNDS = 1000
 _MOST_EXEMPLARS = 10_000
+_MOST_OF_A_POINT = 100
 _MOST_STARTS = 500_000
 _LATEST_NEWS = 3_600_000
 """Milliseconds: a beginning longer ago was told of before Andon itself began anew, or is too late to be of use."""
@@ -113,7 +115,9 @@ class Reading:
         self._latest = 0
 
     def everything(self, request: ExportMetricsServiceRequest, origin: Origin | None) -> None:
+        self.gathering.spend(len(request.resource_metrics))
         for of_resource in request.resource_metrics:
+            self.gathering.spend(len(of_resource.scope_metrics))
             self._resource = resource_of(of_resource.resource, origin)
             self._latest = 0
             for scope in of_resource.scope_metrics:
@@ -125,6 +129,7 @@ class Reading:
         if scope.scope.name:
             self._labels["otel_scope_name"] = sound(scope.scope.name)[:LONGEST_VALUE]
         place = hash(tuple(self._labels.items()))
+        self.gathering.spend(len(scope.metrics))
         for metric in scope.metrics:
             self._metric(metric, place)
 
@@ -136,6 +141,7 @@ class Reading:
             self._reject(Dropped.MALFORMED, f"{metric.name} has no data")
             return
         data = getattr(metric, kind)
+        gathering.spend(len(data.data_points))
         temporality = 0 if kind in {"gauge", "summary"} else data.aggregation_temporality
         monotonic = kind == "sum" and data.is_monotonic
         if kind in {"sum", "histogram", "exponential_histogram"} and temporality not in {_DELTA, _CUMULATIVE}:
@@ -165,6 +171,9 @@ class Reading:
         if not point.flags & _NO_VALUE and not all(map(math.isfinite, values)):
             self._reject(Dropped.NOT_A_NUMBER, named.sent)
             return
+        if len(point.attributes) > MOST_LABELS:
+            self._reject(Dropped.NAME, f"{named.sent} has {len(point.attributes)} attributes")
+            return
         told = hash((key, parts, *[(one.key, one.value.string_value or _raw(one)) for one in point.attributes]))
         ids = self._found.get(told) or self.named.get(told)
         gathering = self.gathering
@@ -184,7 +193,7 @@ class Reading:
         gathering.times += [time] * len(ids)
         gathering.values += [STALE] * len(ids) if point.flags & _NO_VALUE else values
         if not isinstance(point, SummaryDataPoint) and point.exemplars:
-            for exemplar in point.exemplars:
+            for exemplar in point.exemplars[:_MOST_OF_A_POINT]:
                 self._exemplar(exemplar, ids, parts)
 
     def _series(self, attributes: Sequence[KeyValue], named: _Named, parts: tuple[str, ...]) -> list[Series] | None:
@@ -298,6 +307,8 @@ def _values(point: Point, named: _Named) -> tuple[tuple[str, ...], list[float]]:
         parts = ("_sum", "_count", *(f"={bound_text(one.quantile)}" for one in quantiles))
         return parts, [point.sum, float(point.count), *(one.value for one in quantiles)]
     if isinstance(point, HistogramDataPoint):
+        if max(len(point.bucket_counts), len(point.explicit_bounds)) > _MOST_BOUNDS:
+            raise ValueError(f"more than {_MOST_BOUNDS} buckets")
         counts, bounds = list(point.bucket_counts), list(point.explicit_bounds)
         if (counts or bounds) and len(counts) != len(bounds) + 1:
             raise ValueError("there must be one more bucket than there are bounds")

@@ -31,9 +31,12 @@ _STATUS: dict[int, SpanStatus] = {
 
 def read_traces(request: ExportTraceServiceRequest, origin: Origin | None, window: Window) -> Gathering:
     gathering = Gathering(Way.OTLP, window)
+    gathering.spend(len(request.resource_spans))
     for of_resource in request.resource_spans:
+        gathering.spend(len(of_resource.scope_spans))
         resource = resource_of(of_resource.resource, origin)
         for scope in of_resource.scope_spans:
+            gathering.spend(len(scope.spans))
             for message in scope.spans:
                 if gathering.full:
                     gathering.drop(Dropped.TOO_LARGE, service=resource.service)

@@ -34,6 +34,8 @@ _MOST_FAMILIES = 100_000
 _PACK = struct.Struct("<d").pack
 _ZERO = bytes(8)
 _MOST_LABELS = 128
+_COST_OF_A_SERIES = 5
+"""In samples that are not read for the first time."""
 _MOST_PAIRS = 10_000
 _label_name = lru_cache(maxsize=20_000)(label_name)
 
@@ -128,6 +130,7 @@ class Reading:
         """A field of the request that is no series; gives where it ends."""
         for number, wire, begin, end in fields(body, place, len(body)):
             if number == 3 and wire == BYTES:
+                self.gathering.spend(1)
                 self._metadata(body, begin, end)
             elif number == 1:
                 raise broken("a series is of another type")
@@ -135,6 +138,7 @@ class Reading:
         raise broken("it ends within a field")
 
     def _series(self, body: bytes, place: int, end: int) -> None:
+        self.gathering.spend(_COST_OF_A_SERIES)
         labels: list[tuple[str, str]] = []
         samples: list[Sample] = []
         exemplars: list[tuple[int, int]] = []
@@ -150,6 +154,7 @@ class Reading:
                 if whole:
                     after_labels = stop
             elif number == 2:
+                self.gathering.spend(1)
                 samples.append(_sample(body, begin, stop))
             elif number == 3:
                 exemplars.append((begin, stop))
@@ -205,6 +210,7 @@ class Reading:
         symbols: list[str] = []
         series: list[tuple[int, int]] = []
         for number, wire, begin, end in fields(body, 0, len(body)):
+            self.gathering.spend(1)
             if wire == BYTES and number == 4:
                 symbols.append(text(body, begin, end))
             elif wire == BYTES and number == 5:
@@ -215,6 +221,7 @@ class Reading:
             self._second_series(body, begin, end, symbols)
 
     def _second_series(self, body: bytes, place: int, end: int, symbols: list[str]) -> None:
+        self.gathering.spend(_COST_OF_A_SERIES)
         references: list[int] = []
         samples: list[Sample] = []
         exemplars: list[tuple[int, int]] = []
@@ -226,6 +233,7 @@ class Reading:
             elif wire != BYTES:
                 continue
             elif number == 2:
+                self.gathering.spend(1)
                 samples.append(_sample(body, begin, stop))
             elif number == 3:
                 histograms += 1

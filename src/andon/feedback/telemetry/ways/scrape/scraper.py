@@ -199,16 +199,17 @@ class Scraper:
             families = Families()
             seen: dict[int, None] = {}
             named: dict[int, int] = {}
-            count = 0
+            count = looked_at = 0
             service = one.target.labels.get(SERVICE, "")
             for line in samples(page.text, families, openmetrics=page.openmetrics):
+                looked_at += 1
+                if looked_at > MOST_SAMPLES:
+                    self._intake.drop(Way.SCRAPE, Dropped.TOO_LARGE, looked_at, service=service)
+                    raise Failed(f"it has more than {MOST_SAMPLES:,} samples")
                 if line is None:
                     gathering.drop(Dropped.MALFORMED, service=service)
                     continue
                 count += 1
-                if count > MOST_SAMPLES:
-                    self._intake.drop(Way.SCRAPE, Dropped.TOO_LARGE, count, service=service)
-                    raise Failed(f"it has more than {MOST_SAMPLES:,} samples")
                 told = hash(line.series)
                 id_ = known.get(told) or named.get(told)
                 if id_ is None:
