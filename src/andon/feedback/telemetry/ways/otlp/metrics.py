@@ -187,11 +187,12 @@ class Reading:
                 gathering.series.setdefault(one.id, one)
         else:
             self.unnamed.append(ids[0])
-        if named.kind is Kind.COUNTER and not isinstance(point, SummaryDataPoint):
+        ended = bool(point.flags & _NO_VALUE)
+        if named.kind is Kind.COUNTER and not ended and not isinstance(point, SummaryDataPoint):
             self._beginning(ids, point.start_time_unix_nano // 1_000_000, time)
         gathering.ids += ids
         gathering.times += [time] * len(ids)
-        gathering.values += [STALE] * len(ids) if point.flags & _NO_VALUE else values
+        gathering.values += [STALE] * len(ids) if ended else values
         if not isinstance(point, SummaryDataPoint) and point.exemplars:
             for exemplar in point.exemplars[:_MOST_OF_A_POINT]:
                 self._exemplar(exemplar, ids, parts)
