@@ -139,7 +139,8 @@ class Flushing:
         refused: Mapping[tuple[Dropped, int], int] = {}
         events: Sequence[Told] = ()
         standing: Mapping[int, float] = {}
-        if late or self._bulk.held:
+        more = late > 0 or self._bulk.held > 0
+        if more:
             unknown = self._bulk.unknown(late=late > 0, most=MOST_NEW_KEYS)
             if unknown:
                 keys, moving = self._deciding.decide(unknown)
@@ -153,10 +154,10 @@ class Flushing:
             if found.moved.ids.size:
                 moved, standing = self._running.moved(found.moved)
                 self._bulk.add(moved)
-        ended = self._bulk.members and self._bulk.sets_until <= now
+        ended = self._bulk.members > 0 and self._bulk.sets_until <= now
         if ended:
             self._bulk.count_sets(now)
-        if late or ended or standing:
+        if more or ended:
             rows = self._bulk.ready()
         if ended:
             self._bulk.forget_sets(now)
