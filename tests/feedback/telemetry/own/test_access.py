@@ -119,7 +119,8 @@ def test_a_failed_request_is_a_line_with_its_service_version_and_trace(log: Log)
 def test_each_request_is_taken_once_over_restarts_and_when_the_log_is_turned_over(log: Log) -> None:
     told = 0
     for life in range(4):
-        log.write(*(request(told + number, 500) for number in range(10)))
+        environment = ("acceptance", "production")[life // 2]
+        log.write(*(request(told + number, 500, environment=environment) for number in range(10)))
         told += 10
         follower = log.follower()
         follower.round()
@@ -131,6 +132,7 @@ def test_each_request_is_taken_once_over_restarts_and_when_the_log_is_turned_ove
     for _ in range(4):
         follower.round()
     assert [one.fields["request"] for one in log.intake.logs] == [f"r-{number}" for number in range(told)]
+    assert {one.origin for one in log.intake.logs} == {"router:store/acceptance", "router:store/production"}
 
 
 def test_a_store_that_is_away_costs_no_line(log: Log) -> None:

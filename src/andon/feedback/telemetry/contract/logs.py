@@ -60,7 +60,8 @@ class LogLine:
     source: LogSource = LogSource.OTLP
     origin: str = ""
     """Where Andon itself keeps the line: ``job:RUN/STAGE/JOB/ATTEMPT``, ``instance:ID/LIFE``,
-    ``command:SET/KEY/ATTEMPT`` for one that a deployment ran, or ``router``; empty for one that was sent to it."""
+    ``command:SET/KEY/ATTEMPT`` for one that a deployment ran, or ``router:SERVICE/ENVIRONMENT``; empty for one that was
+    sent to it."""
     position: int = 0
     """Grows with every line of an origin: what has been taken in up to here is not taken in again."""
     template: int = 0

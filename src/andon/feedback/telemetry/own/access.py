@@ -24,7 +24,8 @@ from andon.flow.routing.contract import Access, AccessLog, AccessPosition
 from andon.kernel.db import Reading
 
 EVERY = 1.0
-ORIGIN = "router"
+ORIGIN = "router:"
+"""And service and environment, with a slash between them: what an environment served is read together."""
 PAGE = 5000
 PAGES = 4
 """Read in one round: 20,000 requests a second is what can be kept up with."""
@@ -79,7 +80,9 @@ class AccessFollower:
         if not self._delivery.ready():
             return
         if not self._asked:
-            last = self._positions.of_logs().get(ORIGIN)
+            stored = self._positions.of_logs()
+            # what is read together is stored together: the furthest is where all of them are
+            last = max((place for origin, place in stored.items() if origin.startswith(ORIGIN)), default=None)
             self._after = None if last is None else unpacked(last)
             self._asked = True
         if not self._batches:
@@ -193,6 +196,6 @@ def line_of(one: Access, position: int, *, version: str, instance: str, stands_f
         trace=trace,
         span=span,
         source=LogSource.ROUTER,
-        origin=ORIGIN,
+        origin=f"{ORIGIN}{one.service}/{one.environment}",
         position=position,
     )
