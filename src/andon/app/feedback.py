@@ -9,6 +9,7 @@ from andon.feedback.promql.room import promql_room
 from andon.feedback.promql.service import Engine as PromqlEngine
 from andon.feedback.telemetry.asking.measurements import StoredMeasurements
 from andon.feedback.telemetry.contract.metrics import Level
+from andon.feedback.telemetry.room import telemetry_room
 from andon.feedback.telemetry.store.engine import Engine, at_url, over_socket
 from andon.feedback.telemetry.store.retention import Keep
 from andon.feedback.telemetry.where import Where
@@ -34,6 +35,7 @@ def build_feedback(settings: TelemetrySettings, where: Where, *, sources: Source
         (
             graphs_room(measurements=measurements, questions=questions, sources=sources, people=people),
             promql_room(questions, measurements),
+            telemetry_room(settings, where, engine, questions),
         )
     )
 

@@ -5,6 +5,8 @@ It reads the database through flow's own questions, and changes nothing in it.
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from urllib.parse import urlsplit
@@ -45,6 +47,8 @@ def listen(installation: Installation, wait: Callable[[], None], ready: Callable
         ways=wiring.ways,
         counted=wiring.declared.counted,
         level=wiring.declared.level,
+        # the supervisor starts again what ends by itself
+        begin_anew=lambda: os.kill(os.getpid(), signal.SIGTERM),
     )
     process.start()
     try:

@@ -7,14 +7,17 @@ for it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
+
 from andon.feedback.telemetry.contract.metrics import Level, Series
+from andon.feedback.telemetry.store.backup import backup, clear, recover, restore
 from andon.feedback.telemetry.store.book import Book
 from andon.feedback.telemetry.store.counting import Counted, LineCounter
-from andon.feedback.telemetry.store.door import Door
+from andon.feedback.telemetry.store.door import Deed, Door
 from andon.feedback.telemetry.store.drops import Drops
 from andon.feedback.telemetry.store.engine import EmbeddedEngine, Engine, at_url, embedded
 from andon.feedback.telemetry.store.rollups import Rollups
@@ -63,9 +66,12 @@ class TelemetryProcess:
     counted: Callable[[], Sequence[Counted]] = lambda: ()
     """Which lines of logs are counted."""
     level: Callable[[Series], Level] = lambda series: series.level
+    begin_anew: Callable[[], None] = lambda: None
+    """Called when this process should end and be started again."""
     faults: dict[str, AndonError] = field(default_factory=dict)
     """Which parts did not start, and why."""
     _running: list[Part] = field(default_factory=list)
+    _door: Door | None = None
     _closing: list[Engine] = field(default_factory=list)
 
     def start(self) -> None:
@@ -74,6 +80,9 @@ class TelemetryProcess:
         local = embedded(self.where.store, backups=self.where.backups, memory=settings.memory)
         engine = at_url(settings.url) if settings.url else local
         self._closing = [local] if engine is local else [engine, local]
+        if engine is local:
+            recover(local)
+            clear(self.where.backups)
         upgrade(engine)
         book = Book(limit=settings.series_per_service, total=settings.series, level=self.level)
         tables = Tables(engine)
@@ -92,18 +101,42 @@ class TelemetryProcess:
         tables.turn_day(book)
         self._begin("the writer", writer)
         if engine is local:
-            self._begin("the door", Door(local, self.where.door))
+            self._door = Door(local, self.where.door, self._deeds(local))
+            self._door.start()
         self._begin("roll-ups", rollups)
         store = Store(engine=engine, parser=local, tables=tables, book=book, drops=drops, disk=disk, writer=writer)
         for name, part in self.ways(store):
             self._begin(name, part)
 
+    def _deeds(self, engine: EmbeddedEngine) -> dict[str, Deed]:
+        folder = self.where.backups
+
+        def copy(values: Mapping[str, str]) -> bytes:
+            made = backup(engine, folder, values.get("name", ""), base=values.get("base", ""))
+            return msgspec.json.encode(made)
+
+        def put_back(values: Mapping[str, str]) -> bytes:
+            # nobody may write meanwhile; what is remembered of the old rows is forgotten with this process
+            self._quiet()
+            try:
+                return msgspec.json.encode(restore(engine, folder, values.get("name", "")))
+            finally:
+                self.begin_anew()
+
+        return {"backup": copy, "restore": put_back}
+
     def stop(self) -> None:
         """Ways in first, the writer last: what was taken in is written."""
-        for part in reversed(self._running):
-            part.stop()
+        self._quiet()
+        if self._door is not None:
+            self._door.stop()
         for engine in self._closing:
             engine.close()
+
+    def _quiet(self) -> None:
+        """Stop everything that writes. The door still answers."""
+        while self._running:
+            self._running.pop().stop()
 
     def _begin(self, name: str, part: Part) -> None:
         try:

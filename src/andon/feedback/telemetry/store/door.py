@@ -12,14 +12,17 @@ import logging
 import re
 import socket
 import threading
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
+import msgspec
 import uvicorn
 
 from andon.feedback.telemetry.store.engine import EmbeddedEngine
+from andon.kernel.errors import AndonError
 
 if TYPE_CHECKING:
     from chdb.state.sqlitelike import Connection
@@ -35,11 +38,27 @@ _CODE = re.compile(r"Code: (\d+)")
 _log = logging.getLogger(__name__)
 
 
-class Door:
-    """Serves in a thread of its own until :meth:`stop`."""
+Deed = Callable[[Mapping[str, str]], bytes]
+"""Something that the process does when it is told to; its answer goes back. Raises ``AndonError``."""
 
-    def __init__(self, engine: EmbeddedEngine, path: Path) -> None:
-        self._engine, self._path = engine, path
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Why a deed was not done."""
+
+    code: str
+    message: str
+    safe: str
+    remedy: str
+
+
+class Door:
+    """Serves in a thread of its own until :meth:`stop`.
+
+    ``deeds`` are what the process does beside answering, by name: ``POST /deeds/NAME`` with the values in the query.
+    """
+
+    def __init__(self, engine: EmbeddedEngine, path: Path, deeds: Mapping[str, Deed] | None = None) -> None:
+        self._engine, self._path, self._deeds = engine, path, dict(deeds or {})
         self._local = threading.local()
         self._open: list[Connection] = []
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="telemetry door")
@@ -79,6 +98,9 @@ class Door:
         if scope["path"] == "/ping":
             await _reply(send, 200, b"Ok.\n")
             return
+        if scope["path"].startswith("/deeds/"):
+            await self._do(scope["path"].removeprefix("/deeds/"), scope["query_string"].decode(), send)
+            return
         body = bytearray()
         while True:
             message = await receive()
@@ -107,6 +129,19 @@ class Door:
             await _reply(send, 500, str(error).encode())
             return
         await _reply(send, 200, answer, form)
+
+    async def _do(self, name: str, query: str, send: ASGISendCallable) -> None:
+        deed = self._deeds.get(name)
+        if deed is None:
+            await _reply(send, 404, b"There is no such deed.")
+            return
+        try:
+            answer = await asyncio.get_running_loop().run_in_executor(self._pool, deed, dict(parse_qsl(query)))
+        except AndonError as error:
+            told = Refusal(error.code, error.message, error.safe, error.remedy)
+            await _reply(send, 409, msgspec.json.encode(told))
+            return
+        await _reply(send, 200, answer)
 
     def _run(self, statement: str, form: str, values: dict[str, str]) -> bytes:
         connection: Connection | None = getattr(self._local, "connection", None)

@@ -134,7 +134,9 @@ class Writer:
         cells = len(batch.ids) + _CELLS_OF_A_ROW * (
             len(batch.logs) + len(batch.spans) + len(batch.series) + len(batch.exemplars)
         )
-        waiting = _Waiting(batch, Future(), cells)
+        told: Future[Receipt] = Future()
+        told.set_running_or_notify_cancel()  # whoever gives up waiting must not undo what others are told by
+        waiting = _Waiting(batch, told, cells)
         with self._news:
             if self._stopping:
                 raise Unavailable("Telemetry is stopping.", remedy="Send it again in a moment.")
