@@ -100,7 +100,7 @@ def test_every_dependency_says_why_it_is_there() -> None:
     )
     told = dict(rows)
     assert wanted - set(told) == set(), "each of these needs a line in docs/decisions/dependencies.md"
-    browser = {"htmx.org", "esbuild"}
+    browser = {"htmx.org", "uplot", "esbuild"}
     assert set(told) - wanted - browser == set(), "nothing depends on these any more"
     locked = (ROOT / "requirements" / "dev.txt").read_text(encoding="utf-8")
     for package in wanted:

@@ -106,6 +106,11 @@ class Graph extends HTMLElement {
     if (!this.#answer || this.#polling || this.#asking || !this.#seen || now < this.#next) return;
     const [min, max] = view.span();
     this.#next = now + longest(max - min) - 60;
+    if (this.kind === "heat") {
+      // its buckets may be others by now
+      this.#next = now + 5 * longest(max - min);
+      return void (await this.load());
+    }
     this.#polling = true;
     const before = this.#answer;
     try {

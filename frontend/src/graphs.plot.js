@@ -179,7 +179,7 @@ export function plot(setup, into) {
     axes: [
       { stroke: tone.muted, font, grid, ticks: { show: false }, size: big ? 36 : 26, gap: 7, space: big ? 110 : 64, values: (u, splits, index, space, distance) => splits.map((at) => mark(at, distance)) },
       {
-        stroke: tone.muted, font, grid, ticks: { show: false }, size: axisWidth, gap: 7, space: big ? 60 : 34,
+        stroke: tone.muted, font, grid, ticks: { show: false }, size: axisWidth, gap: 7, space: big ? 84 : 34,
         ...(heat ? bucketAxis(rows, unit) : { values: (u, splits) => splits.map((value) => (value == null ? "" : said(value, unit))), ...(log ? {} : { incrs: increments(unit) }) }),
       },
     ],

@@ -129,7 +129,7 @@ def test_what_is_asked_follows_from_the_kind() -> None:
     by_result = (series("b", Kind.DELTA, result="ok"), series("b", Kind.DELTA, result="no"))
     assert asked(*by_result) == [(PanelKind.LINE, [f"sum by (result) (rate(b{{{where}}}[$window]))"])]
     assert asked(series("c", Kind.GAUGE)) == [(PanelKind.LINE, [f"c{{{where}}}"])]
-    assert [len(queries) for _, queries in asked(series("d", Kind.OBSERVATION))] == [3]
+    assert [len(queries) for _, queries in asked(series("d", Kind.OBSERVATION))] == [3, 1]
     buckets = (
         series("e_bucket", Kind.COUNTER, le="1"),
         series("e_sum", Kind.COUNTER),

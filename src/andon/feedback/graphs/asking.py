@@ -13,6 +13,7 @@ import numpy as np
 from andon.feedback.graphs.model.answers import Columns, Drawn, colours_of, names_of
 from andon.feedback.graphs.model.panels import LONGEST_QUERY, MOST_QUERIES, PanelKind, Query, legend_of
 from andon.feedback.graphs.model.ranges import DAY, Range, promql_length
+from andon.feedback.graphs.observing import observed
 from andon.feedback.promql.contract import Questions
 from andon.feedback.telemetry.contract.metrics import (
     NAME,
@@ -135,13 +136,16 @@ class Asking:
         room = min(MOST_LINES, max(1, MOST_VALUES // max(1, len(whole))))
         rows: dict[Labels, NDArray[np.float64]] = {}
         try:
-            if len(times):
+            counted = observed(self.measurements, text, whole, step, sight) if asked.kind is PanelKind.HEAT else None
+            if counted is not None:
+                rows.update(counted)
+            elif len(times):
                 for line in self._questions.range(text, int(times[0]), int(times[-1]), step, sight=sight).lines:
                     row = rows.setdefault(line.labels, np.full(len(whole), np.nan))
                     places = (line.times - times[0]) // step
                     fits = (places >= 0) & (places < len(times))
                     row[places[fits]] = line.values[fits]
-            if grid is not None:
+            if grid is not None and counted is None:
                 now = int(grid[-1])
                 for line in self._questions.range(text, now, now, step, sight=sight).lines:
                     rows.setdefault(line.labels, np.full(len(whole), np.nan))[-1] = line.values[-1]

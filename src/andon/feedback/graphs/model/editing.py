@@ -53,6 +53,7 @@ FUNCTIONS: tuple[Function, ...] = (
         grouped="max",
     ),
     Function("often", "how many a second", "count_over_time({}[$window])", frozenset({Kind.OBSERVATION})),
+    Function("heat", "how often which value", "{}", frozenset({Kind.OBSERVATION}), grouped=""),
     Function("value", "as it is", "{}", frozenset({Kind.GAUGE}), grouped="avg"),
     Function(
         "highest",

@@ -163,7 +163,14 @@ def panels_of(metric: _Metric, where: str) -> list[Panel]:
                     Query(text=f"quantile_over_time({share}, {name}{{{where}}}[$window])", legend=f"p{percent}")
                     for share, percent in ((0.5, 50), (0.95, 95), (0.99, 99))
                 ),
-            )
+            ),
+            Panel(
+                title=f"{metric.title}, how often",
+                unit=unit,
+                note=metric.help,
+                kind=PanelKind.HEAT,
+                queries=(Query(text=f"{name}{{{where}}}"),),
+            ),
         ]
     by = dividing(metric) or (VERSION if len(metric.labels.get(VERSION, ())) > 1 else "")
     text = f"{name}{{{where}}}"

@@ -95,7 +95,18 @@ def dashboard_pages(graphs: GraphsService, asking: Asking) -> Handlers:
         asked = wanted(context.scope["query_string"])
         queries = asked.queries() or _EMPTY.queries
         panel = Panel(title=asked.get("title")[:200], queries=queries, kind=asked.kind, unit=asked.get("unit")[:30])
-        return _editor(context, Dashboard(name=DashboardName(""), title="", panels=(panel,)), fresh=True)
+        with context.database.reading() as reading:
+            others = graphs.dashboards(reading, context.principal) if asked.queries() else ()
+        return _editor(
+            context,
+            Dashboard(name=DashboardName(""), title="", panels=(panel,)),
+            fresh=True,
+            others=tuple(
+                (one.dashboard.title, f"/graphs/dashboards/{one.dashboard.name}/edit?{urlencode(asked.pairs)}")
+                for one in others
+                if graphs.may_write(context.principal, one.dashboard.service)
+            ),
+        )
 
     @page("/graphs/dashboards/{name:str}/edit")
     def edit(context: PageContext, name: str) -> Html:
@@ -208,7 +219,14 @@ def _acted(one: Dashboard, act: str) -> Dashboard:
     return replace(one, panels=tuple(panels))
 
 
-def _editor(context: PageContext, one: Dashboard, *, fresh: bool, error: Invalid | None = None) -> Html:
+def _editor(
+    context: PageContext,
+    one: Dashboard,
+    *,
+    fresh: bool,
+    error: Invalid | None = None,
+    others: tuple[tuple[str, str], ...] = (),
+) -> Html:
     context.principal.require_reading()
     name = one.title or one.name
     remove = None if fresh else Action(f"Remove {name}", f"/graphs/dashboards/{one.name}/remove", kind="danger")
@@ -223,6 +241,7 @@ def _editor(context: PageContext, one: Dashboard, *, fresh: bool, error: Invalid
         one=one,
         fresh=fresh,
         error=error,
+        others=others,
         remove=remove,
         kinds=tuple(PanelKind),
         lines=[
