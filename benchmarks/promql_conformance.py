@@ -19,6 +19,7 @@ from benchmarks.promql.comparing import difference, of_andon, of_prometheus
 from benchmarks.promql.dashboards import DASHBOARDS
 from benchmarks.promql.prometheus import Prometheus, Said
 from benchmarks.promql.samples import LENGTH, START, Sampled, made, odd
+from benchmarks.promql.stored import NOW, Stored
 
 MOMENT = START + LENGTH * 3 // 4
 FROM, UNTIL = START + LENGTH // 2, START + LENGTH - 600_000
@@ -56,7 +57,7 @@ def measure(options: Options, tell: Callable[[str], None]) -> Outcome:
             [one.series for one in samples], {one.series.id: (one.times, one.values) for one in samples}
         ),
         dialect=Dialect.PROMETHEUS_2,
-        now=lambda: START + LENGTH,
+        now=lambda: NOW,
     )
     shapes = chosen(options, quick=1, full=max(len(INSTANT), len(RANGES)))
     asked = (*INSTANT[:shapes], *RANGES[:shapes])
@@ -77,6 +78,22 @@ def measure(options: Options, tell: Callable[[str], None]) -> Outcome:
             one for one in (_verdict(prometheus, engine, query, asked) for query in corpus.DISPUTED) if one.fault
         ]
         silent = [query for query in _all_queries() if _is_silent(engine, query)]
+    with tempfile.TemporaryDirectory(prefix="andon-bench-") as folder, Stored(Path(folder)) as stored:
+        tell("the same samples in the store")
+        stored.write(samples)
+        over_store = Engine(stored.measurements, dialect=Dialect.PROMETHEUS_2, now=lambda: NOW)
+        wanted = _all_queries() if options.quick else [*_all_queries(), *corpus.queries()]
+        same = [query for query in wanted if _is_same(engine, over_store, query)]
+    outcome.figures.append(
+        Figure(
+            name="over the store as in memory",
+            value=100 * len(same) / len(wanted),
+            unit="%",
+            goal=Goal(at_least=100),
+            note=f"{len(same)} of {len(wanted)}",
+        )
+    )
+    outcome.faults += [f"not the same over the store: {query}" for query in wanted if query not in set(same)]
     beyond = [query for query in corpus.BEYOND if _runs(engine, query)]
     outcome.figures.append(
         Figure(name="beyond Prometheus 2.42, run", value=len(beyond), unit="", note=f"of {len(corpus.BEYOND)}")
@@ -159,6 +176,18 @@ def _ours(engine: Engine, query: str, shape: Shape) -> Answer | AndonError:
         return engine.range(query, shape.start, shape.end, shape.step, sight=None)
     except AndonError as error:
         return error
+
+
+def _is_same(left: Engine, right: Engine, query: str) -> bool:
+    """Whether both answer alike, at one moment and over a range."""
+    for shape in (INSTANT[0], RANGES[0]):
+        first, second = _ours(left, query, shape), _ours(right, query, shape)
+        if isinstance(first, AndonError) or isinstance(second, AndonError):
+            if type(first) is not type(second):
+                return False
+        elif difference(of_andon(first), of_andon(second), ordered=False):
+            return False
+    return True
 
 
 def _is_silent(engine: Engine, query: str) -> bool:
