@@ -16,8 +16,8 @@ Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
 Bools: TypeAlias = NDArray[np.bool_]
 
-MOST_CELLS = 20_000_000
-"""Series times steps of one intermediate result: some hundred megabytes."""
+MOST_CELLS = 10_000_000
+"""Series times steps of one intermediate result, which takes up to half a gigabyte in passing."""
 
 
 @dataclass(frozen=True, slots=True)
