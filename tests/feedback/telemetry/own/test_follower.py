@@ -20,6 +20,7 @@ from andon.flow.environments.contract import SetId
 from andon.flow.pipelines.contract import JobId, JobStarted, RunId
 from andon.flow.sources.contract import Service
 from andon.kernel.access import SYSTEM
+from andon.kernel.clock import SettableClock
 from andon.kernel.errors import Unavailable
 from andon.kernel.events import append
 from andon.kernel.ids import new_id
@@ -163,6 +164,31 @@ def test_one_that_talks_without_end_leaves_room_for_the_others(place: Place) -> 
     assert len(intake.logs) == MOST_OF_ONE + 1
     assert "a word" in {one.body for one in intake.logs}
     go_on(follower, lambda: len(intake.logs) == 5 * MOST_OF_ONE + 1)
+
+
+def test_what_is_older_than_lines_are_kept_is_left_alone(place: Place, clock: SettableClock) -> None:
+    _, old = place.job("old")
+    clock.advance(15 * 24 * 3600)
+    discovery = place.discovery()
+    assert discovery.look() == []
+    origin, _ = place.job("new")
+    assert [one.origin for one in discovery.look()] == [origin]
+    assert discovery.look() == []
+    assert not old.exists()
+
+
+def test_a_set_that_is_no_more_is_watched_until_its_instances_have_said_their_last(place: Place) -> None:
+    place.local.deploy(place.local.built())
+    live = place.local.place().live
+    assert live is not None
+    discovery = place.discovery()
+    discovery.look()
+    assert discovery.is_active(live.id)
+    for _ in range(4):  # two are kept warm
+        place.local.deploy(place.local.built())
+    write(place.set_folder(STORE, "production", live.id) / "logs" / "inst_a-1", "farewell\n", close=True)
+    assert "instance:inst_a/1" in [one.origin for one in discovery.look()]
+    assert not discovery.is_active(live.id)
 
 
 def test_a_log_that_has_ended_costs_nothing_any_more(place: Place) -> None:

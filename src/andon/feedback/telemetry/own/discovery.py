@@ -95,8 +95,8 @@ class Discovery:
         with self._reading() as reading:
             latest = latest_position(reading)
             if latest != self._latest:
-                self._found += self._jobs(reading)
-                self._watch(reading)
+                self._found += self._jobs(reading, latest)
+                self._watch(reading, latest)
                 self._latest = latest
         for one in list(self._sets.values()):
             self._found += self._of_set(one)
@@ -107,8 +107,8 @@ class Discovery:
         found, self._found = self._found, []
         return found
 
-    def _jobs(self, reading: Reading) -> Iterator[Followed]:
-        for one in self._news(reading, JobStarted):
+    def _jobs(self, reading: Reading, latest: int) -> Iterator[Followed]:
+        for one in self._news(reading, JobStarted, latest):
             if isinstance(one, JobStarted):
                 version, environments = self._run(reading, one.run)
                 yield Followed(
@@ -121,14 +121,14 @@ class Discovery:
                     fields={"andon.stage": one.stage, "andon.job": one.name},
                 )
 
-    def _watch(self, reading: Reading) -> None:
+    def _watch(self, reading: Reading, latest: int) -> None:
         active = []
         for view in self._environments.all(reading):
             for owner in view.sets:
                 active.append(owner.id)
                 self._add(owner.id, owner.service, owner.environment, owner.commit)
         self._active = frozenset(active)
-        for one in self._news(reading, SetPrepared):
+        for one in self._news(reading, SetPrepared, latest):
             if isinstance(one, SetPrepared):
                 self._add(one.set, one.service, one.environment, one.commit)
 
@@ -181,7 +181,7 @@ class Discovery:
                 self._runs.popitem(last=False)
         return known
 
-    def _news(self, reading: Reading, kind: type[Event]) -> Iterator[Event]:
+    def _news(self, reading: Reading, kind: type[Event], latest: int) -> Iterator[Event]:
         """Events of a kind since the last look; at the first one, as old as lines are kept."""
         facets = Facets(type=kind.type)
         if kind.type not in self._positions:
@@ -196,7 +196,8 @@ class Discovery:
                 after = found[-1].position
             if len(found) < _PAGE:
                 break
-        self._positions[kind.type] = after
+        # also where there was none: what is older than of interest must not be met the next time
+        self._positions[kind.type] = max(after, latest)
 
 
 def _new_in(one: _Watched, which: str) -> list[str]:

@@ -98,7 +98,8 @@ class TelemetryItself:
         counts = self.counts()
         for kind, by_way in (("samples", counts.samples), ("logs", counts.logs), ("spans", counts.spans)):
             for way, count in by_way.items():
-                sheet.add(names.RECEIVED, count, {"way": way.value, "kind": kind})
+                if count:  # most ways bring one kind alone
+                    sheet.add(names.RECEIVED, count, {"way": way.value, "kind": kind})
         for (way, why, service), count in counts.dropped.items():
             sheet.add(names.DROPPED, count, {"way": way.value, "reason": why.value, "service": service})
         for service, count in self.series().items():
