@@ -251,3 +251,9 @@ def test_a_store_that_is_another_engine_gets_the_same_rows(stations: Stations) -
     levels = station.engine.rows("SELECT DISTINCT toString(level) FROM samples ORDER BY 1")
     assert [row[0] for row in levels] == ["application", "business"]
     other.close()
+
+
+def test_a_gauge_that_begins_to_move_does_so_from_the_value_just_before(station: Station) -> None:
+    station.sent("queue:10|g")
+    station.sent("queue:20|g", "queue:+1|g", "queue:5|g", "queue:-1|g")
+    assert station.values("queue") == [10.0, 20.0, 21.0, 5.0, 4.0]

@@ -134,7 +134,8 @@ class Flushing:
         if self._book.day != self._day or self._bulk.keys > self._most_keys:
             self._bulk.forget_keys()
             self._day = self._book.day
-        lines, late = self._bulk.parse(buffer.received if buffer else memoryview(b""))
+        received = buffer.received if buffer else memoryview(b"")
+        lines, late = self._bulk.parse(received)
         rows = lines - late
         refused: Mapping[tuple[Dropped, int], int] = {}
         events: Sequence[Told] = ()
@@ -149,6 +150,10 @@ class Flushing:
                     self._bulk.keep_order(moving)
                     self._running.begin(moving)
                 self._bulk.learn(keys)
+                if moving:
+                    # once more, now that absolute values of these gauges keep their place among the relative ones
+                    lines, late = self._bulk.parse(received)
+                    self._bulk.unknown(late=late > 0, most=MOST_NEW_KEYS)
             found = self._bulk.resolve(oldest=now - self._past, newest=now + AHEAD)
             refused, events = found.refused, found.events
             if found.moved.ids.size:

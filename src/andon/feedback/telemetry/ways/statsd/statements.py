@@ -128,9 +128,12 @@ FROM (
     )
 )"""
 
+# in the order in which they came: of two that disagree about a type the first one is right
 UNKNOWN = f"""
-SELECT h, any(o), hex(any(key)), hex(any(val)) FROM {DATABASE}.late
-WHERE r = 0 AND joinGet('{DATABASE}.keys', 'r', h) = 0 GROUP BY h LIMIT {{most:UInt32}}"""
+SELECT h, any(o), hex(any(key)), hex(any(val))
+FROM (SELECT h, o, key, val, r, rowNumberInAllBlocks() AS place FROM {DATABASE}.late)
+WHERE r = 0 AND joinGet('{DATABASE}.keys', 'r', h) = 0
+GROUP BY h ORDER BY min(place) LIMIT {{most:UInt32}}"""
 
 FIND = f"""
 INSERT INTO {DATABASE}.found
