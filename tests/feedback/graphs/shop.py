@@ -35,7 +35,6 @@ from andon.kernel.clock import SettableClock
 from andon.kernel.db import Database, Reading, open_engine
 from andon.kernel.errors import NotFound
 from andon.kernel.events import ANDON, Actor, ActorKind, append
-from andon.web.room import Room
 from tests.serving import Serving, quick_passwords, serving, settings_for
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
@@ -304,10 +303,12 @@ def finished(number: int, state: DeploymentState, reason: str = "") -> Deploymen
 
 
 @contextmanager
-def served(folder: Path, database_url: str, shop: Shop, *more: Room) -> Iterator[Serving]:
+def served(
+    folder: Path, database_url: str, shop: Shop, *, measurements: MemoryMeasurements | None = None
+) -> Iterator[Serving]:
     """Graphs of the shop, with the record beside them."""
     settings = settings_for(folder, database_url)
-    measurements = shop.measurements()
+    measurements = measurements or shop.measurements()
     people, passwords = PeopleDirectory(), quick_passwords()
     rooms = (
         graphs_room(
@@ -318,7 +319,6 @@ def served(folder: Path, database_url: str, shop: Shop, *more: Room) -> Iterator
         ),
         record_room(people, settings.data / "keys" / "record.pem"),
         people_room(settings, passwords),
-        *more,
     )
     with serving(settings, Database(open_engine(database_url)), rooms, passwords) as running:
         yield running

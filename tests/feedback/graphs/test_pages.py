@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import time
+from collections.abc import Sequence
+from pathlib import Path
 
 import httpx
 import msgspec
@@ -14,7 +17,11 @@ from ruamel.yaml import YAML
 
 from andon.feedback.graphs.commands import add_to
 from andon.feedback.graphs.views import AnswerShape
-from tests.feedback.graphs.shop import DAY, Shop
+from andon.feedback.telemetry.contract.metrics import Matcher, Series, Sight
+from andon.feedback.telemetry.memory import MemoryMeasurements
+from andon.kernel.errors import Unavailable
+from tests.databases import Databases
+from tests.feedback.graphs.shop import DAY, Shop, record, served
 from tests.serving import Browser, Serving
 
 REQUESTS = "sum by (version) (rate(andon_requests_total[$window]))"
@@ -125,6 +132,50 @@ def test_the_dashboard_of_a_service_begins_with_business_and_names_its_gap(brows
     assert "silent on client" in page
     assert browser_.get("/graphs/services/catalogue").text.count("Nothing is measured here") >= 3
     assert browser_.get("/graphs/services/nothing").status_code == 404
+
+
+def test_the_first_page_has_figures_of_each_service(browser_: Browser) -> None:
+    page = browser_.get("/graphs").text
+    card = page[page.index('href="/graphs/services/store"') :]
+    told = re.findall(r"<dd>([^<]+)</dd>", card)[:3]
+    assert re.fullmatch(r"[\d.]+ /s", told[0])
+    assert told[1].endswith(" %")
+    assert told[2].endswith(" ms")
+    other = page[page.index('href="/graphs/services/catalogue"') :]
+    assert re.findall(r"<dd[^>]*>([^<]+)</dd>", other)[:3] == ["no data"] * 3
+
+
+def test_what_happened_is_seen_while_the_store_is_down(tmp_path: Path, databases: Databases, shop: Shop) -> None:
+    url = databases.url("sqlite")
+    record(url, shop)
+    with served(tmp_path, url, shop, measurements=Down()) as running:
+        browser = running.administrator()
+        home = browser.get("/graphs")
+        assert home.status_code == 200
+        assert "The store does not answer." in home.text
+        page = browser.get("/graphs/services/store?from=10d")
+        assert page.status_code == 200
+        assert "The store does not answer." in page.text
+        assert "Could not deploy 51c8ea9" in page.text
+        answer = browser.get("/graphs/data?query=up", headers={"accept": "application/json"})
+        assert answer.status_code == 503
+
+
+class Down(MemoryMeasurements):
+    """A store that does not answer."""
+
+    def __init__(self) -> None:
+        super().__init__((), {})
+
+    def select(
+        self, matchers: Sequence[Matcher], start: int, end: int, *, sight: Sight, limit: int = 100_000
+    ) -> tuple[Series, ...]:
+        raise Unavailable("The store does not answer.", remedy="Look at andon doctor.")
+
+    def label_values(
+        self, label: str, matchers: Sequence[Matcher], start: int, end: int, *, sight: Sight, limit: int = 100_000
+    ) -> tuple[str, ...]:
+        raise Unavailable("The store does not answer.", remedy="Look at andon doctor.")
 
 
 def test_explore_writes_the_question_that_was_chosen(browser_: Browser) -> None:

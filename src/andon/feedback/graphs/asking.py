@@ -31,7 +31,7 @@ from andon.feedback.telemetry.contract.metrics import (
 )
 from andon.flow.sources.contract import Service
 from andon.kernel.access import Principal
-from andon.kernel.errors import AndonError, Invalid
+from andon.kernel.errors import Invalid
 from andon.web.charts import version_series
 
 if TYPE_CHECKING:
@@ -172,19 +172,17 @@ class Asking:
         ]
         return drawn, len(rows) - len(keys)
 
-    def last(self, query: str, span: Range, at: int, sight: Sight) -> float | None:
-        """The one value of a question at a moment; the sum where it answers several lines."""
+    def last(self, query: str, span: Range, at: int, sight: Sight) -> dict[str, float]:
+        """The value at a moment for each service; the question has to leave their label."""
         lines = self._questions.range(written(query, span), at, at, span.step, sight=sight).lines
-        values = [float(one.values[-1]) for one in lines if len(one.values) and np.isfinite(one.values[-1])]
-        return sum(values) if values else None
+        return {
+            dict(one.labels).get(SERVICE, ""): float(one.values[-1]) for one in lines if np.isfinite(one.values[-1])
+        }
 
-    def values(self, query: str, span: Range, sight: Sight) -> tuple[float | None, ...]:
-        """The values of a question that answers one line; nothing but gaps where it cannot be answered."""
-        try:
-            lines = self.columns(Asked(queries=(Query(text=query),), range=span), sight).lines
-        except AndonError:
-            return ()
-        return lines[0].values if lines else ()
+    def by_service(self, query: str, span: Range, sight: Sight) -> dict[str, tuple[float | None, ...]]:
+        """The values over a time for each service."""
+        lines = self.columns(Asked(queries=(Query(text=query),), range=span), sight).lines
+        return {dict(one.labels).get(SERVICE, ""): one.values for one in lines}
 
     def series_of(self, service: str, environment: str, span: Range, sight: Sight) -> tuple[Series, ...]:
         """What is measured of a service, and of the machine under it."""

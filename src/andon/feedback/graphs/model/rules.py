@@ -220,12 +220,13 @@ def distribution(title: str, buckets: str, where: str, unit: str, note: str = ""
 def _requests(where: str, service: str) -> list[Panel]:
     of = f"andon_requests_total{{{where}}}"
     failed = f'andon_requests_total{{{where},code_class=~"5.*"}}'
+    every = f"sum by (version) (rate({of}[$window]))"
     return [
         Panel(
             title="Requests by version",
             unit="1/s",
             kind=PanelKind.STACK,
-            queries=(Query(text=f"sum by (version) (rate({of}[$window]))", legend="{{version}}"),),
+            queries=(Query(text=every, legend="{{version}}"),),
         ),
         Panel(
             title="Failed requests",
@@ -233,7 +234,8 @@ def _requests(where: str, service: str) -> list[Panel]:
             note="The share of requests answered with 500 and above.",
             queries=(
                 Query(
-                    text=f"sum by (version) (rate({failed}[$window])) / sum by (version) (rate({of}[$window]))",
+                    # without a failure yet there is nothing to count, and zero is known
+                    text=f"(sum by (version) (rate({failed}[$window])) or 0 * {every}) / {every}",
                     legend="{{version}}",
                 ),
             ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -13,33 +13,24 @@ from andon.feedback.graphs.model.rules import FILLERS, LEVELS, TITLES, Filler, l
 from andon.feedback.graphs.model.units import said
 from andon.feedback.graphs.pages.drawing import board, graph_views
 from andon.feedback.graphs.service import GraphsService
-from andon.feedback.telemetry.contract.metrics import Level, MetricName, Sight
+from andon.feedback.telemetry.contract.metrics import Level, MetricName, Series, Sight
 from andon.flow.sources.contract import Service, Sources
-from andon.kernel.errors import AndonError
+from andon.kernel.errors import Unavailable
 from andon.web.http.pages import Handlers, Html, PageContext, page
 from andon.web.model import Trend
 from andon.web.rendering import plural
 from andon.web.shell import Crumb, Page
 
 MOST_SERVICES = 30
-"""For which figures are asked on the first page."""
+"""Shown on the first page with their figures."""
 MOST_NAMES = 400
-_FIGURES = (
-    ("Requests", 'sum(rate(andon_requests_total{{service="{}"}}[$window]))', "1/s"),
-    (
-        "Failed",
-        (
-            'sum(rate(andon_requests_total{{service="{0}",code_class=~"5.*"}}[$window]))'
-            ' / sum(rate(andon_requests_total{{service="{0}"}}[$window]))'
-        ),
-        "%",
-    ),
-    (
-        "Duration, p95",
-        'histogram_quantile(0.95, sum by (le) (rate(andon_request_duration_seconds_bucket{{service="{}"}}[$window])))',
-        "s",
-    ),
+_REQUESTS = "sum by (service) (rate(andon_requests_total[$window]))"
+_FAILED = (
+    f'(sum by (service) (rate(andon_requests_total{{code_class=~"5.*"}}[$window])) or 0 * {_REQUESTS}) / {_REQUESTS}'
 )
+_DURATION = "histogram_quantile(0.95, sum by (service, le) (rate(andon_request_duration_seconds_bucket[$window])))"
+_FIGURES = (("Requests", _REQUESTS, "1/s"), ("Failed", _FAILED, "%"), ("Duration, p95", _DURATION, "s"))
+"""Asked for all services at once: the page takes no longer with many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,40 +57,48 @@ def service_pages(graphs: GraphsService, asking: Asking, sources: Sources) -> Ha
         with context.database.reading() as reading:
             return tuple(one for one in sources.services(reading) if services is None or one in services)
 
-    def card(service: str, now: int, sight: Sight) -> ServiceCard:
+    def cards(services: Sequence[str], now: int, sight: Sight) -> tuple[ServiceCard, ...]:
         span = range_of("15m", "", now)
-        told = []
-        for name, query, unit in _FIGURES:
-            try:
-                value = asking.last(query.format(service), span, now, sight)
-            except AndonError:
-                value = None
-            told.append((name, said(value, unit)))
-        silent = all(value == "no data" for _, value in told)
-        values = asking.values(_FIGURES[0][1].format(service), range_of("6h", "", now, points=40), sight)
-        return ServiceCard(
-            name=service,
-            href=service_address(service),
-            figures=tuple(told),
-            silent=silent,
-            trend=Trend(values=values, n=sum(one is not None for one in values), says="requests, 6 h"),
-        )
+        found = [(name, asking.last(query, span, now, sight), unit) for name, query, unit in _FIGURES]
+        trends = asking.by_service(_REQUESTS, range_of("6h", "", now, points=40), sight)
+        made = []
+        for service in services:
+            told = tuple((name, said(values.get(service), unit)) for name, values, unit in found)
+            trend = trends.get(service, ())
+            made.append(
+                ServiceCard(
+                    name=service,
+                    href=service_address(service),
+                    figures=told,
+                    silent=all(value == "no data" for _, value in told),
+                    trend=Trend(values=trend, n=sum(one is not None for one in trend), says="requests, 6 h"),
+                )
+            )
+        return tuple(made)
 
     @page("/graphs")
     def home(context: PageContext) -> Html:
         sight = sight_of(context.principal)
         now = milliseconds()
         services = visible(context)
-        cards = tuple(card(one, now, sight) for one in services[:MOST_SERVICES])
-        names = asking.names(now, sight)
+        trouble: Unavailable | None = None
+        shown: tuple[ServiceCard, ...] = ()
+        names: tuple[MetricName, ...] = ()
+        try:
+            shown = cards(services[:MOST_SERVICES], now, sight)
+            names = asking.names(now, sight)
+        except Unavailable as error:
+            trouble = error
         asked = context.query.get("q", "").strip()[:100]
         fit = [one for one in names if all(word in one.name for word in asked.lower().split())]
         with context.database.reading() as reading:
             dashboards = graphs.dashboards(reading, context.principal)
-        silent = sum(one.silent for one in cards)
+        silent = sum(one.silent for one in shown)
         sentence = (
             f"{plural(len(names), 'metric')} of {plural(len(services), 'service')}"
             if names
+            else "Telemetry does not answer"
+            if trouble
             else "Nothing is measured yet"
         )
         return context.page(
@@ -110,8 +109,9 @@ def service_pages(graphs: GraphsService, asking: Asking, sources: Sources) -> Ha
                 lede=f"{plural(silent, 'service')} without traffic in the last quarter of an hour." if silent else "",
                 wide=True,
             ),
-            cards=cards,
-            more=tuple(services[MOST_SERVICES:]),
+            cards=shown,
+            trouble=trouble,
+            more=services[len(shown) :],
             grouped=_by_level(fit[:MOST_NAMES]),
             left_out=max(0, len(fit) - MOST_NAMES),
             asked=asked,
@@ -129,11 +129,19 @@ def service_pages(graphs: GraphsService, asking: Asking, sources: Sources) -> Ha
         asked = wanted(context.scope["query_string"])
         now = milliseconds()
         span = asked.span(now)
-        environments = asking.environments_of(service, now, sight)
+        trouble: Unavailable | None = None
+        environments: tuple[str, ...] = ()
+        series: tuple[Series, ...] = ()
+        try:
+            environments = asking.environments_of(service, now, sight)
+        except Unavailable as error:
+            trouble = error
         environment = asked.get("environment")
         if not environment and "environment" not in asked.first and "production" in environments:
             environment = "production"
-        found = level_panels(asking.series_of(service, environment, span, sight), service, environment)
+        if trouble is None:
+            series = asking.series_of(service, environment, span, sight)
+        found = level_panels(series, service, environment)
         levels, number = [], 1
         for one in found:
             views = graph_views(
@@ -149,11 +157,12 @@ def service_pages(graphs: GraphsService, asking: Asking, sources: Sources) -> Ha
             "graphs/service.html",
             Page(
                 title=f"{service} · Graphs",
-                sentence=_sentence(service, environment, missing),
+                sentence="Telemetry does not answer" if trouble else _sentence(service, environment, missing),
                 crumbs=(Crumb("Graphs", "/graphs"), Crumb(service, f"/services/{service}")),
                 wide=True,
             ),
-            levels=levels,
+            levels=() if trouble else levels,
+            trouble=trouble,
             board=board(
                 context,
                 graphs,
