@@ -22,5 +22,5 @@ def telemetry_room(settings: TelemetrySettings, where: Where, engine: Engine, qu
         name="telemetry",
         templates="andon.feedback.telemetry",
         handlers=(*telemetry_pages(overview, control, settings), *telemetry_routes(overview, control)),
-        navigation=(NavItem("Feedback", "Telemetry", "/telemetry", "environment"),),
+        navigation=(NavItem("Feedback", "Telemetry", "/telemetry", "database"),),
     )

@@ -38,7 +38,7 @@ Value = str | int | float | Sequence[int] | Sequence[str]
 
 _HANDLES = 8
 _CONNECT_SECONDS = 2
-_ANSWER_SECONDS = 60
+_ANSWER_SECONDS = 25
 
 DATABASE = "andon"
 
