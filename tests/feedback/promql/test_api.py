@@ -107,6 +107,12 @@ def test_a_range_may_be_asked_by_form_with_dates_and_durations(asked: httpx.Clie
         ("/query", {"query": 'label_replace(hits, "a", "", "b", "(")', "time": str(AT)}, 422, "execution"),
         ("/query_range", {"query": "up", "start": "0", "end": "1", "step": "0"}, 400, "bad_data"),
         ("/query_range", {"query": "up", "start": "0", "end": "1"}, 400, "bad_data"),
+        *(
+            ("/query_range", {"query": "up", "start": "0", "end": "1", "step": step}, 400, "bad_data")
+            for step in ("inf", "NaN", "1e400", "9" * 30, "9" * 18 + "y", "5m5m", "-5m", "é")
+        ),
+        ("/query", {"query": "rate(up[1e400])"}, 400, "bad_data"),
+        ("/format_query", {"query": "up offset 1e308"}, 400, "bad_data"),
         ("/query_range", {"query": "up", "start": "0", "end": "99999999", "step": "1"}, 400, "bad_data"),
         ("/series", {}, 400, "bad_data"),
         ("/series", {"match[]": "rate(up[5m])"}, 400, "bad_data"),

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from andon.feedback.promql.contract import BadQuery
 from andon.feedback.promql.parsing import LONGEST_QUERY, matchers, parse, pretty
@@ -109,6 +113,14 @@ def test_backslashes_in_raw_strings_stay_as_they_are() -> None:
         "up[9999999999999999y]",
         "up offset 9999999y",
         "rate(up[0s])",
+        "rate(up[1e400])",
+        "rate(up[99999999999999999999])",
+        "rate(up[1h:59999999999999999999])",
+        "up offset 1e308",
+        "up offset -Inf",
+        "up offset NaN",
+        "up offset 9999999999999999999",
+        "rate(up[0xfffffffffffffffffff])",
     ],
 )
 def test_what_is_no_query_is_refused_with_a_reason(query: str) -> None:
@@ -136,6 +148,20 @@ def test_what_is_no_query_is_refused_with_a_reason(query: str) -> None:
 def test_a_query_that_nests_without_bound_ends_nothing_but_itself(query: str) -> None:
     with pytest.raises(BadQuery):
         parse(query)
+
+
+_WORDS = (
+    *("up", "rate", "sum", "by", "(", ")", "[", "]", "{", "}", ":", "5m", "1e400", "9" * 20, "offset", "@", "-"),
+    *("end()", "NaN", "Inf", "0x", '"s"', "`r", "'q'", "=~", "on", "group_left", "bool", "+", "^", "\x00", "é"),
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.sampled_from(_WORDS), max_size=9).map(" ".join))
+def test_whatever_is_written_is_a_query_or_refused(query: str) -> None:
+    for read in (parse, pretty):
+        with suppress(BadQuery):
+            assert read(query)
 
 
 def test_signs_within_strings_and_comments_count_for_nothing() -> None:

@@ -18,6 +18,7 @@ from andon.feedback.telemetry.contract.metrics import Matcher, Sight
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _SECONDS = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_DURATION = re.compile(r"(?:\d{1,18}(?:ms|[ywdhms])){1,7}", re.ASCII)
 _MOST_SELECTORS = 100
 
 
@@ -55,7 +56,8 @@ class Asked:
         if not told and default is not None:
             return default
         found = _seconds(told)
-        if found is None:
+        # the parser takes bare numbers too, and panics at those that are too large
+        if found is None and _DURATION.fullmatch(told):
             try:
                 found = promql_parser.parse_duration(told) // _MILLISECOND
             except (ValueError, OverflowError):

@@ -7,6 +7,8 @@ that nests without bound would end the process, so what may be handed to it is c
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -40,6 +42,12 @@ DEEPEST: Final = 150
 
 _LOOKS_NESTED = re.compile(r"[-+*/%^(\[=<>!]|\b(?:and|or|unless|atan2)\b", re.IGNORECASE)
 _PIECES = re.compile(r"""(?s)#[^\n]*|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`[^`]*`""")
+_DURATION_IN_SECONDS = re.compile(
+    r"(?:[\[:]|\boffset\b)\s*[-+]?\s*((?:\d[\d_]*\.?\d*|\.\d+)(?:e[-+]?\d+)?(?!\w)|\binf\b|\bnan\b)",
+    re.IGNORECASE | re.ASCII,
+)
+_LONGEST_SECONDS = 1e11
+_PANICS = "pyo3_runtime"
 _BEFORE_1970 = re.compile(r"@\s*-")
 
 # the parser's enumerations cannot be keys
@@ -66,16 +74,14 @@ rust.register_extra_functions(
 
 def parse(query: str) -> Expression:
     """The tree of a query. Raises :class:`BadQuery` with the parser's own words."""
-    parsed = _parsed(query)
-    try:
-        return _Reader().expression(parsed, 0)
-    except (ValueError, OverflowError) as error:  # the parser counts in larger numbers than Python's durations
-        raise BadQuery("A duration or a time in the query is out of bounds.", remedy="Give a smaller one.") from error
+    with _complaints():
+        return _Reader().expression(_parsed(query), 0)
 
 
 def pretty(query: str) -> str:
     """The query laid out over several lines where it is long. Raises :class:`BadQuery`."""
-    return _parsed(query).prettify()
+    with _complaints():
+        return _parsed(query).prettify()
 
 
 def matchers(selector: str) -> tuple[Matcher, ...]:
@@ -94,10 +100,33 @@ def _parsed(query: str) -> rust.Expr:
         raise BadQuery(f"The query has more than {MOST_OPERATORS:,} operators.", remedy="Ask for less at once.")
     if _BEFORE_1970.search(bare):
         raise BadQuery("`@` names a time before 1970.", remedy="Give seconds since 1970.")
+    for duration in _DURATION_IN_SECONDS.findall(bare):
+        if not abs(float(duration.replace("_", ""))) < _LONGEST_SECONDS:
+            raise _out_of_bounds()
     try:
         return rust.parse(_PIECES.sub(_plainly, query))
+    except OverflowError as error:
+        raise _out_of_bounds() from error
     except ValueError as error:
         raise BadQuery(f"{error}", remedy="Correct the query.") from error
+
+
+@contextmanager
+def _complaints() -> Iterator[None]:
+    """What the parser cannot bear, as a :class:`BadQuery`."""
+    try:
+        yield
+    except (ValueError, OverflowError) as error:  # it counts in larger numbers than Python's durations
+        raise _out_of_bounds() from error
+    except BaseException as error:
+        # a panic in Rust is no Exception, and would end the thread that serves a request; everything else goes on
+        if type(error).__module__ != _PANICS:
+            raise
+        raise BadQuery("The query cannot be parsed.", remedy="Correct the query.") from error
+
+
+def _out_of_bounds() -> BadQuery:
+    return BadQuery("A duration or a time in the query is out of bounds.", remedy="Give a smaller one.")
 
 
 def _plainly(piece: re.Match[str]) -> str:
