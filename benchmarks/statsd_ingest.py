@@ -363,14 +363,18 @@ def _andon(outcome: Outcome, sender: Sender, packets: Packets, seconds: float, t
     """The highest rate that lost nothing."""
     best: Run | None = None
     first: Run | None = None
-    for rate in (1_010_000, 1_150_000, 1_300_000, 1_450_000):
+    # upwards until something is lost; downwards until nothing is
+    for rate in (1_010_000, 1_150_000, 1_300_000, 1_450_000, 800_000, 600_000, 400_000):
+        if (best is not None and rate < best.rate) or (best is None and first is not None and rate > first.rate):
+            continue
         tell(f"{rate:,} metrics a second for {seconds:g} s")
         run = _run("andon", sender, packets, rate, seconds)
         first = first or run
         tell(f"{run.rate:,.0f}/s, {run.cost:.3f} µs, {run.received.kernel_drops} kernel drops")
-        if not run.whole:
+        if run.whole:
+            best = run
+        if run.whole == (rate < GOAL_RATE):
             break
-        best = run
     assert first is not None
     shown = best or first
     _told_whole(outcome, "packets", shown)

@@ -257,3 +257,12 @@ def test_a_gauge_that_begins_to_move_does_so_from_the_value_just_before(station:
     station.sent("queue:10|g")
     station.sent("queue:20|g", "queue:+1|g", "queue:5|g", "queue:-1|g")
     assert station.values("queue") == [10.0, 20.0, 21.0, 5.0, 4.0]
+
+
+def test_origins_that_come_or_go_after_the_end_do_no_harm(station: Station, tmp_path: Path) -> None:
+    path = tmp_path / "shop"
+    station.way.open_origin(path, Origin("shop"))
+    station.stop()
+    station.way.close_origin(path)
+    station.way.stop()
+    assert not path.exists()

@@ -100,6 +100,10 @@ class Bulk:
         self.members = 0
         """Values of sets in windows that have not ended."""
         self.sets_until = 0
+
+    def open(self) -> None:
+        """Make the tables anew."""
+        engine = self._engine
         engine.command(f"DROP DATABASE IF EXISTS {st.DATABASE} SYNC")
         engine.command(f"CREATE DATABASE {st.DATABASE} ENGINE = Memory")
         for table, columns in st.TABLES.items():

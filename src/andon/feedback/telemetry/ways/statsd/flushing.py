@@ -96,6 +96,10 @@ class Flushing:
             self.dropped[why] += count
         self._intake.drop(Way.STATSD, why, count, service=service)
 
+    def begin(self) -> None:
+        """Raises ``Unavailable`` or ``StoreError``."""
+        self._bulk.open()
+
     def hurry(self) -> None:
         """Be less patient from now on: the process ends."""
         self._stopping.set()

@@ -113,8 +113,11 @@ class Receiver:
                 self._close(one)
             done.set()
 
+        if self._stopping:
+            return
         self._order(order)
-        done.wait()
+        while not done.wait(0.1) and self._thread.is_alive():
+            pass  # it is ending, and closes them all
 
     # The thread's
 
@@ -235,6 +238,7 @@ class Receiver:
         try:
             made, _ = door.socket.accept()
         except OSError:  # it has gone again, or there are no file descriptors left
+            time.sleep(_NAP_SECONDS)
             return
         if self._connections >= _MOST_CONNECTIONS:
             made.close()

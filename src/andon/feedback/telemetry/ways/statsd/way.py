@@ -94,12 +94,13 @@ class StatsdWay:
         self._thread = threading.Thread(target=self._flush, name="statsd flushing", daemon=True)
 
     def start(self) -> None:
-        """Raises ``Unavailable`` when a port is taken."""
+        """Raises ``Unavailable`` when a port is taken, or the store does not answer."""
         anyone = self._origins.number(ANYONE)
         pairs: list[tuple[socket.socket, socket.socket]] = []
         try:
             for host, port in self._listening:
                 pairs.append(listen(host, port))
+            self._flushing.begin()
         except BaseException:
             for pair in pairs:
                 for one in pair:
@@ -114,6 +115,8 @@ class StatsdWay:
 
     def stop(self) -> None:
         """Take what has arrived, and return once it is stored. Sockets are gone then."""
+        if not self._thread.is_alive():
+            return
         self._receiver.stop()
         self._flushing.hurry()
         self._full.put(None)
