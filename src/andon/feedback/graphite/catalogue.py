@@ -28,6 +28,12 @@ MOST_SELECTED = 100_000
 """Series that a pattern may have to be compared with."""
 _OWN = frozenset({SERVICE, ENVIRONMENT, VERSION, INSTANCE})
 _LONGEST_CONDITION = 900
+_COMPARISONS = {
+    "=": Comparison.EQUAL,
+    "!=": Comparison.UNEQUAL,
+    "=~": Comparison.LIKE,
+    "!=~": Comparison.UNLIKE,
+}
 _CONDITION = re.compile(r"([^;!^=~]+)(!?=~?)(.*)", re.DOTALL)
 
 
@@ -238,7 +244,7 @@ def condition(text: str) -> Matcher:
     if found is None:
         raise BadTarget(f"`{text[:80]}` is no tag expression.", remedy='Write it like "service=shop".')
     label = NAME if found[1] in {"name", NAME} else found[1]
-    comparison, value = Comparison(found[2]), found[3]
+    comparison, value = _COMPARISONS[found[2]], found[3]
     if comparison in {Comparison.LIKE, Comparison.UNLIKE}:
         value = f"(?:{value}).*"
     return Matcher(label, comparison, value)

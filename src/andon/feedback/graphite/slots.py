@@ -69,9 +69,11 @@ def _told(measure: Measure, values: Floats, begins: Ints, counts: Ints) -> Float
         case Measure.COUNT:
             return counts.astype(np.float64)
         case Measure.LOWER:
-            return values[begins]
+            least: Floats = values[begins]
+            return least
         case Measure.UPPER:
-            return values[begins + counts - 1]
+            most: Floats = values[begins + counts - 1]
+            return most
         case Measure.MEDIAN:
             middle: Floats = (values[begins + (counts - 1) // 2] + values[begins + counts // 2]) / 2
             return middle
@@ -81,7 +83,8 @@ def _told(measure: Measure, values: Floats, begins: Ints, counts: Ints) -> Float
             return _sums(values * values, begins, counts)
         case Measure.STD:
             means = np.repeat(_sums(values, begins, counts) / counts, counts)
-            return np.asarray(np.sqrt(_sums((values - means) ** 2, begins, counts) / counts), dtype=np.float64)
+            deviation: Floats = np.sqrt(_sums((values - means) ** 2, begins, counts) / counts)
+            return deviation
         case _:
             return np.asarray(_sums(values, begins, counts) / counts, dtype=np.float64)
 

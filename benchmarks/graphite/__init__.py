@@ -1,0 +1,1 @@
+"""Prometheus beside us: the same data, the same questions."""
