@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from hashlib import sha256
 from urllib.parse import urlsplit
 
 from andon.app.composition import Installation
@@ -32,10 +35,17 @@ from andon.feedback.telemetry.ways.scrape.target import Target
 from andon.feedback.telemetry.ways.statsd.way import StatsdWay
 from andon.flow.routing.access import EnvoyAccessLog
 from andon.flow.sources.contract import Service
+from andon.kernel.access import Permission
+from andon.kernel.access.signing_in import caller_of_token
+from andon.kernel.db import Database
+from andon.kernel.errors import NotAuthenticated
 from andon.kernel.keeper import control
 
 _PLACES_EVERY = 1.0
 _SWEEP_EVERY = 3600.0
+_TOKEN_SECONDS = 10.0
+"""How long a token that was revoked may still send."""
+_MOST_TOKENS = 10_000
 
 
 def listen(installation: Installation, wait: Callable[[], None], ready: Callable[[], None]) -> None:
@@ -56,6 +66,38 @@ def listen(installation: Installation, wait: Callable[[], None], ready: Callable
         wait()
     finally:
         process.stop()
+
+
+class Tokens:
+    """Whether a token may send: one of somebody who may push. Remembered for a moment, since every request asks."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._known: dict[bytes, tuple[float, bool]] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, token: str) -> bool:
+        digest = sha256(token.encode()).digest()
+        now = time.monotonic()
+        with self._lock:
+            until, admitted = self._known.get(digest, (0.0, False))
+        if now < until:
+            return admitted
+        admitted = bool(token) and self._look(token)
+        with self._lock:
+            if len(self._known) >= _MOST_TOKENS:
+                self._known.clear()
+            self._known[digest] = (now + _TOKEN_SECONDS, admitted)
+        return admitted
+
+    def _look(self, token: str) -> bool:
+        try:
+            with self._database.reading() as reading:
+                caller = caller_of_token(reading, token)
+        except NotAuthenticated:
+            return False
+        principal = caller.principal
+        return any(principal.may(Permission.PUSH, service) for service in (None, *(principal.services or ())))
 
 
 class _Wiring:
@@ -114,7 +156,15 @@ class _Wiring:
             )
 
         ingress = Ingress(installation.telemetry.sockets)
-        return Listening(settings, ingress, network, statsd, self._places, installation.telemetry.state)
+        return Listening(
+            settings,
+            ingress,
+            network,
+            statsd,
+            self._places,
+            installation.telemetry.state,
+            Tokens(installation.database),
+        )
 
     def _places(self) -> frozenset[Place]:
         with self._installation.database.reading() as reading:

@@ -20,6 +20,8 @@ from andon.kernel.errors import AndonError
 from andon.kernel.files import write_private
 from andon.kernel.settings import TelemetrySettings
 
+LOOPBACK = "127.0.0.1"
+
 _log = logging.getLogger(__name__)
 
 
@@ -55,13 +57,16 @@ class _Way:
     port: int
     setting: str
     listen: Callable[[Tcp], str]
+    tokens: bool = False
+    """Whether senders can show one."""
 
 
 class Listening:
     """``places`` answers the environments there are, and the services with jobs; asked about once a second.
 
-    ``statsd`` makes the StatsD way, listening at these hosts and ports. What cannot be listened at is told in the
-    state file and tried again each minute; everything else goes on.
+    ``statsd`` makes the StatsD way, listening at these hosts and ports. ``admits`` is asked of each request's token
+    where others than this machine's programs can send; what speaks no HTTP knows no tokens and stays on loopback. What
+    cannot be listened at is told in the state file and tried again each minute; everything else goes on.
     """
 
     def __init__(
@@ -72,9 +77,11 @@ class Listening:
         statsd: Callable[[Sequence[tuple[str, int]]], StatsdWay],
         places: Callable[[], Iterable[Place]],
         state: Path,
+        admits: Callable[[str], bool] | None = None,
     ) -> None:
         self._settings, self._ingress, self._network = settings, ingress, network
         self._make_statsd, self._places, self._state = statsd, places, state
+        self._admits = None if settings.on_loopback else admits
         self._statsd: StatsdWay | None = None
         self._heard: dict[str, Heard] = {}
         self._open: dict[Place, tuple[str, ...]] = {}
@@ -116,8 +123,14 @@ class Listening:
     def _ways(self) -> tuple[_Way, ...]:
         settings, network = self._settings, self._network
         return (
-            _Way("OpenTelemetry over HTTP", settings.otlp_port, "telemetry.otlp_port", network.http.listen),
-            _Way("OpenTelemetry over gRPC", settings.otlp_grpc_port, "telemetry.otlp_grpc_port", network.grpc.listen),
+            _Way("OpenTelemetry over HTTP", settings.otlp_port, "telemetry.otlp_port", network.http.listen, True),
+            _Way(
+                "OpenTelemetry over gRPC",
+                settings.otlp_grpc_port,
+                "telemetry.otlp_grpc_port",
+                network.grpc.listen,
+                True,
+            ),
             _Way("Graphite", settings.graphite_port, "telemetry.graphite_port", network.graphite.listen_tcp),
             _Way("Syslog", settings.syslog_port, "telemetry.syslog_port", _both(network.syslog)),
         )
@@ -125,7 +138,8 @@ class Listening:
     def _listen(self, way: _Way) -> None:
         if not way.port:
             return
-        door = Tcp(host=self._settings.host, port=way.port, setting=way.setting)
+        host = self._settings.host if way.tokens or self._settings.on_loopback else LOOPBACK
+        door = Tcp(host=host, port=way.port, setting=way.setting, admits=self._admits)
         try:
             self._heard[way.what] = Heard(way.what, way.listen(door))
         except AndonError as error:
@@ -134,12 +148,13 @@ class Listening:
     def _listen_statsd(self) -> None:
         """Without its port there are still the environments' sockets."""
         settings = self._settings
-        wanted = ((settings.host, settings.statsd_port),) if settings.statsd_port else ()
+        host = settings.host if settings.on_loopback else LOOPBACK
+        wanted = ((host, settings.statsd_port),) if settings.statsd_port else ()
         self._statsd = self._make_statsd(wanted)
         try:
             self._statsd.start()
         except AndonError as error:
-            self._miss("StatsD", f"{settings.host}:{settings.statsd_port}", error)
+            self._miss("StatsD", f"{host}:{settings.statsd_port}", error)
             self._statsd = self._make_statsd(())
             self._statsd.start()
             return

@@ -125,8 +125,9 @@ class TelemetrySettings:
     )
     host: str = setting(
         "127.0.0.1",
-        "The address on which it listens for StatsD, OpenTelemetry and the others. What arrives there says itself "
-        "which service it is of; services that Andon runs have sockets of their own and cannot pass for others.",
+        "The address on which it listens for OpenTelemetry and the others. Beyond this machine senders need a token, "
+        "and what knows no tokens (StatsD, Graphite, syslog) stays on loopback. What arrives says itself which service "
+        "it is of; services that Andon runs have sockets of their own and cannot pass for others.",
         form="host",
     )
     statsd_port: int = setting(8125, "StatsD, over UDP and TCP; 0 is off.", at_least=0, at_most=65535)
@@ -165,6 +166,11 @@ class TelemetrySettings:
     disk_reserve: int = setting(
         2 * GIB, "With less room than this on the disk, telemetry takes nothing in.", at_least=64 * MIB, size=True
     )
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether only this machine's programs can send."""
+        return self.host in {"127.0.0.1", "::1", "localhost"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
