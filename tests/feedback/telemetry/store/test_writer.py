@@ -137,6 +137,39 @@ def test_a_full_disk_is_said_and_over_when_there_is_room_again(engine: Engine, t
     store.writer.stop()
 
 
+def test_a_batch_that_cannot_be_written_does_not_end_the_writing_of_others(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = Batch(way=Way.ANDON, logs=[LogLine(time=NOW * 1000, body="half a pair: \ud800")])
+    with pytest.raises(UnicodeEncodeError):
+        store.writer.take(broken).result(30)
+    line = LogLine(time=NOW * 1000, body="sound")
+    assert store.writer.take(Batch(way=Way.ANDON, logs=[line])).result(30).logs == 1
+    assert "1 batches were not stored" in caplog.text
+
+
+def test_a_series_that_could_not_be_written_down_is_new_the_next_time(engine: Engine, tmp_path: Path) -> None:
+    store = Store(engine, tmp_path)
+    store.writer.start()
+    first, second = series("load", service="shop"), series("load", service="till")
+    store.writer.take(Batch(way=Way.OTLP, series=[first], ids=[first.id], times=[NOW], values=[1])).result(30)
+    both = Batch(way=Way.OTLP, series=[first, second], ids=[second.id], times=[NOW], values=[2])
+    engine.command("RENAME TABLE series TO elsewhere")
+    with pytest.raises(Unavailable):
+        store.writer.take(both).result(30)
+    assert store.book.counts() == {"shop": 1, "till": 0}
+    assert store.writer.knows(first.id)
+    assert not store.writer.knows(second.id)
+    engine.command("RENAME TABLE elsewhere TO series")
+    store.writer.take(both).result(30)
+    store.writer.stop()
+    assert engine.rows("SELECT service, count() FROM series GROUP BY service ORDER BY service") == [
+        ("shop", 1),
+        ("till", 1),
+    ]
+    assert engine.rows("SELECT count() FROM samples") == [(2,)]
+
+
 def test_lines_and_spans_keep_all_they_were_given(store: Store) -> None:
     line = LogLine(
         time=NOW * 1000,

@@ -12,7 +12,7 @@ It also remembers with how many decimals a series is kept: whole numbers of one 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -125,6 +125,19 @@ class Book:
                 self._merge()
         return Entered(tuple(new), refused)
 
+    def strike(self, named: Sequence[Series]) -> None:
+        """Take back what :meth:`enter` answered as new: it could not be written down, and is new the next time."""
+        with self._lock:
+            self._merge()
+            places = [place for one in named if (place := self._place(one.id)) is not None]
+            for one in named:
+                service = one.label(SERVICE)
+                self._per_service[service] = self._per_service.get(service, 1) - 1
+                self._count -= 1
+            self._ids = np.delete(self._ids, places)
+            self._states = np.delete(self._states, places)
+            self._places = np.delete(self._places, places)
+
     def look_up(
         self, ids: NDArray[np.uint64], values: NDArray[np.float64]
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -163,10 +176,12 @@ class Book:
         newest = self._newest.get(series)
         if newest is not None:
             return newest
+        place = self._place(series)
+        return UNKNOWN if place is None else int(self._states[place])
+
+    def _place(self, series: int) -> int | None:
         place = int(np.searchsorted(self._ids, np.uint64(series)))
-        if place < self._ids.size and int(self._ids[place]) == series:
-            return int(self._states[place])
-        return UNKNOWN
+        return place if place < self._ids.size and int(self._ids[place]) == series else None
 
     def _merge(self) -> None:
         ids = np.fromiter(self._newest.keys(), np.uint64, len(self._newest))

@@ -198,10 +198,11 @@ class Writer:
             for one in gathered:
                 one.told.set_exception(told)
             return
-        except BaseException as error:
+        except Exception as error:  # noqa: BLE001 - logged whole: what one batch holds must not end the writing of all
+            _log.exception("%d batches were not stored", len(gathered))
             for one in gathered:
                 one.told.set_exception(error)
-            raise
+            return
         for one, receipt in zip(gathered, receipts, strict=True):
             one.told.set_result(receipt)
 
@@ -213,7 +214,11 @@ class Writer:
             entered = self._book.enter(batch.series)
             # before their samples: a sample whose series nobody knows could never be found
             if entered.new:
-                self._tables.write_series(entered.new, self._book.day)
+                try:
+                    self._tables.write_series(entered.new, self._book.day)
+                except BaseException:
+                    self._book.strike(entered.new)
+                    raise
         receipts = []
         kept: list[tuple[NDArray[np.generic], ...]] = []
         for batch in told:
