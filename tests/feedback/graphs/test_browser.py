@@ -27,6 +27,7 @@ PAGES = (
     "/graphs/dashboards/day/edit",
     "/graphs/dashboards/day/history",
 )
+OPEN = "andon-graph[data-title='Baskets open']"
 _PATIENCE = 20_000
 
 
@@ -75,12 +76,12 @@ def test_all_graphs_of_a_page_share_the_cursor_and_legends_follow_it(context: Br
     page = context.new_page()
     said = troubles(page)
     drawn(page, server.address + SERVICE)
-    page.locator("#graph-2 .legend-line").first.wait_for()
-    before = page.locator("#graph-2 .legend-now").nth(1).inner_text()
+    page.locator(f"{OPEN} .legend-line").first.wait_for()
+    before = page.locator(f"{OPEN} .legend-now").nth(1).inner_text()
     over(page, 0.3)
-    expect(page.locator("#graph-2 thead .legend-now")).to_have_text("at cursor")
-    expect(page.locator("#graph-2 .legend-now").nth(1)).not_to_have_text(before)
-    assert page.locator("#graph-2 .plot-time").inner_text() == page.locator("#graph-1 .plot-time").inner_text()
+    expect(page.locator(f"{OPEN} thead .legend-now")).to_have_text("at cursor")
+    expect(page.locator(f"{OPEN} .legend-now").nth(1)).not_to_have_text(before)
+    assert page.locator(f"{OPEN} .plot-time").inner_text() == page.locator("#graph-1 .plot-time").inner_text()
     assert not said, "the security policy was broken, or something else"
 
 
@@ -203,9 +204,9 @@ def test_a_graph_says_its_conclusion_and_a_wrong_question_is_told_in_its_place(
     context: BrowserContext, server: Serving
 ) -> None:
     page = drawn(context.new_page(), server.address + SERVICE)
-    words = page.locator("#graph-2 [role=img]").get_attribute("aria-label")
+    words = page.locator(f"{OPEN} [role=img]").get_attribute("aria-label")
     assert words
-    assert re.fullmatch(r"Baskets open: last \d+; from \d+ to \d+\. \d causes, 1 failed\.", words), words
+    assert re.fullmatch(r"Baskets open: last \d+; from \d+ to \d+\. \d+ causes, 1 failed\.", words), words
     page.goto(server.address + "/graphs/explore?query=rate(")
     expect(page.locator("textarea[name=query]")).to_have_attribute("aria-describedby", "trouble")
     assert page.locator("#trouble").inner_text()
