@@ -18,7 +18,7 @@ from andon.feedback.telemetry.own.delivery import Delivery, token_of
 from andon.feedback.telemetry.own.follower import DAY
 from andon.feedback.telemetry.own.positions import Positions
 from andon.feedback.telemetry.own.router import Places
-from andon.feedback.telemetry.ways.texts import body_text
+from andon.feedback.telemetry.ways.texts import body_text, sound
 from andon.flow.environments.contract import Environments
 from andon.flow.routing.contract import Access, AccessLog, AccessPosition
 from andon.kernel.db import Reading
@@ -192,7 +192,7 @@ def line_of(one: Access, position: int, *, version: str, instance: str, stands_f
         environment=one.environment,
         version=version,
         instance=instance,
-        fields={name: value for name, value in fields.items() if value},
+        fields={name: sound(value) for name, value in fields.items() if value},
         trace=trace,
         span=span,
         source=LogSource.ROUTER,

@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from andon.feedback.telemetry.contract.intake import Batch, Dropped, Intake, Receipt, Way
 from andon.feedback.telemetry.contract.metrics import LONGEST_VALUE, Series, canonical, series_id
 from andon.feedback.telemetry.own.names import Metric
+from andon.feedback.telemetry.ways.texts import sound
 from andon.kernel.errors import TooMany, Unavailable
 
 MOST_KNOWN = 100_000
@@ -29,13 +30,13 @@ class Catalogue:
         self._made: dict[tuple[Metric, frozenset[tuple[str, str]]], Series] = {}
 
     def series(self, metric: Metric, labels: Mapping[str, str]) -> Series:
-        """The labels' values are cut to what is kept; empty ones are left out."""
+        """Values of labels are made fit to be kept (a path on the disk need not be text); empty ones are left out."""
         key = (metric, frozenset(labels.items()))
         found = self._made.get(key)
         if found is None:
             if len(self._made) >= MOST_KNOWN:
                 self._made.clear()
-            kept = canonical({name: value[:LONGEST_VALUE] for name, value in labels.items()})
+            kept = canonical({name: sound(value)[:LONGEST_VALUE] for name, value in labels.items()})
             found = Series(
                 id=series_id(metric.name, kept),
                 name=metric.name,
