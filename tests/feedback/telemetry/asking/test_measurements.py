@@ -288,3 +288,14 @@ def test_it_makes_no_difference_how_much_is_rolled_up_yet(
     in_store.now = NOW - 5 * HOUR + rolled * 60_000
     in_store.rollups.roll()
     assert answers() == before
+
+
+def test_a_series_whose_level_was_declared_anew_keeps_its_past(in_store: InStore) -> None:
+    old = in_store.put(series("orders", level=Level.APPLICATION, service="shop"), [NOW], [1])
+    in_store.now += DAY
+    new = in_store.put(series("orders", level=Level.BUSINESS, service="shop"), [NOW + DAY], [2])
+    assert old.id == new.id
+    found = in_store.measurements()
+    (one,) = found.select(named("orders"), NOW, NOW + DAY, sight=None)
+    assert one.level is Level.BUSINESS
+    assert found.samples([one], NOW, NOW + DAY).values.tolist() == [1, 2]

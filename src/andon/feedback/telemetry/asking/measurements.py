@@ -47,17 +47,35 @@ class StoredMeasurements:
         self, matchers: Sequence[Matcher], start: int, end: int, *, sight: Sight, limit: int = 100_000
     ) -> tuple[Series, ...]:
         asked = fitting(matchers, start, end, sight)
+        # a series has a row for each of its days; sorting all of them by their labels is worth it only to cut them
+        newest = (
+            "SELECT day, id, name, kind, level, unit, help, path, labels FROM series "
+            f"WHERE {asked} ORDER BY day DESC LIMIT 1 BY id, level"
+        )
         with understood():
             rows = self._engine.rows(
-                "SELECT id, name, kind, level, unit, help, path, labels FROM ("
-                "SELECT day, id, name, kind, level, unit, help, path, labels FROM series "
-                f"WHERE {asked} ORDER BY day DESC LIMIT 1 BY id) "
-                f"ORDER BY name, labels, id LIMIT {asked.value(limit, 'UInt64')} SETTINGS {BOUNDS}",
-                asked.values,
+                f"{newest} LIMIT {asked.value(2 * limit + 1, 'UInt64')} SETTINGS {BOUNDS}", asked.values
             )
-        found = [
-            Series(
-                id=cast("SeriesId", id_),
+            found = self._named(rows)
+            if len(rows) > 2 * limit:
+                rows = self._engine.rows(
+                    f"SELECT * FROM ({newest}) ORDER BY name, labels, id, day DESC "
+                    f"LIMIT {asked.value(2 * limit + 1, 'UInt64')} SETTINGS {BOUNDS}",
+                    asked.values,
+                )
+                found = self._named(rows)
+        return tuple(sorted(found, key=lambda one: (one.name, one.labels))[:limit])
+
+    def _named(self, rows: Sequence[Sequence[object]]) -> list[Series]:
+        """The series of these rows, the newest first."""
+        found: dict[SeriesId, Series] = {}
+        for _, id_, name, kind, level, unit, help_, path, labels in rows:
+            id_ = cast("SeriesId", id_)
+            if id_ in found:
+                self._sampler.learn(id_, {found[id_].level, _LEVELS[str(level)]})
+                continue
+            found[id_] = Series(
+                id=id_,
                 name=str(name),
                 labels=tuple(sorted(cast("dict[str, str]", labels).items())),
                 kind=_KINDS[str(kind)],
@@ -66,9 +84,7 @@ class StoredMeasurements:
                 help=str(help_),
                 path=str(path),
             )
-            for id_, name, kind, level, unit, help_, path, labels in rows
-        ]
-        return tuple(sorted(found, key=lambda one: (one.name, one.labels)))
+        return list(found.values())
 
     def samples(
         self,
