@@ -18,7 +18,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-ENTRIES = ("console.js", "console.css", "graphs.js", "graphs.css")
+ENTRIES = ("console.js", "console.css", "graphs.js", "graphs.css", "lines.js", "lines.css")
 TARGETS = "chrome111,edge111,firefox114,safari16.4"
 LICENSE_FILES = ("LICENSE", "LICENSE.md", "LICENSE.txt", "LICENCE", "COPYING")
 

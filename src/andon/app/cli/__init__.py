@@ -34,6 +34,7 @@ COMMANDS = (
     "andon.flow.deployments.commands",
     "andon.flow.overview.commands",
     "andon.feedback.graphs.commands",
+    "andon.feedback.logs.commands",
     "andon.feedback.telemetry.commands",
     # each room's commands go here
 )

@@ -1,0 +1,1 @@
+"""Lines of logs: searched, followed as they come, sorted into patterns, and counted."""

@@ -1,0 +1,1 @@
+"""What the pages of logs are made of, as values and pure functions."""
