@@ -58,7 +58,7 @@ def told() -> Told:
         ("removeAboveValue(s.a.load,4)", [1, 2, None, 4, None, None]),
         ("removeBelowValue(s.a.load,4)", [None, None, None, 4, 5, 6]),
         ("nPercentile(s.b.load,50)", [30, 30, 30, 30, 30, 30]),
-        ("summarize(s.a.load,'30s')", [3, 15]),
+        ("summarize(s.a.load,'30s')", [3, 9, 6]),
         ("summarize(s.a.load,'30s','max',true)", [2, 6]),
         ("movingAverage(past,2)", [pytest.approx(99.5), pytest.approx(50.5), 1.5, 2.5, 3.5, 4.5]),
         ("movingSum(past,'20s')", [199, pytest.approx(101), 3, 5, 7, 9]),
@@ -70,14 +70,7 @@ def told() -> Told:
     ],
 )
 def test_a_function_makes_of_numbers_what_graphite_makes_of_them(target: str, expected: Values) -> None:
-    if target.startswith("summarize") and "true" not in target:
-        # buckets of the clock: the first slot is ten seconds behind a whole half minute
-        assert told().values(target) == [3, 15, 6]
-        return
-    found = told().values(target)
-    if target.startswith("timeShift"):
-        found = [round(one, 6) if one is not None else None for one in found]
-    assert found == expected
+    assert told().values(target) == expected
 
 
 @pytest.mark.parametrize(

@@ -36,9 +36,9 @@ def drawable(row: Row, seconds: int, most: int | None) -> Row:
         return row
     points = math.ceil(seconds / row.step / most)
     length = points * row.step
-    nudge = length + row.start % row.step - row.start % length
-    lost = max(0, nudge // row.step - 1)
-    return replace(row, start=row.start + nudge, values=row.values[lost:]).coarser(points)
+    # Graphite leaves out one value less than that, and so tells each a step too late
+    lost = (-row.start % length) // row.step
+    return replace(row, start=row.start + lost * row.step, values=row.values[lost:]).coarser(points)
 
 
 def told(rows: Sequence[Row], most: int | None = None, *, nulls: bool = True) -> list[Told]:

@@ -19,7 +19,8 @@ def step_of(times: Ints, least: int) -> int:
     apart = np.diff(np.unique(times))
     if len(apart) < 2:
         return least
-    usual = float(np.median(apart))
+    # the shorter ones: where samples are missing, those around the hole are further apart than they were sent
+    usual = float(np.quantile(apart, 0.25, method="lower"))
     return max(least, next((step for step in STEPS if step >= 0.8 * usual), STEPS[-1]))
 
 
