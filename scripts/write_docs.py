@@ -14,6 +14,7 @@ WRITERS = {
     "api": "andon.app.reference",
     "commands": "andon.app.cli.reference",
     "events": "andon.app.record.reference",
+    "metrics": "andon.feedback.telemetry.own.reference",
     "settings": "andon.kernel.settings.reference",
 }
 INCLUDED = re.compile(r"(<!-- include: (?P<file>\S+) -->\n```\w+\n).*?(\n```$)", re.MULTILINE | re.DOTALL)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from andon.feedback.telemetry.memory_intake import MemoryIntake
+from andon.feedback.telemetry.own.names import METRICS
 from andon.feedback.telemetry.store.book import Book
 from andon.feedback.telemetry.store.drops import Drops
 from andon.feedback.telemetry.store.engine import DATABASE, EmbeddedEngine
@@ -14,6 +16,17 @@ from andon.feedback.telemetry.store.writer import DiskWatch, Writer
 from andon.kernel.db import Database
 from tests.feedback.telemetry.engine import the_engine
 from tests.flow.installation import Installation
+
+
+def undeclared(intake: MemoryIntake) -> set[tuple[str, str]]:
+    """Names and labels that the list of metrics does not have."""
+    declared = {one.name: one for one in METRICS}
+    return {
+        (one.name, label)
+        for one in intake.series
+        for label, _ in one.labels
+        if one.name not in declared or label not in declared[one.name].labels
+    }
 
 
 @pytest.fixture

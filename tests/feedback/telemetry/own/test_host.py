@@ -11,6 +11,7 @@ from andon.feedback.telemetry.contract.intake import Dropped
 from andon.feedback.telemetry.contract.metrics import Kind, Level
 from andon.feedback.telemetry.memory_intake import MemoryIntake
 from andon.feedback.telemetry.own.host import HostMetrics
+from tests.feedback.telemetry.own.conftest import undeclared
 
 
 def test_processor_memory_disk_and_boot_are_those_of_this_machine(tmp_path: Path) -> None:
@@ -31,6 +32,7 @@ def test_processor_memory_disk_and_boot_are_those_of_this_machine(tmp_path: Path
     kinds = {one.name: one.kind for one in intake.series}
     assert kinds["host_cpu_seconds_total"] is Kind.COUNTER
     assert kinds["host_load1"] is Kind.GAUGE
+    assert undeclared(intake) == set()
 
 
 def test_the_states_of_a_disk_together_are_the_disk_and_each_is_told_once(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from andon.feedback.telemetry.store.drops import Drops
 from andon.feedback.telemetry.store.engine import EmbeddedEngine
 from andon.feedback.telemetry.store.writer import Writer
 from andon.kernel.errors import Unavailable
+from tests.feedback.telemetry.own.conftest import undeclared
 
 
 def test_what_came_in_what_did_not_and_what_waits_is_told_by_way_reason_and_service() -> None:
@@ -50,6 +51,7 @@ def test_what_came_in_what_did_not_and_what_waits_is_told_by_way_reason_and_serv
     assert 1_000_000 < memory < psutil.virtual_memory().total
     assert value("andon_process_cpu_seconds_total", role="web")[0] > 0
     assert value("andon_process_memory_bytes", role="gone") == []
+    assert undeclared(intake) == set()
 
 
 def test_the_store_says_how_large_its_tables_are(engine: EmbeddedEngine, writer: Writer) -> None:

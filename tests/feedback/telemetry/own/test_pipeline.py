@@ -46,7 +46,7 @@ from andon.kernel.access import SYSTEM
 from andon.kernel.clock import SettableClock
 from andon.kernel.events import Event, append
 from andon.kernel.ids import new_id
-from tests.feedback.telemetry.own.conftest import door
+from tests.feedback.telemetry.own.conftest import door, undeclared
 from tests.flow.installation import STORE, Installation
 
 COMMIT = CommitHash("a" * 40)
@@ -293,6 +293,7 @@ def test_a_real_run_and_a_real_deployment_are_told(line: Line) -> None:
     steps = {one.label("step") for one in line.intake.series if one.name == "andon_deployment_step_seconds"}
     assert {"start", "health", "switch"} <= steps
     assert len(line.values("andon_lead_time_seconds")) == 1
+    assert undeclared(line.intake) == set()
 
 
 def test_events_of_two_days_are_two_batches(line: Line) -> None:

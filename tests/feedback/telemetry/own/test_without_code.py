@@ -24,6 +24,7 @@ from andon.flow.routing.access import EnvoyAccessLog
 from andon.flow.sources.adapters.sources import GitSources
 from andon.kernel.access import SYSTEM
 from andon.kernel.keeper import control
+from tests.feedback.telemetry.own.conftest import undeclared
 from tests.feedback.telemetry.own.test_follower import Nothing
 from tests.flow.environments.place import DEFINITION, Place, opened_place
 
@@ -127,6 +128,7 @@ def test_a_service_that_says_nothing_of_itself_is_measured_and_its_failed_reques
     assert last("andon_instance_up", instance=instance.id) == 1
     assert last("andon_instance_processes") >= 1
     assert last("andon_instance_cpu_seconds_total") > 0
+    assert undeclared(intake) == set()
 
     until(lambda: any(one.source is LogSource.INSTANCE and "ERROR" in one.body for one in intake.logs), logs.round)
     said = [one for one in intake.logs if one.source is LogSource.INSTANCE]
