@@ -1,8 +1,8 @@
 """The router's access log becomes lines, so that a request that failed is found among the logs, with its trace.
 
-Failures are kept, and of the others as many as are of use: beyond :data:`MOST_SUCCESSES` a second of one environment (of
-failures :data:`MOST_FAILURES`) every n-th is, and says in the field ``sampled`` for how many it stands. Rates are the
-router's counters' matter.
+Failures are kept, and of the others as many as are of use: beyond :data:`MOST_SUCCESSES` a second of one environment
+(of failures :data:`MOST_FAILURES`) every n-th is, and says in the field ``sampled`` for how many it stands. Rates are
+the router's counters' matter.
 """
 
 from __future__ import annotations

@@ -23,9 +23,9 @@ of its own (one run, one job), at the moment at which it ended: ask with `max_ov
 
 _INSTANCES = """Every 10 s, of every instance that runs, with or without traffic. Where control groups limit it they are
 asked, else its processes are."""
-_REQUESTS = """Every 5 s, as the router counts them. Each request is a line of the logs as well: those that failed (up to
-1,000 a second of an environment), and of the others up to 100; where there are more, each that is kept says in its field
-`sampled` for how many it stands."""
+_REQUESTS = """Every 5 s, as the router counts them. Each request is a line of the logs as well: those that failed (up
+to 1,000 a second of an environment), and of the others up to 100; where there are more, each that is kept says in its
+field `sampled` for how many it stands."""
 _PARTS = (
     ("The machine", names.HOST_CPU, "Every 10 s."),
     ("Instances", names.INSTANCE_CPU, _INSTANCES),
