@@ -6,6 +6,7 @@ the Unix socket of the process that owns it, or at the URL of a server.
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import threading
@@ -41,6 +42,9 @@ _CONNECT_SECONDS = 2
 _ANSWER_SECONDS = 25
 
 DATABASE = "andon"
+
+# it warns of each failure that it raises as well: a store that is away for an hour would fill the log
+logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
 
 
 class StoreError(Exception):
