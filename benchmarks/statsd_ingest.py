@@ -371,13 +371,13 @@ def _andon(outcome: Outcome, sender: Sender, packets: Packets, seconds: float, t
         run = _run("andon", sender, packets, rate, seconds)
         first = first or run
         tell(f"{run.rate:,.0f}/s, {run.cost:.3f} µs, {run.received.kernel_drops} kernel drops")
+        _told_whole(outcome, f"{rate:,}/s", run)
         if run.whole:
             best = run
-        if run.whole == (rate < GOAL_RATE):
+        if (best is not None and not run.whole) or (run.whole and rate < GOAL_RATE):
             break
     assert first is not None
     shown = best or first
-    _told_whole(outcome, "packets", shown)
     got = shown.received
     outcome.figures += [
         Figure(
@@ -396,8 +396,8 @@ def _andon(outcome: Outcome, sender: Sender, packets: Packets, seconds: float, t
 
 def _told_whole(outcome: Outcome, what: str, run: Run) -> None:
     got = run.received
-    if got.lines + got.kernel_drops == 0:
-        outcome.faults.append(f"{what}: nothing arrived")
+    if got.lines < run.sent and not got.kernel_drops and not got.dropped:
+        outcome.faults.append(f"{what}: {run.sent - got.lines:,} metrics were lost that nobody counted")
     if run.whole and got.rows != run.rows:
         outcome.faults.append(f"{what}: {got.rows:,} rows stored, {run.rows:,} expected")
 

@@ -34,6 +34,7 @@ class Station:
         disk: DiskWatch | None = None,
         patience: float = 0.2,
         most_keys: int = 100_000,
+        buffer: int = 4 * 1024**2,
     ) -> None:
         self.engine, self.clock = engine, clock
         self.intake = MemoryIntake()
@@ -51,7 +52,7 @@ class Station:
             now=self.now,
             patience=patience,
             most_keys=most_keys,
-            buffer=4 * 1024**2,
+            buffer=buffer,
             linger=0.02,
         )
         self.way.start()

@@ -266,3 +266,14 @@ def test_origins_that_come_or_go_after_the_end_do_no_harm(station: Station, tmp_
     station.way.close_origin(path)
     station.way.stop()
     assert not path.exists()
+
+
+def test_what_the_kernel_holds_when_the_way_stops_is_stored_first(stations: Stations) -> None:
+    # two small buffers: the rest waits in the kernel until they have been stored
+    station = stations.keep(Station(stations.engine, buffer=200_000))
+    packets = 400
+    for number in range(packets):
+        station.send(*(f"requests.{line}:{number}|c|#n:{line}" for line in range(50)))
+    station.stop()
+    assert station.stored() == packets * 50
+    assert station.dropped == {}

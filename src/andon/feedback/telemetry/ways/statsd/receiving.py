@@ -32,7 +32,7 @@ _SOON_SECONDS = 0.25
 LINGER_SECONDS = 0.5
 """How long few do: a flush of one line costs as much as one of a thousand."""
 _MOST_CONNECTIONS = 256
-_EXHAUST_SECONDS = 1.0
+_EXHAUST_SECONDS = 15.0
 
 Drop = Callable[[Dropped, int], None]
 
@@ -265,13 +265,26 @@ class Receiver:
                 known.path.unlink()
 
     def _exhaust(self, source: _Source | _Connection) -> None:
-        """Take what is there; no longer than a sender may need who never stops."""
+        """Take what is there; from a sender who never stops no more than comes within a while."""
         until = time.monotonic() + _EXHAUST_SECONDS
         while time.monotonic() < until:
             if self._current.full and not self._pass_on():
                 time.sleep(_NAP_SECONDS)
             elif self._take(source) if isinstance(source, _Source) else not self._read(source):
                 return
+        if isinstance(source, _Source):
+            self._throw_away(source)
+
+    def _throw_away(self, source: _Source) -> None:
+        """What is left is counted at least, datagram by datagram."""
+        thrown = 0
+        until = time.monotonic() + 1
+        with suppress(OSError):  # there is nothing left
+            while time.monotonic() < until:
+                source.socket.recv(1)
+                thrown += 1
+        if thrown:
+            self._drop(Dropped.FULL, thrown)
 
     def _pass_on(self) -> bool:
         """Hand the buffer over if there is another to go on with."""
