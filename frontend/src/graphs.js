@@ -84,7 +84,11 @@ class Graph extends HTMLElement {
     } catch (error) {
       if (asking.signal.aborted) return;
       this.#complain(error);
-      if (!error.status) { this.#stale = true; reached(false); }
+      if (!error.status || error.status >= 500) {
+        this.#stale = true;
+        reached(false);
+        this.#next = Date.now() + pause();
+      }
     } finally {
       clearTimeout(slow);
       if (this.#asking === asking) { this.#asking = null; this.removeAttribute("aria-busy"); }
@@ -103,7 +107,8 @@ class Graph extends HTMLElement {
 
   /** What is new since the last answer: points are added, the oldest leave, the picture moves on. */
   async poll(now) {
-    if (!this.#answer || this.#polling || this.#asking || !this.#seen || now < this.#next) return;
+    if (this.#stale && this.#seen && !this.#asking && now >= this.#next) return void (await this.load());
+    if (!view.live || !this.#answer || this.#polling || this.#asking || !this.#seen || now < this.#next) return;
     const [min, max] = view.span();
     this.#next = now + longest(max - min) - 60;
     if (this.kind === "heat") {
@@ -124,6 +129,7 @@ class Graph extends HTMLElement {
       this.#append(before, fresh, min);
     } catch (error) {
       if (!error.status || error.status >= 500) reached(false);
+      this.#next = now + pause();
     } finally {
       this.#polling = false;
     }
@@ -358,7 +364,20 @@ function reached(well) {
   failures = well ? 0 : failures + 1;
   if (alive === failures < 2) return;
   alive = failures < 2;
-  bar();
+  lamp();
+}
+
+/** How long to wait before it is tried again, longer each time. */
+const pause = () => Math.min(15000, 1000 * 2 ** Math.min(4, failures / Math.max(1, graphs.size)));
+
+/** Whether the graphs go on by themselves. */
+function lamp() {
+  const live = document.querySelector("[data-graph-live]");
+  if (!live) return;
+  const state = view.live ? (alive ? "on" : "retry") : "off";
+  live.dataset.state = state;
+  live.querySelector("span:last-child").textContent = { on: "live", retry: "reconnecting", off: view.paused ? "paused" : "fixed" }[state];
+  live.setAttribute("aria-pressed", String(view.live));
 }
 
 function bar() {
@@ -371,17 +390,12 @@ function bar() {
     own.hidden = usual;
     own.textContent = usual ? "" : `${moment(min).slice(0, -3)} – ${view.to === "" ? "now" : moment(max).slice(0, -3)}`;
   }
-  const live = document.querySelector("[data-graph-live]");
-  if (live) {
-    const state = view.live ? (alive ? "on" : "retry") : "off";
-    live.dataset.state = state;
-    live.querySelector("span:last-child").textContent = { on: "live", retry: "reconnecting", off: view.paused ? "paused" : "fixed" }[state];
-    live.setAttribute("aria-pressed", String(view.live));
-  }
+  lamp();
   for (const region of document.querySelectorAll("[data-graph-region]")) {
     const address = new URL(region.getAttribute("hx-get"), location.href);
     address.searchParams.set("from", view.from);
     if (view.to) address.searchParams.set("to", view.to); else address.searchParams.delete("to");
+    if (region.getAttribute("hx-get") === address.pathname + address.search) continue;
     region.setAttribute("hx-get", address.pathname + address.search);
     region.dispatchEvent(new CustomEvent("andon:refresh"));
   }
@@ -412,7 +426,7 @@ document.addEventListener("click", (event) => {
   else if (link.dataset.shift) view.shift(Number(link.dataset.shift));
   else if ("graphOut" in link.dataset) view.widen();
   else if (view.to && view.to !== "now") view.go({ from: document.querySelector("[data-graphs]").dataset.graphs, to: "", paused: false });
-  else { view.paused = !view.paused; bar(); }
+  else { view.paused = !view.paused; lamp(); }
 });
 
 document.addEventListener("keydown", (event) => {
@@ -429,7 +443,7 @@ bar();
 customElements.define("andon-graph", Graph);
 
 setInterval(() => {
-  if (!view.live || document.visibilityState !== "visible") return;
+  if (document.visibilityState !== "visible") return;
   const now = Date.now();
   for (const graph of graphs) graph.poll(now);
 }, 500);

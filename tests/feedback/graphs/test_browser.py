@@ -165,6 +165,17 @@ def test_new_points_arrive_by_themselves(context: BrowserContext, server: Servin
                          "return t.every((at, i) => !i || at > t[i - 1]) })()")  # fmt: skip
 
 
+def test_a_lost_connection_is_said_and_found_again_by_itself(context: BrowserContext, server: Serving) -> None:
+    page = drawn(context.new_page(), server.address + "/graphs/services/store?from=15m")
+    lamp = page.locator("[data-graph-live]")
+    expect(lamp).to_have_attribute("data-state", "on")
+    context.set_offline(True)
+    expect(lamp).to_have_text("reconnecting")
+    expect(page.locator("#graph-1 .u-over")).to_be_visible()
+    context.set_offline(False)
+    expect(lamp).to_have_text("live", timeout=_PATIENCE)
+
+
 def test_a_line_is_shown_alone_and_hidden_by_its_name(context: BrowserContext, server: Serving) -> None:
     page = drawn(context.new_page(), server.address + SERVICE)
     lines = page.locator("#graph-1 .legend-line")
