@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import pytest
 
-from andon.feedback.graphite.service import Graphite
-from andon.feedback.telemetry.contract.metrics import Kind, Resolution
+from andon.feedback.graphite.service import Graphite, Question
+from andon.feedback.telemetry.contract.metrics import Column, Kind, Resolution, Samples, Series
+from andon.feedback.telemetry.memory import MemoryMeasurements
+from andon.kernel.errors import Invalid
 from tests.feedback.graphite.measured import START, Told, every, values_of
 
 TIMES = [(11.0, 30.0), (12.0, 10.0), (13.0, 20.0), (14.0, 100.0), (31.0, 7.0)]
@@ -111,6 +114,31 @@ def test_after_its_raw_samples_a_timer_still_has_what_roll_ups_know_and_says_not
     assert asked("sum") == [4, 8]
     assert asked("upper_90") == [None, None]
     assert asked("std") == [None, None]
+
+
+def test_roll_ups_answer_where_there_are_more_samples_than_may_be_read() -> None:
+    told = Told().statsd("t", Kind.OBSERVATION, [(at / 1000, at) for at in range(61_000, 119_000)])
+    measurements = told.measurements()
+
+    class Strict(MemoryMeasurements):
+        def samples(
+            self,
+            series: Sequence[Series],
+            start: int,
+            end: int,
+            *,
+            resolution: Resolution = Resolution.RAW,
+            column: Column = Column.LAST,
+        ) -> Samples:
+            if resolution is Resolution.RAW:
+                raise Invalid("More than may be read.")
+            return measurements.samples(series, start, end, resolution=resolution, column=column)
+
+    [known] = measurements.select((), START * 1000, (START + 120) * 1000, sight=None)
+    graphite = Graphite(Strict([known], {known.id: ([START * 1000], [0])}), clock=lambda: (START + 120) * 1000)
+    question = Question(targets=("stats.timers.t.upper",), start=START, end=START + 119, now=START + 119)
+    [row] = graphite.rows(question, sight=None)
+    assert (row.step, values_of(row)) == (60, [118_999])
 
 
 def test_a_series_that_is_sent_once_a_minute_has_steps_of_a_minute() -> None:

@@ -181,8 +181,8 @@ def _route(path: str, answer: _Answer, graphite: Graphite) -> litestar.handlers.
         status_code=200,
         description=answer.__doc__,
         summary=(answer.__doc__ or "").split(".")[0],
-        operation_id=lambda _handler, method, _parts: f"graphite_{answer.__name__}_{method.lower()}",
-        tags=["graphite"],
+        # another program's interface: the document of Andon's own API does not tell of it
+        include_in_schema=False,
     )(handle)
 
 

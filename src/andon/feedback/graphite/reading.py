@@ -26,6 +26,7 @@ from andon.feedback.telemetry.contract.metrics import (
     SeriesId,
     Sight,
 )
+from andon.kernel.errors import Invalid
 
 RAW_STEP = 10
 """Seconds: what StatsD waits before it tells, and so what its dashboards are made for."""
@@ -66,9 +67,7 @@ class Reader:
             )
         if not leaves:
             return []
-        resolution = self._resolution(len(leaves), start, end)
-        window = _Window(self._measurements, resolution, start, end, self._now)
-        window.read(leaves)
+        window = self._window(leaves, start, end)
         rows = []
         for leaf in leaves:
             first, step, values = window.values(leaf)
@@ -84,6 +83,21 @@ class Reader:
                 )
             )
         return rows
+
+    def _window(self, leaves: Sequence[Leaf], start: int, end: int) -> _Window:
+        """With its samples: of the finest resolution in which there are not more of them than may be read."""
+        first = self._resolution(len(leaves), start, end)
+        *finer, coarsest = list(Resolution)[list(Resolution).index(first) :]
+        for one in finer:
+            window = _Window(self._measurements, one, start, end, self._now)
+            try:
+                window.read(leaves)
+            except Invalid:
+                continue
+            return window
+        window = _Window(self._measurements, coarsest, start, end, self._now)
+        window.read(leaves)
+        return window
 
     def _resolution(self, rows: int, start: int, end: int) -> Resolution:
         kept = [one for one in Resolution if start * 1000 >= self._now * 1000 - self._measurements.horizon(one)] or [

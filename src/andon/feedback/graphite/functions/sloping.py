@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from andon.feedback.graphite.contract import BadTarget
-from andon.feedback.graphite.functions.transforming import rounded
 from andon.feedback.graphite.registry import SERIES, Function, Given, Type, declare, needs, takes
 from andon.feedback.graphite.rows import Floats, Row
 from andon.feedback.graphite.times import seconds_of
@@ -56,7 +55,7 @@ def per_second(given: Given) -> list[Row]:
     """How much a running total gained a second; none where it began anew."""
     most, least = given.maybe("maxValue"), given.maybe("minValue")
     return [
-        row.as_is(f"perSecond({row.name})", rounded(_gained(row.values, most, least) / row.step, 6))
+        row.as_is(f"perSecond({row.name})", np.round(_gained(row.values, most, least) / row.step, 6))
         for row in given.rows()
     ]
 

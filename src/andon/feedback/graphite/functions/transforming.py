@@ -44,7 +44,7 @@ def scale_to_seconds(given: Given) -> list[Row]:
     """Values that are per step as values per so many seconds."""
     seconds = given.number("seconds")
     return [
-        row.as_is(f"scaleToSeconds({row.name},{int(seconds)})", rounded(row.values * (seconds / row.step), 6))
+        row.as_is(f"scaleToSeconds({row.name},{int(seconds)})", np.round(row.values * (seconds / row.step), 6))
         for row in given.rows()
     ]
 
