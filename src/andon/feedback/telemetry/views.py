@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import msgspec
 
-from andon.feedback.telemetry.overview import Seen
-from andon.feedback.telemetry.store.backup import BackupInfo
-
 
 class WayShape(msgspec.Struct, kw_only=True):
     way: str
@@ -38,28 +35,6 @@ class TelemetryShape(msgspec.Struct, kw_only=True):
     """By table."""
     memory: int | None
 
-    @classmethod
-    def of(cls, seen: Seen) -> TelemetryShape:
-        return cls(
-            running=seen.running,
-            fault=seen.fault,
-            ways=[
-                WayShape(
-                    way=one.way.value,
-                    samples=one.samples,
-                    logs=one.logs,
-                    spans=one.spans,
-                    dropped={why.value: count for why, count in (one.dropped or {}).items()},
-                )
-                for one in seen.ways
-            ],
-            places=[PlaceShape(what=one.what, address=one.address, fault=one.fault) for one in seen.places],
-            series=dict(seen.series) if seen.series is not None else None,
-            series_limit=seen.limit,
-            bytes=dict(seen.bytes) if seen.bytes is not None else None,
-            memory=seen.memory,
-        )
-
 
 class BackupShape(msgspec.Struct, kw_only=True):
     name: str
@@ -70,17 +45,6 @@ class BackupShape(msgspec.Struct, kw_only=True):
     """The copy that this one builds on; empty for a whole one."""
     bytes: int
     rows: int
-
-    @classmethod
-    def of(cls, info: BackupInfo) -> BackupShape:
-        return cls(
-            name=info.name,
-            began=info.began,
-            ended=info.ended,
-            base=info.base,
-            bytes=info.bytes,
-            rows=sum(info.rows.values()),
-        )
 
 
 class BackupList(msgspec.Struct, kw_only=True):
