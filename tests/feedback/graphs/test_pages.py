@@ -137,12 +137,13 @@ def test_the_dashboard_of_a_service_begins_with_business_and_names_its_gap(brows
 def test_the_first_page_has_figures_of_each_service(browser_: Browser) -> None:
     page = browser_.get("/graphs").text
     card = page[page.index('href="/graphs/services/store"') :]
-    told = re.findall(r"<dd>([^<]+)</dd>", card)[:3]
+    assert re.findall(r"<dt>([^<]+)</dt>", card)[:2] == ["Logins", "Requests"], "business first"
+    told = re.findall(r"<dd>([^<]+)</dd>", card)[1:4]
     assert re.fullmatch(r"[\d.]+ /s", told[0])
     assert told[1].endswith(" %")
     assert told[2].endswith(" ms")
     other = page[page.index('href="/graphs/services/catalogue"') :]
-    assert re.findall(r"<dd[^>]*>([^<]+)</dd>", other)[:3] == ["no data"] * 3
+    assert re.findall(r"<dd[^>]*>([^<]+)</dd>", other)[:4] == ["no data"] * 4
 
 
 def test_what_happened_is_seen_while_the_store_is_down(tmp_path: Path, databases: Databases, shop: Shop) -> None:

@@ -79,10 +79,15 @@ class _Metric:
 
     @property
     def title(self) -> str:
-        name = self.name
-        for ending in _ENDINGS:
-            name = name.removesuffix(ending)
-        return name.replace("_", " ").strip().capitalize() or self.name
+        return title_of(self.name)
+
+
+def title_of(name: str) -> str:
+    """A metric's name as people say it: ``orders_placed_total`` is "Orders placed"."""
+    words = name
+    for ending in _ENDINGS:
+        words = words.removesuffix(ending)
+    return words.replace("_", " ").strip().capitalize() or name
 
 
 def level_panels(series: Iterable[Series], service: str, environment: str = "") -> tuple[LevelPanels, ...]:

@@ -9,11 +9,11 @@ from urllib.parse import urlencode
 from andon.feedback.graphs.addresses import GraphView, service_address, wanted
 from andon.feedback.graphs.asking import Asking, milliseconds, sight_of
 from andon.feedback.graphs.model.ranges import range_of
-from andon.feedback.graphs.model.rules import FILLERS, LEVELS, TITLES, Filler, level_panels
+from andon.feedback.graphs.model.rules import FILLERS, LEVELS, TITLES, Filler, level_panels, title_of
 from andon.feedback.graphs.model.units import said
 from andon.feedback.graphs.pages.drawing import board, graph_views
 from andon.feedback.graphs.service import GraphsService
-from andon.feedback.telemetry.contract.metrics import Level, MetricName, Series, Sight
+from andon.feedback.telemetry.contract.metrics import Kind, Level, MetricName, Series, Sight
 from andon.flow.sources.contract import Service, Sources
 from andon.kernel.errors import Unavailable
 from andon.web.http.pages import Handlers, Html, PageContext, page
@@ -24,6 +24,8 @@ from andon.web.shell import Crumb, Page
 MOST_SERVICES = 30
 """Shown on the first page with their figures."""
 MOST_NAMES = 400
+MOST_COUNTED = 6
+"""Business metrics of which a service's first one is shown on its card."""
 _REQUESTS = "sum by (service) (rate(andon_requests_total[$window]))"
 _FAILED = (
     f'(sum by (service) (rate(andon_requests_total{{code_class=~"5.*"}}[$window])) or 0 * {_REQUESTS}) / {_REQUESTS}'
@@ -57,19 +59,25 @@ def service_pages(graphs: GraphsService, asking: Asking, sources: Sources) -> Ha
         with context.database.reading() as reading:
             return tuple(one for one in sources.services(reading) if services is None or one in services)
 
-    def cards(services: Sequence[str], now: int, sight: Sight) -> tuple[ServiceCard, ...]:
+    def cards(services: Sequence[str], names: Sequence[MetricName], now: int, sight: Sight) -> tuple[ServiceCard, ...]:
         span = range_of("15m", "", now)
         found = [(name, asking.last(query, span, now, sight), unit) for name, query, unit in _FIGURES]
+        counted = [one for one in names if one.level is Level.BUSINESS and one.kind in (Kind.COUNTER, Kind.DELTA)]
+        business = [
+            (title_of(one.name), asking.last(f"sum by (service) (rate({one.name}[$window]))", span, now, sight))
+            for one in counted[:MOST_COUNTED]
+        ]
         trends = asking.by_service(_REQUESTS, range_of("6h", "", now, points=40), sight)
         made = []
         for service in services:
             told = tuple((name, said(values.get(service), unit)) for name, values, unit in found)
+            own = ((title, said(values[service], "1/s")) for title, values in business if service in values)
             trend = trends.get(service, ())
             made.append(
                 ServiceCard(
                     name=service,
                     href=service_address(service),
-                    figures=told,
+                    figures=(next(own, ("Business", "no data")), *told),
                     silent=all(value == "no data" for _, value in told),
                     trend=Trend(values=trend, n=sum(one is not None for one in trend), says="requests, 6 h"),
                 )
@@ -85,8 +93,8 @@ def service_pages(graphs: GraphsService, asking: Asking, sources: Sources) -> Ha
         shown: tuple[ServiceCard, ...] = ()
         names: tuple[MetricName, ...] = ()
         try:
-            shown = cards(services[:MOST_SERVICES], now, sight)
             names = asking.names(now, sight)
+            shown = cards(services[:MOST_SERVICES], names, now, sight)
         except Unavailable as error:
             trouble = error
         asked = context.query.get("q", "").strip()[:100]
