@@ -12,7 +12,14 @@ from andon.feedback.telemetry.store.counting import Counted, LineCounter
 from andon.feedback.telemetry.store.drops import Drops
 from andon.feedback.telemetry.store.engine import Engine
 from andon.feedback.telemetry.store.tables import Tables
-from andon.feedback.telemetry.store.templates import MOST_TEMPLATES, Templates, masked
+from andon.feedback.telemetry.store.templates import (
+    MOST_ALIKE,
+    MOST_SERVICES,
+    MOST_TEMPLATES,
+    VALUE,
+    Templates,
+    masked,
+)
 from andon.feedback.telemetry.store.writer import DiskWatch, Writer
 from andon.kernel.errors import Invalid
 
@@ -65,6 +72,19 @@ def test_a_service_whose_lines_follow_no_pattern_takes_no_more_room_than_others(
     ids, new = templates.assign([line(f"{word} {word}s") for word in words])
     assert len(new) == MOST_TEMPLATES + 1
     assert len(set(ids)) == MOST_TEMPLATES + 1
+
+
+def test_lines_that_begin_alike_and_have_nothing_else_in_common_are_not_compared_without_end() -> None:
+    words = [f"{chr(97 + number % 26)}{chr(97 + number // 26 % 26)}{chr(97 + number // 676)}" for number in range(900)]
+    ids, new = Templates().assign([line(f"start {word} {word}x {word}y") for word in words])
+    assert len(set(ids)) == len(new) == MOST_ALIKE + 1
+
+
+def test_more_services_than_there_can_be_share_what_has_no_pattern() -> None:
+    lines = [line("it began well", f"s{number}") for number in range(MOST_SERVICES + 10)]
+    _, new = Templates().assign(lines)
+    assert sum(one.text == "it began well" for one in new) == MOST_SERVICES
+    assert {one.text for one in new} == {"it began well", VALUE}
 
 
 def test_a_line_of_a_megabyte_is_looked_at_no_further_than_its_beginning() -> None:

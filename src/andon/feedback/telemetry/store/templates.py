@@ -19,11 +19,14 @@ from hashlib import blake2b
 from andon.feedback.telemetry.contract.logs import LogLine, Template
 
 VALUE = "<*>"
+MOST_SERVICES = 2_000
 SIMILAR = 0.6
 LONGEST = 400
 """Characters of a line that are looked at: what comes behind is a stack trace or a document."""
 MOST_WORDS = 60
 MOST_MASKS = 50_000
+MOST_ALIKE = 100
+"""Of one length and first word: each is compared with a line that nobody has seen before."""
 MOST_TEMPLATES = 2_000
 """Of one service; when there are more its lines do not follow patterns, and all that are new are one."""
 
@@ -52,6 +55,8 @@ class _Service:
     masks: OrderedDict[str, int] = field(default_factory=OrderedDict)
     groups: dict[tuple[int, str], list[_Pattern]] = field(default_factory=dict)
     count: int = 0
+    rest: bool = False
+    """Whether the template of all lines that follow no pattern is known."""
 
 
 class Templates:
@@ -60,6 +65,7 @@ class Templates:
     def __init__(self, known: Iterable[Template] = ()) -> None:
         self._lock = threading.Lock()
         self._services: dict[str, _Service] = {}
+        self._crowd = _Service(count=MOST_TEMPLATES)
         for one in known:
             self._learn(one)
 
@@ -73,9 +79,7 @@ class Templates:
                     ids.append(line.template)
                     continue
                 mask = masked(line.body)
-                service = self._services.get(line.service)
-                if service is None:
-                    service = self._services[line.service] = _Service()
+                service = self._services.get(line.service) or self._room(line.service)
                 id_ = service.masks.get(mask)
                 if id_ is None:
                     id_, fresh = self._join(service, line.service, mask)
@@ -95,6 +99,12 @@ class Templates:
                 ids.append(id_)
         return ids, new
 
+    def _room(self, name: str) -> _Service:
+        """Names of services come from whoever sends: beyond a bound their lines have no patterns."""
+        if len(self._services) >= MOST_SERVICES:
+            return self._crowd
+        return self._services.setdefault(name, _Service())
+
     def _join(self, service: _Service, name: str, mask: str) -> tuple[int, str | None]:
         words = mask.split(" ")[:MOST_WORDS]
         group = service.groups.setdefault((len(words), words[0]), [])
@@ -108,11 +118,11 @@ class Templates:
             best.words = [mine if mine == theirs else VALUE for mine, theirs in zip(words, best.words, strict=True)]
             return best.id, None
         text = " ".join(words)
-        if service.count >= MOST_TEMPLATES:
-            text = VALUE
+        if service.count >= MOST_TEMPLATES or len(group) >= MOST_ALIKE:
+            id_ = template_id(name, VALUE)
+            known, service.rest = service.rest, True
+            return id_, None if known else VALUE
         id_ = template_id(name, text)
-        if text == VALUE and service.count > MOST_TEMPLATES:
-            return id_, None
         service.count += 1
         group.append(_Pattern(id_, words))
         return id_, text

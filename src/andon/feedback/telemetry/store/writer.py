@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from andon.feedback.telemetry.contract.intake import Batch, Dropped, Receipt, Way
-from andon.feedback.telemetry.contract.logs import LogLine
+from andon.feedback.telemetry.contract.logs import LogLine, Template
 from andon.feedback.telemetry.contract.metrics import SERVICE
 from andon.feedback.telemetry.store.book import FIRST_REFUSED, Book, level_of, why
 from andon.feedback.telemetry.store.counting import LineCounter
@@ -106,6 +106,7 @@ class Writer:
         self._days: set[tuple[int, int]] = set()
         self._templates, self._counter = templates or Templates(), counter or LineCounter(lambda: ())
         self._gather, self._limit = gather, limit
+        self._unwritten: list[Template] = []
         self._queue: deque[_Waiting] = deque()
         self._cells = 0
         self._news = threading.Condition()
@@ -254,7 +255,10 @@ class Writer:
 
     def _write_logs(self, lines: Sequence[LogLine], token: str) -> None:
         ids, new = self._templates.assign(lines)
-        self._tables.write_templates(new)
+        # those of a batch that could not be written are written with the next: they are known by now, and new no more
+        self._unwritten += new
+        self._tables.write_templates(self._unwritten)
+        self._unwritten = []
         self._tables.write_logs(lines, ids, token=token)
 
     def _counted(self, lines: Sequence[LogLine]) -> Sequence[Batch]:
