@@ -53,9 +53,9 @@ class StoredLogs:
             when, tie = asked.value(before.time, "Int64"), asked.value(before.tie, "UInt64")
             # the first of both lets the store pass over what is newer without looking at it
             asked.say(f"time <= {when} AND (time < {when} OR seq < {tie})")
-        rows = self._lines(asked, "time DESC, seq DESC", limit + 1)
-        older = Cursor(time=rows[limit - 1][0].time, tie=rows[limit - 1][1]) if len(rows) > limit else None
-        return Found(lines=tuple(line for line, _ in rows[:limit]), older=older)
+        rows, more = self._nearest(asked, "DESC", limit)
+        older = Cursor(time=rows[-1][0].time, tie=rows[-1][1]) if more else None
+        return Found(lines=tuple(line for line, _ in rows), older=older)
 
     def histogram(self, query: LogQuery, *, sight: Sight, buckets: int = 60) -> tuple[LogCount, ...]:
         _bounded(buckets, _MOST_BUCKETS, "buckets")
@@ -105,9 +105,9 @@ class StoredLogs:
             asked.say(when.format(at=asked.value(line.time, "Int64")))
             return asked
 
-        before = self._lines(said(f"time < {{at}} AND time > {{at}} - {_AROUND_US}"), "time DESC, seq DESC", lines)
-        at = self._lines(said("time = {at}"), "time, seq", 2 * lines + 1)
-        after = self._lines(said(f"time > {{at}} AND time < {{at}} + {_AROUND_US}"), "time, seq", lines)
+        before, _ = self._nearest(said(f"time < {{at}} AND time > {{at}} - {_AROUND_US}"), "DESC", lines)
+        at = self._lines(said("time = {at}"), "seq", 2 * lines + 1)
+        after, _ = self._nearest(said(f"time > {{at}} AND time < {{at}} + {_AROUND_US}"), "ASC", lines)
         return tuple(one for one, _ in [*reversed(before), *at, *after])
 
     def follow(self, query: LogQuery, *, sight: Sight) -> Iterator[tuple[LogLine, ...]]:
@@ -158,6 +158,27 @@ class StoredLogs:
                 f"SELECT max(seq) FROM logs WHERE seq > {{last:UInt64}} SETTINGS {BOUNDS}", {"last": last}
             )
         return max(_whole(found), last)
+
+    def _nearest(self, asked: Conditions, way: str, limit: int) -> tuple[list[tuple[LogLine, int]], bool]:
+        """The first lines in one direction of time, and whether there are more.
+
+        Lines lie in the order of their times: asked for that order alone the store stops where it has enough, asked
+        for their numbers too it would read them all. So those of the last time are put in order by themselves, in the
+        rare case that not all of them fit.
+        """
+
+        def place(one: tuple[LogLine, int]) -> tuple[int, int]:
+            return (one[0].time, one[1])
+
+        rows = sorted(self._lines(asked, f"time {way}", limit + 1), key=place, reverse=way == "DESC")
+        if len(rows) <= limit:
+            return rows, False
+        last = rows[limit][0].time
+        if rows[limit - 1][0].time == last:
+            sure = [one for one in rows if one[0].time != last]
+            asked.say(f"time = {asked.value(last, 'Int64')}")
+            rows = sure + self._lines(asked, f"seq {way}", limit + 1 - len(sure))
+        return rows[:limit], True
 
     def _lines(self, asked: Conditions, order: str, limit: int) -> list[tuple[LogLine, int]]:
         """Lines with their number. ``order`` is our own."""
