@@ -14,7 +14,7 @@ from andon.feedback.graphs.model.causes import Cause, cause_of, chosen
 from andon.feedback.graphs.model.editing import Choices, functions_for, question
 from andon.feedback.graphs.model.panels import Dashboard, Panel, PanelKind, Query, legend_of
 from andon.feedback.graphs.model.ranges import DAY, HOUR, MINUTE, SECOND, moment_of, range_of, step_for
-from andon.feedback.graphs.model.rules import FILLERS, LEVELS, level_panels
+from andon.feedback.graphs.model.rules import FILLERS, LEVELS, level_panels, value_unit
 from andon.feedback.graphs.model.units import said
 from andon.feedback.graphs.picture import picture, sentence
 from andon.feedback.promql.parsing import parse
@@ -144,6 +144,14 @@ def test_every_question_of_a_service_is_promql(shop: Shop) -> None:
     assert len(queries) > 20
     for text in queries:
         parse(text.replace("$window", "4m").replace("$step", "1m"))
+
+
+def test_buckets_count_and_what_they_hold_has_a_unit_of_its_own() -> None:
+    assert value_unit("http_request_duration_seconds_bucket", "1") == "s"
+    assert value_unit("body_bytes_bucket", "") == "By"
+    assert value_unit("depth_bucket", "") == ""
+    assert value_unit("http_request_duration_bucket", "ms") == "ms"
+    assert value_unit("requests_seconds_total", "1") == "1"
 
 
 def test_a_hostile_label_stays_a_string() -> None:

@@ -31,6 +31,9 @@ class Filler:
 
     why: str
     line: str
+    """``SERVICE`` in it stands for the service's name."""
+    command: bool = False
+    """Whether the line is for the terminal, not for the code."""
 
 
 FILLERS: Mapping[Level, Filler] = {
@@ -41,18 +44,21 @@ FILLERS: Mapping[Level, Filler] = {
     Level.APPLICATION: Filler(
         why="Its requests, errors and durations come from the router by themselves, once it is deployed and asked.",
         line="git push andon",
+        command=True,
     ),
     Level.CLIENT: Filler(
         why="How long a page takes in its reader's browser, and what fails there, nobody else can tell.",
-        line="OTEL_EXPORTER_OTLP_ENDPOINT=…   # from the browser's OpenTelemetry, with the service's name",
+        line='<script src="http://localhost:4318/beacon.js" data-service="SERVICE" defer></script>',
     ),
     Level.INFRASTRUCTURE: Filler(
         why="Processor time and memory of its instances are measured by themselves while one runs.",
         line="git push andon",
+        command=True,
     ),
     Level.PIPELINE: Filler(
         why="Builds, queues, tests and lead times are measured by themselves, from the first run on.",
-        line="andon run",
+        line="git push andon",
+        command=True,
     ),
 }
 
@@ -155,7 +161,7 @@ def panels_of(metric: _Metric, where: str) -> list[Panel]:
     name, unit = metric.name, metric.unit
     if metric.kind in (Kind.COUNTER, Kind.DELTA):
         if name.endswith("_bucket") and "le" in metric.labels:
-            return distribution(metric.title, name, where, unit or "s", metric.help)
+            return distribution(metric.title, name, where, value_unit(name, unit), metric.help)
         by = dividing(metric)
         return [_rate(metric, where, by)]
     if metric.kind is Kind.OBSERVATION:
@@ -182,6 +188,14 @@ def panels_of(metric: _Metric, where: str) -> list[Panel]:
     if metric.series > MOST_VALUES:
         text = f"avg by ({by}) ({text})" if by else f"avg({text})"
     return [Panel(title=metric.title, unit=unit, note=metric.help, queries=(Query(text=text),))]
+
+
+def value_unit(name: str, unit: str) -> str:
+    """The unit of what a histogram's buckets hold: they themselves are counts, and say so."""
+    if not name.endswith("_bucket") or unit not in ("", "1"):
+        return unit
+    known = {"seconds": "s", "milliseconds": "ms", "bytes": "By", "ratio": "%"}
+    return known.get(name.removesuffix("_bucket").rpartition("_")[2], "")
 
 
 def dividing(metric: _Metric) -> str:

@@ -9,6 +9,7 @@ from andon.feedback.graphs.addresses import Wanted, graph_view, wanted
 from andon.feedback.graphs.asking import Asked, Asking, milliseconds, sight_of
 from andon.feedback.graphs.model.editing import Choices, Function, filters_from, functions_for, question, unit_of
 from andon.feedback.graphs.model.panels import Panel, PanelKind, Query
+from andon.feedback.graphs.model.rules import value_unit
 from andon.feedback.graphs.pages.drawing import board, with_table
 from andon.feedback.graphs.service import GraphsService
 from andon.feedback.telemetry.contract.metrics import Comparison, Kind, MetricName, Sight
@@ -57,7 +58,7 @@ def exploring_pages(graphs: GraphsService, asking: Asking) -> Handlers:
                 f"Nothing called {metric[:80]!r} was measured in the last week.", remedy="Choose one from the list."
             )
         text = question(choices, kind) if known else ""
-        return made, Query(text=text) if text else None, unit_of(chosen, unit)
+        return made, Query(text=text) if text else None, unit_of(chosen, value_unit(metric, unit))
 
     @page("/graphs/explore")
     def explore(context: PageContext) -> Html:

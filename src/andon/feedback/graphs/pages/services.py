@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from andon.feedback.graphs.addresses import GraphView, service_address, wanted
@@ -156,7 +156,7 @@ def service_pages(graphs: GraphsService, asking: Asking, sources: Sources) -> Ha
                 context, asking, one.panels, asked, service=service, environment=environment, first=number
             )
             number += len(views)
-            filler = FILLERS[one.level]
+            filler = replace(FILLERS[one.level], line=FILLERS[one.level].line.replace("SERVICE", service))
             levels.append(
                 LevelView(level=one.level, title=TITLES[one.level], graphs=views, filler=filler, left_out=one.left_out)
             )
