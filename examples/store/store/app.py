@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import asdict
 
-from store import catalogue, orders, pages
+from store import catalogue, metrics, orders, pages
 from store.config import Config
 from store.database import Pool
 from store.orders import Order, OrderRefused
@@ -131,7 +131,12 @@ class App:
     def _place(self, sku: str, quantity: str | int, customer: str, fields: dict[str, str]) -> Order:
         key = fields.get("request_key", "")
         with self.pool.writing() as db:
+            before = db.total_changes
             order = orders.place(db, self.config, sku=sku, quantity=quantity, customer=customer, request_key=key)
+            is_new = db.total_changes > before
+        # A retry is no second order, and nobody at .invalid (RFC 2606) is a customer: smoke tests order from there.
+        if is_new and not order.customer.endswith(".invalid"):
+            metrics.count(self.config.telemetry, "orders.placed")
         print(f"order {order.reference}: {order.quantity} × {order.sku}, {order.stock_after} left", flush=True)
         return order
 

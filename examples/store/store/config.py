@@ -34,6 +34,8 @@ class Config:
     """The full commit this code was built from, or `unversioned` when started by hand."""
     payment_key: bytes | None = field(default=None, repr=False)
     """Signs payment authorisations. Kept out of repr, pages and logs."""
+    telemetry: str | None = None
+    """The socket that counts go to, if anybody counts."""
 
     @property
     def version(self) -> str:
@@ -63,4 +65,5 @@ def load(environ: Mapping[str, str] = os.environ) -> Config:
         region=environ.get("STORE_REGION") or REGION,
         commit=environ.get("ANDON_COMMIT") or UNVERSIONED,
         payment_key=key.encode() if key else None,
+        telemetry=environ.get("ANDON_TELEMETRY") or None,
     )
