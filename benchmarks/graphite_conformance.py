@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from andon.feedback.graphite.functions import FUNCTIONS
 from andon.feedback.graphite.rows import Row
 from andon.feedback.graphite.service import Graphite, Question
+from andon.feedback.graphite.times import moment
 from andon.feedback.telemetry.contract.metrics import Kind, Series, SeriesId, metric_name, series_id
 from andon.feedback.telemetry.memory import MemoryMeasurements
 from andon.kernel.errors import AndonError, Missing
@@ -60,23 +62,23 @@ def measure(options: Options, tell: Callable[[str], None]) -> Outcome:
     targets = [one.replace("{day}", day) for one in corpus.targets()]
     targets = targets[:: 4 if options.quick else 1]
     tell(f"{sum(len(one.times) for one in samples):,} samples of {len(samples)} series into Whisper")
-    theirs = _asked(samples, targets, *window)
+    theirs, moments = _asked(samples, targets, *window)
     graphite = Graphite(_measurements(samples), clock=lambda: window[1] * 1000)
     verdicts = [_verdict(graphite, target, *window, one) for target, one in zip(targets, theirs, strict=True)]
-    both_refuse = sum(1 for one in theirs if "error" in one)
-    answered = [one for one in verdicts if one.answered]
+    failed = sum(1 for one in theirs if "error" in one)
+    known = [one for one, other in zip(verdicts, theirs, strict=True) if "error" not in other]
+    answered = [one for one in known if one.answered]
+    same = sum(moment(one, now=window[1], zone=UTC) == other for one, other in zip(corpus.TIMES, moments, strict=True))
     equal = [one for one in answered if not one.fault]
     outcome.figures += [
         Figure(name="functions", value=len(FUNCTIONS), unit=""),
-        Figure(
-            name="targets", value=len(targets), unit="", note=f"{both_refuse} of them Graphite itself cannot answer"
-        ),
+        Figure(name="targets", value=len(targets), unit="", note=f"{failed} of them Graphite itself cannot answer"),
         Figure(
             name="answered, of those that Graphite answers",
-            value=100 * len(answered) / max(1, len(verdicts)),
+            value=100 * len(answered) / max(1, len(known)),
             unit="%",
             goal=Goal(at_least=95),
-            note=f"{len(answered)} of {len(verdicts)}",
+            note=f"{len(answered)} of {len(known)}",
         ),
         Figure(
             name="of those equal to Graphite",
@@ -86,6 +88,15 @@ def measure(options: Options, tell: Callable[[str], None]) -> Outcome:
             note=f"{len(equal)} of {len(answered)}: names, times and numbers",
         ),
     ]
+    outcome.figures.append(
+        Figure(
+            name="times that mean what Graphite takes them for",
+            value=100 * same / len(moments),
+            unit="%",
+            goal=Goal(at_least=100),
+            note=f"{same} of {len(moments)}",
+        )
+    )
     silent = sum(1 for one in theirs if one.get("rows") == [])
     outcome.figures.append(Figure(name="targets that answer no series", value=silent, unit="", note="by Graphite"))
     outcome.notes += [f"differs: {one.target}: {one.fault}" for one in verdicts if one.fault]
@@ -142,8 +153,10 @@ def _measurements(samples: Sequence[Sampled]) -> MemoryMeasurements:
     return MemoryMeasurements(series, held)
 
 
-def _asked(samples: Sequence[Sampled], targets: Sequence[str], start: int, end: int) -> list[dict[str, object]]:
-    """Graphite's answers, from a process of its own."""
+def _asked(
+    samples: Sequence[Sampled], targets: Sequence[str], start: int, end: int
+) -> tuple[list[dict[str, object]], list[int]]:
+    """Graphite's answers, from a process of its own, and what it takes the times for."""
     folder = Path(tempfile.mkdtemp(prefix="andon-bench-"))
     try:
         asked = {
@@ -156,6 +169,7 @@ def _asked(samples: Sequence[Sampled], targets: Sequence[str], start: int, end: 
             "end": end,
             "now": end,
             "targets": list(targets),
+            "times": corpus.TIMES,
         }
         ran = subprocess.run(
             [str(PYTHON), str(ORACLE)],
@@ -167,8 +181,8 @@ def _asked(samples: Sequence[Sampled], targets: Sequence[str], start: int, end: 
         )
         if ran.returncode:
             raise Missing(f"Graphite does not run: {ran.stderr[-600:]}", remedy="Look at its settings.")
-        answers: list[dict[str, object]] = json.loads(ran.stdout.splitlines()[-1])
-        return answers
+        told = json.loads(ran.stdout.splitlines()[-1])
+        return told["answers"], told["times"]
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -14,6 +14,7 @@ WRITERS = {
     "api": "andon.app.reference",
     "commands": "andon.app.cli.reference",
     "events": "andon.app.record.reference",
+    "graphite": "andon.feedback.graphite.reference",
     "metrics": "andon.feedback.telemetry.own.reference",
     "settings": "andon.kernel.settings.reference",
 }

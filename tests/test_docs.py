@@ -17,6 +17,7 @@ from andon.app.cli import build
 from andon.app.cli.reference import arguments_of, commands_reference, options_of, walk
 from andon.app.record.reference import events_reference, load_all_events
 from andon.app.reference import api_reference, operations
+from andon.feedback.graphite.reference import graphite_reference
 from andon.feedback.telemetry.own.reference import metrics_reference
 from andon.flow.definition.contract import DEFINITION_FILE
 from andon.flow.definition.reader import YamlDefinitionReader
@@ -34,6 +35,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "api.md": api_reference,
     "commands.md": commands_reference,
     "events.md": events_reference,
+    "graphite.md": graphite_reference,
     "metrics.md": metrics_reference,
     "settings.md": settings_reference,
 }

@@ -308,6 +308,9 @@ def _names() -> list[str]:
         "threshold(42)",
         "threshold(42,'limit','red')",
         f"group({ONE},{TWO})",
+        "useSeriesAbove(servers.*.cpu.user,60,'user','system')",
+        "reduceSeries(mapSeries(servers.*.cpu.*,1),'asPercent',3,'user','system')",
+        "reduce(map(servers.*.cpu.*,1),'diffSeries',3,'system','user')",
     ]
 
 
@@ -333,4 +336,38 @@ _NESTED = [
     "timeShift(timeShift(servers.web1.cpu.user,'1h'),'1h')",
     "exclude(aliasByNode(servers.*.cpu.*,1,3),'idle')",
     "stddevSeries(scale(servers.*.cpu.user,0.1))",
+]
+
+TIMES = [
+    "now",
+    "-1h",
+    "now-5min",
+    "-1h30min",
+    "+2d",
+    "-1mon",
+    "-2w",
+    "-1y",
+    "midnight",
+    "midnight-1d",
+    "noon yesterday",
+    "noon",
+    "teatime tomorrow",
+    "today",
+    "yesterday",
+    "tomorrow",
+    "10:00_20260301",
+    "20260301",
+    "6pm today",
+    "6am",
+    "8:30pm yesterday",
+    "12:05_03/01/26",
+    "03/01/2026",
+    "12/31/99",
+    "january 8",
+    "feb28",
+    "monday",
+    "sunday",
+    "noon friday",
+    "00:00_yesterday+6h",
+    "1767261600",
 ]

@@ -1,8 +1,8 @@
 """Graphite itself, as Debian packages it: run by the system's own Python, which has it.
 
 Reads one JSON document: ``folder`` for Whisper files, ``series`` (path, step, times, values), ``start``, ``end`` and
-``now`` in seconds, ``targets``. Writes one: for each target its series, or why there are none. Any: what JSON says
-for Graphite, whose own types are none.
+``now`` in seconds, ``targets``, ``times``. Writes one: for each target its series, or why there are none; for each time
+the seconds. Any: what JSON says for Graphite, whose own types are none.
 """
 
 from __future__ import annotations
@@ -42,7 +42,10 @@ def main() -> None:
     settings.DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
     import_module("django").setup()
     write(folder / "whisper", asked["series"])
-    sys.stdout.write(json.dumps([answer(one, asked) for one in asked["targets"]]))
+    answers = [answer(one, asked) for one in asked["targets"]]
+    parse, utc = import_module("graphite.render.attime").parseATTime, import_module("pytz").utc
+    times = [int(parse(one, utc, moment(asked["now"])).timestamp()) for one in asked["times"]]
+    sys.stdout.write(json.dumps({"answers": answers, "times": times}))
 
 
 def write(folder: Path, series: list[dict[str, Any]]) -> None:

@@ -122,6 +122,12 @@ class Evaluation:
             return None
         return self._run(known, [rows], {}, None)
 
+    def applied(self, function: str, lists: Sequence[list[Row]]) -> list[Row]:
+        known = FUNCTIONS.get(function)
+        if known is None:
+            raise _unknown(function)
+        return self._run(known, lists, {}, None)
+
     def _rows(self, expression: Expression) -> list[Row]:
         value = self._value(expression)
         if not isinstance(value, list):
@@ -163,9 +169,7 @@ class Evaluation:
             return self._taken(found)
         function = FUNCTIONS.get(call.function)
         if function is None:
-            raise BadTarget(
-                f"Received request for unknown function: {call.function}", remedy="/graphite/functions names all."
-            )
+            raise _unknown(call.function)
         self.bounds.enter()
         positional = [self._value(one) for one in call.arguments]
         named = {name: self._value(one) for name, one in call.named}
@@ -196,6 +200,10 @@ class Evaluation:
             return self._value(call.arguments[0])
         finally:
             self._replacements = before
+
+
+def _unknown(function: str) -> BadTarget:
+    return BadTarget(f"Received request for unknown function: {function}", remedy="/graphite/functions names all.")
 
 
 def _replaced(text: str, replacements: Replacements) -> str:

@@ -91,6 +91,9 @@ class Asked(Protocol):
     def called(self, function: str, rows: list[Row]) -> list[Row] | None:
         """What a function makes of series alone; ``None`` where there is no function of that name."""
 
+    def applied(self, function: str, lists: Sequence[list[Row]]) -> list[Row]:
+        """What a function makes of these lists of series. Raises :class:`BadTarget` where there is no such one."""
+
     def moment(self, text: str) -> int: ...
 
 

@@ -144,3 +144,38 @@ def apply_by_node(given: Given) -> list[Row]:
             name = given.text("newName").replace("%", prefix) if given.has("newName") else row.name
             found.append(replace(row, name=name, expression=prefix, start=rows[-1].start, end=rows[-1].end))
     return found
+
+
+@declare(KNOWN, "Combine", "mapSeries map", SERIES, takes("mapNodes", Type.NODE_OR_TAG, multiple=True))
+def map_series(given: Given) -> list[Row]:
+    """Series that share these nodes beside each other, for reduceSeries."""
+    groups: dict[str, list[Row]] = {}
+    for row in given.rows():
+        groups.setdefault(key_of(row, given.many("mapNodes")), []).append(row)
+    return [row for members in groups.values() for row in members]
+
+
+@declare(
+    KNOWN,
+    "Combine",
+    "reduceSeries reduce",
+    needs("seriesLists", Type.SERIES),
+    needs("reduceFunction", Type.STRING),
+    needs("reduceNode", Type.NODE),
+    takes("reduceMatchers", Type.STRING, multiple=True),
+)
+def reduce_series(given: Given) -> list[Row]:
+    """A function of the series that differ at a node only, given in the order in which that node's values are told."""
+    function, place = given.text("reduceFunction"), given.whole("reduceNode")
+    wanted = [str(one) for one in given.many("reduceMatchers")]
+    groups: dict[str, dict[str, Row]] = {}
+    for row in given.rows("seriesLists"):
+        nodes = row.name.split(".")
+        if 0 <= place < len(nodes) and nodes[place] in wanted:
+            name = ".".join([*nodes[:place], "reduce", function])
+            groups.setdefault(name, {})[nodes[place]] = row
+    found = []
+    for name, members in groups.items():
+        if len(members) == len(wanted):
+            found += [row.titled(name) for row in given.asked.applied(function, [[members[one]] for one in wanted])[:1]]
+    return found

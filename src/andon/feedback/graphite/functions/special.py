@@ -8,6 +8,7 @@ import numpy as np
 
 from andon.feedback.graphite.contract import BadTarget
 from andon.feedback.graphite.functions.constant import constant
+from andon.feedback.graphite.patterns import substituted
 from andon.feedback.graphite.registry import SERIES, Function, Given, Type, declare, needs, takes
 from andon.feedback.graphite.rows import Row
 
@@ -100,3 +101,19 @@ def stacked(given: Given) -> list[Row]:
         title = f"stacked({row.name})" if name == _DEFAULT_STACK else row.name
         found.append(replace(row.as_is(title, values)))
     return found
+
+
+@declare(
+    KNOWN,
+    "Filter Series",
+    "useSeriesAbove",
+    SERIES,
+    needs("value", Type.FLOAT),
+    needs("search", Type.STRING),
+    needs("replace", Type.STRING),
+)
+def use_series_above(given: Given) -> list[Row]:
+    """For each series that is above a value somewhere the one whose name a pattern makes of its own."""
+    above = [row.name for row in given.rows() if row.reduced("max") > given.number("value")]
+    names = substituted(given.text("search"), given.text("replace"), above) if above else []
+    return [row for name in names for row in given.asked.target(name)]
