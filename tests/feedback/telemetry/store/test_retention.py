@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,7 @@ from andon.feedback.telemetry.contract.metrics import Exemplar, Level, Resolutio
 from andon.feedback.telemetry.contract.traces import Span
 from andon.feedback.telemetry.store.engine import Engine
 from andon.feedback.telemetry.store.retention import Keep, partitions, sweep
+from andon.feedback.telemetry.store.rollups import Rollups
 from tests.feedback.telemetry.asking.filling import DAY, NOW, InStore, series
 
 KEEP = Keep(
@@ -102,3 +104,12 @@ def test_the_horizon_is_what_every_series_has_at_least() -> None:
     assert KEEP.horizon(Resolution.RAW) == 3 * DAY
     assert KEEP.horizon(Resolution.MINUTE) == 60 * DAY
     assert KEEP.horizon(Resolution.HOUR) == 200 * DAY
+
+
+def test_the_roll_ups_go_on_by_themselves(store: InStore) -> None:
+    store.put(series("load"), [NOW - 20 * DAY], [1])
+    rollups = Rollups(store.engine, lambda: store.now, every=0.01)
+    rollups.start()
+    while not ages(store, "samples_hour"):
+        time.sleep(0.01)
+    rollups.stop()
