@@ -54,6 +54,19 @@ def test_what_cannot_be_answered_is_refused_with_what_to_do(target: str) -> None
     assert refused.value.remedy
 
 
+@pytest.mark.parametrize(
+    "target",
+    [
+        "aliasSub(alias(a.b,'" + "y" * 15_000 + "'),'.','" + "\\0" * 450 + "')",
+        "applyByNode(alias(a.b,'" + "y" * 8_000 + "'),0,'" + "%" * 4_000 + "')",
+        "template(" + "$1" * 4_000 + ",'" + "y" * 4_000 + "')",
+    ],
+)
+def test_nothing_is_filled_in_until_memory_is_full(target: str) -> None:
+    with pytest.raises(BadTarget, match="long"):
+        one().asked(target)
+
+
 def test_a_request_has_so_many_targets_at_most() -> None:
     with pytest.raises(BadTarget, match="51 targets"):
         one().asked(*["a.b"] * 51)

@@ -19,6 +19,7 @@ from andon.feedback.graphite.contract import (
 )
 from andon.feedback.graphite.functions import FUNCTIONS
 from andon.feedback.graphite.parsing import parse
+from andon.feedback.graphite.patterns import replaced
 from andon.feedback.graphite.registry import Function, Given, Value, bound
 from andon.feedback.graphite.rows import Floats, Row
 from andon.feedback.graphite.syntax import Call, Constant, Expression, Path
@@ -147,7 +148,7 @@ class Evaluation:
         for name, value in self._replacements.items():
             if pattern == f"${name}":
                 return _literal(value)
-            pattern = pattern.replace(f"${name}", value)
+            pattern = replaced(pattern, f"${name}", value)
         if "\\" in pattern:
             pattern = _unescaped(pattern)
         self.bounds.enter()
@@ -208,7 +209,7 @@ def _unknown(function: str) -> BadTarget:
 
 def _replaced(text: str, replacements: Replacements) -> str:
     for name, value in replacements.items():
-        text = text.replace(f"${name}", value)
+        text = replaced(text, f"${name}", value)
     return text
 
 

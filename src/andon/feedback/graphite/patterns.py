@@ -6,12 +6,14 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from andon.feedback.graphite.contract import BadTarget
+from andon.feedback.graphite.contract import LONGEST_TARGET, BadTarget
 
 if TYPE_CHECKING:
     from andon.feedback.graphite.rows import Row
 
 LONGEST_PATTERN = 1_000
+MOST_LETTERS = 10_000_000
+"""That all names may have together once something in them is replaced."""
 _REFERENCE = re.compile(r"\\g<(\d)>")
 
 
@@ -43,6 +45,9 @@ def substituted(pattern: str, replacement: str, texts: Sequence[str]) -> list[st
     _check(pattern)
     if len(replacement) > LONGEST_PATTERN:
         raise _wrong(pattern)
+    # each letter may be a match of its own, and all of a name be within a group
+    if sum(len(one) + 1 for one in texts) * (len(replacement) + replacement.count("\\")) > MOST_LETTERS:
+        raise BadTarget("The names would become longer than anybody can read.", remedy="Use a shorter replacement.")
     try:
         made: list[str] = compute.replace_substring_regex(
             pyarrow.array(texts, type=pyarrow.string()),
@@ -52,6 +57,13 @@ def substituted(pattern: str, replacement: str, texts: Sequence[str]) -> list[st
     except pyarrow.ArrowInvalid as error:
         raise _wrong(pattern) from error
     return made
+
+
+def replaced(text: str, old: str, new: str) -> str:
+    """Raises :class:`BadTarget` where that would be longer than a target may be."""
+    if len(text) + text.count(old) * len(new) > 2 * LONGEST_TARGET:
+        raise BadTarget("A target becomes too long once all is filled in.", remedy="Use shorter names.")
+    return text.replace(old, new)
 
 
 def _check(pattern: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from andon.feedback.graphite.aggregating import function_name
 from andon.feedback.graphite.contract import BadTarget
 from andon.feedback.graphite.functions.combining import combined
+from andon.feedback.graphite.patterns import replaced
 from andon.feedback.graphite.registry import SERIES, Asked, Function, Given, Type, declare, needs, takes
 from andon.feedback.graphite.rows import Row, key_of, tags_of
 
@@ -140,8 +141,8 @@ def apply_by_node(given: Given) -> list[Row]:
         )
     found = []
     for prefix in prefixes:
-        for row in given.asked.target(given.text("templateFunction").replace("%", prefix)):
-            name = given.text("newName").replace("%", prefix) if given.has("newName") else row.name
+        for row in given.asked.target(replaced(given.text("templateFunction"), "%", prefix)):
+            name = replaced(given.text("newName"), "%", prefix) if given.has("newName") else row.name
             found.append(replace(row, name=name, expression=prefix, start=rows[-1].start, end=rows[-1].end))
     return found
 
