@@ -119,6 +119,21 @@ def test_levels_come_business_first_and_a_silent_one_has_no_panel_but_a_line_tha
     assert all(FILLERS[level].line for level in LEVELS)
 
 
+def test_what_is_measured_of_the_machine_is_not_the_services_own() -> None:
+    machine = Series(
+        id=series_id("host_memory_available_bytes", ()),
+        name="host_memory_available_bytes",
+        labels=(),
+        kind=Kind.GAUGE,
+        level=Level.INFRASTRUCTURE,
+    )
+    found = {one.level: one for one in level_panels([machine], "store")}
+    assert found[Level.INFRASTRUCTURE].panels
+    assert not any(one.own for one in found.values())
+    cpu = series("andon_instance_cpu_seconds_total", Kind.COUNTER, Level.INFRASTRUCTURE)
+    assert {one.level for one in level_panels([machine, cpu], "store") if one.own} == {Level.INFRASTRUCTURE}
+
+
 def test_what_is_asked_follows_from_the_kind() -> None:
     def asked(*given: Series) -> list[tuple[PanelKind, list[str]]]:
         panels = level_panels(given, "store", "production")[0].panels

@@ -130,7 +130,11 @@ def test_the_dashboard_of_a_service_begins_with_business_and_names_its_gap(brows
              ("business", "application", "client", "infrastructure", "pipeline")]  # fmt: skip
     assert heads == sorted(heads)
     assert "silent on client" in page
-    assert browser_.get("/graphs/services/catalogue").text.count("Nothing is measured here") >= 3
+    silent = browser_.get("/graphs/services/catalogue").text
+    assert "catalogue is not measured yet" in silent
+    assert silent.count("Nothing is measured here") == 4
+    assert "Nothing of the service is measured here" in silent
+    assert "data-service=&#34;catalogue&#34;" in silent
     assert browser_.get("/graphs/services/nothing").status_code == 404
 
 

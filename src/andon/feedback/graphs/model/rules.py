@@ -67,6 +67,8 @@ FILLERS: Mapping[Level, Filler] = {
 class LevelPanels:
     level: Level
     panels: tuple[Panel, ...]
+    own: bool
+    """Whether any of them is of the service itself, and not only of the machine that it runs on."""
     left_out: int = 0
     """Metrics for which there was no room."""
 
@@ -102,9 +104,12 @@ def level_panels(series: Iterable[Series], service: str, environment: str = "") 
     where = matchers(service, environment)
     found: dict[Level, list[Panel]] = {level: [] for level in LEVELS}
     known = set()
+    own = set()
     for level, name, make in _ANDONS_OWN:
         if name in metrics:
             known.add(name)
+            if not name.startswith("host_"):
+                own.add(level)
             found[level] += make(where, service)
     left: dict[Level, int] = defaultdict(int)
     for metric in metrics.values():
@@ -114,7 +119,10 @@ def level_panels(series: Iterable[Series], service: str, environment: str = "") 
             left[metric.level] += 1
         else:
             found[metric.level] += panels_of(metric, where)
-    return tuple(LevelPanels(level=level, panels=tuple(found[level]), left_out=left[level]) for level in LEVELS)
+            own.add(metric.level)
+    return tuple(
+        LevelPanels(level=level, panels=tuple(found[level]), own=level in own, left_out=left[level]) for level in LEVELS
+    )
 
 
 def matchers(service: str = "", environment: str = "") -> str:

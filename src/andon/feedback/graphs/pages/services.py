@@ -50,6 +50,7 @@ class LevelView:
     title: str
     graphs: tuple[GraphView, ...]
     filler: Filler
+    own: bool
     left_out: int
 
 
@@ -158,9 +159,16 @@ def service_pages(graphs: GraphsService, asking: Asking, sources: Sources) -> Ha
             number += len(views)
             filler = replace(FILLERS[one.level], line=FILLERS[one.level].line.replace("SERVICE", service))
             levels.append(
-                LevelView(level=one.level, title=TITLES[one.level], graphs=views, filler=filler, left_out=one.left_out)
+                LevelView(
+                    level=one.level,
+                    title=TITLES[one.level],
+                    graphs=views,
+                    filler=filler,
+                    own=one.own,
+                    left_out=one.left_out,
+                )
             )
-        missing = [TITLES[one.level].lower() for one in found if not one.panels]
+        missing = [TITLES[one.level].lower() for one in found if not one.own]
         return context.page(
             "graphs/service.html",
             Page(
