@@ -299,3 +299,14 @@ def test_a_series_whose_level_was_declared_anew_keeps_its_past(in_store: InStore
     (one,) = found.select(named("orders"), NOW, NOW + DAY, sight=None)
     assert one.level is Level.BUSINESS
     assert found.samples([one], NOW, NOW + DAY).values.tolist() == [1, 2]
+
+
+def test_what_comes_late_for_a_series_that_was_declared_anew_is_found(in_store: InStore) -> None:
+    in_store.put(series("orders", level=Level.APPLICATION), [NOW], [1])
+    in_store.now += 2 * DAY
+    one = in_store.put(series("orders", level=Level.BUSINESS), [NOW + 1, NOW + DAY], [2, 3])
+    found = in_store.measurements()
+    assert len(found.select(named("orders"), NOW + DAY, NOW + DAY, sight=None)) == 1
+    (same,) = found.select(named("orders"), NOW, NOW, sight=None)
+    assert same.id == one.id
+    assert found.samples([same], NOW, NOW + DAY).values.tolist() == [1, 2, 3]

@@ -91,7 +91,7 @@ class Tables:
             self._engine.command(
                 "INSERT INTO series (day, name, id, kind, level, unit, help, path, service, labels) "
                 "SELECT {day:UInt16}, name, id, kind, level, unit, help, path, service, labels FROM series "
-                f"WHERE id IN ({listed}) LIMIT 1 BY id",
+                f"WHERE id IN ({listed}) ORDER BY series.day DESC LIMIT 1 BY id",
                 {"day": day},
                 insert_deduplication_token=os.urandom(16).hex(),
             )
