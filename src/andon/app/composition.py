@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from andon.app.feedback import build_feedback
+from andon.app.feedback import Feedback, build_feedback
 from andon.app.flow import Flow, build_flow
 from andon.app.people.room import people_room
 from andon.app.record.room import record_room
@@ -43,8 +43,10 @@ class Installation:
     telemetry: Where
     """Where telemetry lies; the telemetry process opens it, the others ask that process."""
     flow: Flow
+    feedback: Feedback
 
     def close(self) -> None:
+        self.feedback.close()
         self.database.close()
 
 
@@ -60,10 +62,11 @@ def compose(settings: Settings, *, clock: Clock | None = None, passwords: Passwo
     telemetry = Where(settings.data, sockets)
     equipper = TelemetryEquipper(Ingress(sockets)) if settings.telemetry.enabled else BARE
     flow = build_flow(settings, database, bell, starter, directory, equipper)
+    feedback = build_feedback(settings.telemetry, telemetry, flow, directory)
     # Each room is made here, in the order of the rail; what one asks of another goes in as an argument.
     rooms: tuple[Room, ...] = (
         *flow.rooms,
-        *build_feedback(settings.telemetry, telemetry, sources=flow.sources, people=directory).rooms,
+        *feedback.rooms,
         record_room(directory, sealing_key(settings)),
         people_room(settings, passwords, places=flow.places),
     )
@@ -77,6 +80,7 @@ def compose(settings: Settings, *, clock: Clock | None = None, passwords: Passwo
         rooms=rooms,
         telemetry=telemetry,
         flow=flow,
+        feedback=feedback,
     )
 
 

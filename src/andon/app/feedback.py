@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from andon.app.flow import Flow
+from andon.feedback.graphite.room import graphite_room
 from andon.feedback.graphs.room import graphs_room
+from andon.feedback.logs.room import logs_room
 from andon.feedback.promql.room import promql_room
 from andon.feedback.promql.service import Engine as PromqlEngine
+from andon.feedback.telemetry.asking.logs import StoredLogs
 from andon.feedback.telemetry.asking.measurements import StoredMeasurements
+from andon.feedback.telemetry.asking.traces import StoredTraces
 from andon.feedback.telemetry.contract.metrics import Level
 from andon.feedback.telemetry.room import telemetry_room
 from andon.feedback.telemetry.store.engine import Engine, at_url, over_socket
 from andon.feedback.telemetry.store.retention import Keep
 from andon.feedback.telemetry.where import Where
-from andon.flow.sources.contract import Sources
+from andon.feedback.traces.room import traces_room
 from andon.kernel.access.contract import People
 from andon.kernel.settings import TelemetrySettings
 from andon.web.room import Room
@@ -22,22 +28,37 @@ from andon.web.room import Room
 @dataclass(frozen=True, slots=True)
 class Feedback:
     rooms: tuple[Room, ...]
+    close: Callable[[], None]
+    """Gives back the connections to the store."""
 
 
-def build_feedback(settings: TelemetrySettings, where: Where, *, sources: Sources, people: People) -> Feedback:
+def build_feedback(settings: TelemetrySettings, where: Where, flow: Flow, people: People) -> Feedback:
     """Nothing is asked yet: a store that is not there is only missed by whoever asks."""
     if not settings.enabled:
-        return Feedback(())
+        return Feedback((), _nothing)
     engine = ask(settings, where)
     measurements = StoredMeasurements(engine, keep(settings))
     questions = PromqlEngine(measurements)
-    return Feedback(
-        (
-            graphs_room(measurements=measurements, questions=questions, sources=sources, people=people),
-            promql_room(questions, measurements),
-            telemetry_room(settings, where, engine, questions),
-        )
+    logs, traces = StoredLogs(engine), StoredTraces(engine)
+    rooms = (
+        graphs_room(measurements=measurements, questions=questions, sources=flow.sources, people=people),
+        logs_room(
+            logs=logs,
+            sources=flow.sources,
+            people=people,
+            environments=flow.environments,
+            definitions=flow.definitions,
+        ),
+        traces_room(traces=traces, sources=flow.sources, deployments=flow.deployments),
+        telemetry_room(settings, where, engine, questions),
+        promql_room(questions, measurements),
+        graphite_room(measurements),
     )
+    return Feedback(rooms, engine.close)
+
+
+def _nothing() -> None:
+    return
 
 
 def ask(settings: TelemetrySettings, where: Where) -> Engine:

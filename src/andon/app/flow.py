@@ -18,6 +18,7 @@ from andon.flow.configuration.service import ConfigurationService
 from andon.flow.definition.contract import DefinitionReader
 from andon.flow.definition.reader import YamlDefinitionReader
 from andon.flow.definition.schema import json_schema
+from andon.flow.deployments.contract import Deployments
 from andon.flow.deployments.execution import Execution as DeploymentExecution
 from andon.flow.deployments.room import deployments_room
 from andon.flow.deployments.service.deployments import DeploymentService
@@ -60,6 +61,7 @@ class Flow:
     definitions: DefinitionReader
     environments: Environments
     pipelines: Pipelines
+    deployments: Deployments
     router: Router
     layout: Layout
     folders: RunFolders
@@ -212,6 +214,7 @@ def build_flow(
         definitions=definitions,
         environments=environments,
         pipelines=pipelines,
+        deployments=deployments,
         router=router,
         layout=built.layout,
         folders=runner.folders,

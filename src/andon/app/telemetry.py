@@ -16,7 +16,10 @@ from urllib.parse import urlsplit
 
 from andon.app.composition import Installation
 from andon.app.feedback import keep
+from andon.feedback.logs.contract import CountedLines
+from andon.feedback.logs.service import LogsService
 from andon.feedback.telemetry import declared
+from andon.feedback.telemetry.contract.intake import Way
 from andon.feedback.telemetry.contract.metrics import INSTANCE, Resolution
 from andon.feedback.telemetry.declared import Declared
 from andon.feedback.telemetry.ingress import Ingress, Place
@@ -26,6 +29,7 @@ from andon.feedback.telemetry.own.discovery import Discovery
 from andon.feedback.telemetry.own.positions import StoredPositions
 from andon.feedback.telemetry.own.rounds import Round, Rounds
 from andon.feedback.telemetry.process import Part, Store, TelemetryProcess
+from andon.feedback.telemetry.store.counting import Counted
 from andon.feedback.telemetry.store.retention import sweep
 from andon.feedback.telemetry.ways.browser.beacons import Allowed
 from andon.feedback.telemetry.ways.gathering import Window
@@ -37,7 +41,7 @@ from andon.flow.routing.access import EnvoyAccessLog
 from andon.flow.sources.contract import Service
 from andon.kernel.access import Permission
 from andon.kernel.access.signing_in import caller_of_token
-from andon.kernel.db import Database
+from andon.kernel.db import Database, Reading
 from andon.kernel.errors import NotAuthenticated
 from andon.kernel.keeper import control
 
@@ -114,6 +118,7 @@ class _Wiring:
             definitions=flow.definitions,
             reading=installation.database.reading,
             scraped=[_scraped(address) for address in self._settings.scrape],
+            clicked=_clicked(LogsService()),
         )
         # before the first line and the first series come in
         self.declared.round()
@@ -153,6 +158,7 @@ class _Wiring:
                 disk=store.disk,
                 listening=addresses,
                 past=self._keep.horizon(Resolution.RAW),
+                took=lambda samples: store.drops.took(Way.STATSD, samples=samples),
             )
 
         ingress = Ingress(installation.telemetry.sockets)
@@ -233,6 +239,12 @@ class _Wiring:
 
     def sweep(self, store: Store) -> None:
         sweep(store.engine, self._keep)
+
+
+def _clicked(lines: CountedLines) -> Callable[[Reading], Sequence[Counted]]:
+    return lambda reading: [
+        Counted(service=one.service, metric=one.metric, query=one.query) for one in lines.counted(reading)
+    ]
 
 
 def _scraped(address: str) -> Target:

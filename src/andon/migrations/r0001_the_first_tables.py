@@ -46,6 +46,17 @@ def expand(op: Operations) -> None:
         sa.PrimaryKeyConstraint("service", "environment", "version", name=op.f("pk_config_values")),
     )
     op.create_table(
+        "counted_lines",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("service", sa.String(length=80), nullable=False),
+        sa.Column("metric", sa.String(length=200), nullable=False),
+        sa.Column("query", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("person", sa.String(length=40), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_counted_lines")),
+        sa.UniqueConstraint("service", "metric", name=op.f("uq_counted_lines_service_metric")),
+    )
+    op.create_table(
         "dashboard_versions",
         sa.Column("name", sa.String(length=60), nullable=False),
         sa.Column("version", sa.Integer(), autoincrement=False, nullable=False),

@@ -35,6 +35,8 @@ COMMANDS = (
     "andon.flow.overview.commands",
     "andon.feedback.graphs.commands",
     "andon.feedback.logs.commands",
+    "andon.feedback.logs.commands",
+    "andon.feedback.traces.commands",
     "andon.feedback.telemetry.commands",
     # each room's commands go here
 )

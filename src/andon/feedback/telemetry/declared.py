@@ -32,7 +32,7 @@ EVERY = 5.0
 
 class Declared:
     """``round`` looks; what it found is at hand for every line and every series. ``scraped`` are addresses from the
-    settings."""
+    settings, ``clicked`` answers the lines that somebody had counted in the console."""
 
     def __init__(
         self,
@@ -42,9 +42,10 @@ class Declared:
         definitions: DefinitionReader,
         reading: Callable[[], AbstractContextManager[Reading]],
         scraped: Sequence[Target] = (),
+        clicked: Callable[[Reading], Sequence[Counted]] = lambda _reading: (),
     ) -> None:
         self._environments, self._reading = environments, reading
-        self._scraped = tuple(scraped)
+        self._scraped, self._clicked = tuple(scraped), clicked
         self._of = _declared_in(sources, definitions)
         self._counted: tuple[Counted, ...] = ()
         self._targets: tuple[Target, ...] = self._scraped
@@ -53,10 +54,11 @@ class Declared:
     def round(self) -> None:
         with self._reading() as reading:
             views = self._environments.all(reading)
+            clicked = self._clicked(reading)
         running = list(_running(views))
         said = {(one.service, one.commit): self._of(one.service, one.commit) for one in running}
         business: dict[str, set[str]] = {}
-        counted: dict[tuple[str, str], Counted] = {}
+        counted = {(one.service, one.metric): one for one in clicked}
         targets: list[Target] = list(self._scraped)
         for one in running:
             telemetry = said[one.service, one.commit]
