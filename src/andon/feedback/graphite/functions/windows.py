@@ -9,6 +9,7 @@ import numpy as np
 
 from andon.feedback.graphite.aggregating import along, enough
 from andon.feedback.graphite.contract import BadTarget
+from andon.feedback.graphite.functions.transforming import rounded
 from andon.feedback.graphite.registry import SERIES, Function, Given, Type, declare, needs, takes
 from andon.feedback.graphite.rows import Floats, Row
 from andon.feedback.graphite.times import seconds_of
@@ -114,6 +115,6 @@ def exponential_moving_average(given: Given) -> list[Row]:
                 values.append(average)
             else:
                 values.append(value)
-        made = row.as_is(f"exponentialMovingAverage({row.name},{told})", np.round(np.array(values), 6))
+        made = row.as_is(f"exponentialMovingAverage({row.name},{told})", rounded(np.array(values), 6))
         found.append(replace(made, start=row.start + seconds))
     return found
