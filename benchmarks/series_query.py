@@ -80,10 +80,10 @@ def measure(options: Options, tell: Callable[[str], None]) -> Outcome:
         tell("parts are merged, as they are within the hour")
         engine.command("OPTIMIZE TABLE samples FINAL")
         ours = _bytes(engine)
-        _ask_raw(engine, series, start, outcome, options)
+        _ask_raw(engine, series, start, outcome, options, tell)
         tell("a day is rolled up, and told again for the 29 days before it")
         _roll(engine, series, start, count, outcome)
-        _ask_rolled(engine, series, start, outcome, options)
+        _ask_rolled(engine, series, start, outcome, options, tell)
         engine.command("TRUNCATE TABLE samples")
         tell(f"the same with scrapes that come up to {JITTER} ms early or late")
         few = max(580, count // 10)
@@ -162,7 +162,9 @@ def _bytes(engine: Engine) -> float:
     return float(str(size)) / float(str(rows))
 
 
-def _ask_raw(engine: Engine, series: list[Series], start: int, outcome: Outcome, options: Options) -> None:
+def _ask_raw(
+    engine: Engine, series: list[Series], start: int, outcome: Outcome, options: Options, tell: Callable[[str], None]
+) -> None:
     times = chosen(options, quick=20, full=60)
     measurements = StoredMeasurements(engine, Keep())
     promql = PromQL(measurements, now=lambda: start + DAY)
@@ -184,10 +186,19 @@ def _ask_raw(engine: Engine, series: list[Series], start: int, outcome: Outcome,
     def select_many(turn: int) -> int:
         return len(measurements.select(named(f"metric_{turn % (len(series) // MATCHED)}"), start, start, sight=None))
 
-    _timed(outcome, engine, "one series, 24 h → 300 points", graph_one, times, 10, "found, fetched, evaluated")
-    _timed(outcome, engine, "  of it the samples", fetch_one, times, None, "8,640 samples as arrays")
-    _timed(outcome, engine, f"{MATCHED} series, 24 h → 300 points", graph_many, times, 80, "found, fetched, evaluated")
-    _timed(outcome, engine, f"  of it finding the {MATCHED} series", select_many, times, None, "")
+    _timed(outcome, tell, engine, "one series, 24 h → 300 points", graph_one, times, 10, "found, fetched, evaluated")
+    _timed(outcome, tell, engine, "  of it the samples", fetch_one, times, None, "8,640 samples as arrays")
+    _timed(
+        outcome,
+        tell,
+        engine,
+        f"{MATCHED} series, 24 h → 300 points",
+        graph_many,
+        times,
+        80,
+        "found, fetched, evaluated",
+    )
+    _timed(outcome, tell, engine, f"  of it finding the {MATCHED} series", select_many, times, None, "")
 
 
 def _roll(engine: Engine, series: list[Series], start: int, count: int, outcome: Outcome) -> None:
@@ -210,7 +221,9 @@ def _roll(engine: Engine, series: list[Series], start: int, count: int, outcome:
         engine.command(f"OPTIMIZE TABLE {table} FINAL")
 
 
-def _ask_rolled(engine: Engine, series: list[Series], start: int, outcome: Outcome, options: Options) -> None:
+def _ask_rolled(
+    engine: Engine, series: list[Series], start: int, outcome: Outcome, options: Options, tell: Callable[[str], None]
+) -> None:
     times = chosen(options, quick=20, full=60)
     measurements = StoredMeasurements(engine, Keep())
     ordered = sorted(series, key=lambda one: one.id)
@@ -225,13 +238,30 @@ def _ask_rolled(engine: Engine, series: list[Series], start: int, outcome: Outco
 
     few = max(100, len(series) // 50)
     _timed(
-        outcome, engine, "one series, 30 days by the hour", read(Resolution.HOUR, len(series)), times, 30, "720 rows"
+        outcome,
+        tell,
+        engine,
+        "one series, 30 days by the hour",
+        read(Resolution.HOUR, len(series)),
+        times,
+        30,
+        "720 rows",
     )
-    _timed(outcome, engine, "one series, 30 days by the minute", read(Resolution.MINUTE, few), times, 30, "43,200 rows")
+    _timed(
+        outcome,
+        tell,
+        engine,
+        "one series, 30 days by the minute",
+        read(Resolution.MINUTE, few),
+        times,
+        30,
+        "43,200 rows",
+    )
 
 
 def _timed(
     outcome: Outcome,
+    tell: Callable[[str], None],
     engine: Engine,
     name: str,
     ask: Callable[[int], int],
@@ -249,6 +279,7 @@ def _timed(
         took.append((time.perf_counter() - began) * 1000)
         if not found:
             outcome.faults.append(f"{name}: nothing was found")
+    tell(f"{name.strip()}: p50 {median(took):.1f} ms")
     goal = None if most is None else Goal(at_most=most)
     outcome.figures += [
         Figure(name=f"{name}, p50", value=median(took), unit="ms", goal=goal, note=note),
