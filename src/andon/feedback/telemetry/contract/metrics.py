@@ -174,7 +174,8 @@ class Samples:
     """The samples of several series, one after the other: those of ``series[i]`` are ``[offsets[i]:offsets[i + 1]]``.
 
     Within a series times grow (equal ones may follow each other where a series is of observations or deltas; of
-    gauges and counters the last one sent for a millisecond is the only one). The time of a roll-up is its bucket's end.
+    gauges and counters the last one sent for a millisecond is the only one). The time of a roll-up is its bucket's
+    end, or the end that was asked for where the bucket still runs.
     """
 
     series: tuple[Series, ...]
