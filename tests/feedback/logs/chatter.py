@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from andon.app.people.room import people_room
 from andon.app.record.room import record_room
 from andon.feedback.logs.room import logs_room
 from andon.feedback.telemetry.contract.logs import LogLine, LogSource, Severity
 from andon.feedback.telemetry.memory_logs import MemoryLogs
-from andon.flow.definition.contract import Definition, DefinitionReader, TelemetryDefinition
 from andon.flow.deployments.contract import DeploymentFinished, DeploymentId, DeploymentState, Kind
 from andon.flow.sources.contract import CommitHash, Service
 from andon.kernel.access.people import PeopleDirectory
@@ -145,13 +145,6 @@ def record(database_url: str, chatter: Chatter) -> None:
     database.close()
 
 
-class Says(DefinitionReader):
-    """An ``andon.yaml`` that has something counted."""
-
-    def read(self, source: bytes, *, file: str = "andon.yaml") -> Definition:
-        return Definition(stages=(), telemetry=TelemetryDefinition(count={"sign_ins": '"signed in"'}))
-
-
 @contextmanager
 def served(folder: Path, database_url: str, logs: MemoryLogs) -> Iterator[Serving]:
     """Logs, with the record beside them."""
@@ -160,6 +153,7 @@ def served(folder: Path, database_url: str, logs: MemoryLogs) -> Iterator[Servin
     rooms = (
         logs_room(logs=logs, sources=Shelf("store", "catalogue"), people=people),
         record_room(people, settings.data / "keys" / "record.pem"),
+        people_room(settings, quick_passwords()),
     )
     with serving(settings, Database(open_engine(database_url)), rooms, quick_passwords()) as running:
         yield running

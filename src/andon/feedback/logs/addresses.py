@@ -84,9 +84,9 @@ def wanted(query_string: bytes) -> Wanted:
 
 
 def wanted_of(first: Mapping[str, str]) -> Wanted:
-    text = " ".join(first.get("q", "").split())
+    text = first.get("q", "").strip()
     if added := first.get("add", "").strip():
-        text = f"{text} {added}" if added not in text.split() else text
+        text = f"{text} {added}"
     return Wanted(
         text=text.strip(),
         start=first.get("from", "").strip()[:40],

@@ -18,8 +18,8 @@ from andon.feedback.logs.addresses import (
     trace_address,
     with_term,
 )
-from andon.feedback.logs.model.marking import SHOWN, SHOWN_OPEN, Marker, Piece, head_and_rest
-from andon.feedback.logs.model.ranges import DAY, Span, at_of, width_in_words
+from andon.feedback.logs.model.marking import SHOWN, SHOWN_OPEN, Marker, Piece, head_and_rest, seen
+from andon.feedback.logs.model.ranges import DAY, STEPS, Span, at_of, width_in_words
 from andon.feedback.logs.service import Deployed
 from andon.feedback.telemetry.contract.logs import LogCount, LogLine, Severity, Term, TermKind
 from andon.feedback.telemetry.contract.searching import OWN_FIELDS
@@ -115,8 +115,8 @@ def _line_view(line: LogLine, marker: Marker, day: str, *, countable: bool, whol
         at=at_of(line.time),
         day=day,
         gravity=GRAVITY[line.severity],
-        service=line.service,
-        place="/".join(one for one in (line.service, line.environment) if one),
+        service=seen(line.service),
+        place=seen("/".join(one for one in (line.service, line.environment) if one)),
         head=marker.pieces(head[:SHOWN]),
         cut=long,
         rest=tuple(marker.pieces(one) for one in told),
@@ -135,15 +135,21 @@ def _fields(line: LogLine) -> tuple[FieldView, ...]:
     own = {name: value for name in OWN_FIELDS if (value := own_value(line, name))}
     hrefs = {"trace": trace_address(line.trace), "origin": origin_address(line)[0]}
     return tuple(
-        FieldView(
-            name=name[:200],
-            value=value[:_LONGEST_VALUE],
-            wanted=term_text(name, value) if len(value) <= _LONGEST_VALUE else "",
-            unwanted=term_text(name, value, negated=True) if len(value) <= _LONGEST_VALUE else "",
-            href=hrefs.get(name, "") if name in own else "",
-            note=f"and {len(value) - _LONGEST_VALUE:,} characters more" if len(value) > _LONGEST_VALUE else "",
-        )
+        _field(name, value, hrefs.get(name, "") if name in own else "")
         for name, value in (*own.items(), *sorted(line.fields.items()))
+    )
+
+
+def _field(name: str, value: str, href: str) -> FieldView:
+    # what cannot be shown as it is cannot be put into a search either
+    sayable = len(value) <= _LONGEST_VALUE and seen(value) == value
+    return FieldView(
+        name=seen(name[:200]),
+        value=seen(value[:_LONGEST_VALUE]),
+        wanted=term_text(name, value) if sayable else "",
+        unwanted=term_text(name, value, negated=True) if sayable else "",
+        href=href,
+        note=f"and {len(value) - _LONGEST_VALUE:,} characters more" if len(value) > _LONGEST_VALUE else "",
     )
 
 
@@ -267,11 +273,14 @@ def _bricks(held: Counter[Severity], peak: int) -> tuple[Brick, ...]:
     return tuple(found)
 
 
-def _ticks(start: int, end: int, count: int = 5) -> tuple[tuple[float, str], ...]:
+def _ticks(start: int, end: int, most: int = 7) -> tuple[tuple[float, str], ...]:
+    """Where whole hours or minutes are."""
     length = end - start
-    return tuple(
-        (round(100 * turn / count, 2), moment_text(start + length * turn // count, length)) for turn in range(count)
-    )
+    step = next((one for one in STEPS if length / one <= most), STEPS[-1])
+    first = -(-start // step) * step
+    places = (round((at - start) / length * 100, 2) for at in range(first, end, step))
+    told = (moment_text(at, length) for at in range(first, end, step))
+    return tuple((x, text) for x, text in zip(places, told, strict=True) if x <= 95)
 
 
 def moment_text(microseconds: int, length: int) -> str:
@@ -307,13 +316,13 @@ def facet(
             term = Term(TermKind.FIELD, value, field)
             choices.append(
                 Choice(
-                    value[:120],
+                    seen(value[:120]),
                     asked.address(path, q=with_term(terms, term)),
                     current=value in chosen,
                     count=count if value in counted else None,
                 )
             )
-    return Facet(name=field, choices=tuple(choices)) if choices else None
+    return Facet(name=seen(field), choices=tuple(choices)) if choices else None
 
 
 def field_facets(lines: Sequence[LogLine], asked: Wanted, terms: Sequence[Term]) -> tuple[Facet, ...]:

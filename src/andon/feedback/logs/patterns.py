@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import urlencode
 
+from andon.feedback.logs.model.marking import seen
 from andon.feedback.logs.model.ranges import Span, at_of
 from andon.feedback.logs.service import Deployed
 from andon.feedback.telemetry.contract.logs import LogQuery, LogStore, Template, Term, TermKind
@@ -24,6 +25,8 @@ class PatternView:
     template: Template
     parts: tuple[tuple[str, bool], ...]
     """Its text in pieces, and whether each stands for a value."""
+    said: str
+    """Its beginning, for those who hear the page."""
     first: datetime
     came_with: Deployed | None
     """The last deployment of its service, where it was not seen before that."""
@@ -76,6 +79,7 @@ def _view(one: Template, span: Span, rate: Sequence[int], last: Deployed | None)
     return PatternView(
         template=one,
         parts=parts_of(one.text),
+        said=seen(one.text[:60]),
         first=at_of(one.first_seen),
         came_with=last if last is not None and is_new(one, last) else None,
         trend=Trend(values=tuple(float(count) for count in rate), n=one.lines, says=said),
@@ -91,7 +95,7 @@ def lines_of(one: Template, span: Span) -> str:
 
 
 def parts_of(text: str) -> tuple[tuple[str, bool], ...]:
-    said = text[:1_000].split("<*>")
+    said = [seen(part) for part in text[:1_000].split("<*>")]
     found = [pair for part in said for pair in ((part, False), ("value", True))][:-1]
     return tuple(pair for pair in found if pair[0])
 

@@ -10,7 +10,7 @@ from andon.feedback.telemetry.contract.searching import written
 
 VALUE = "<*>"
 _MOST = 8
-_WORDY = re.compile(r"[A-Za-z0-9]+")
+_WORDY = re.compile(r"[^\W_]+")
 _EMPTY_WORDS = frozenset(
     {"a", "an", "and", "at", "by", "for", "from", "in", "is", "of", "on", "the", "to", "was", "with"}
 )
@@ -38,7 +38,7 @@ def as_words(pattern: str) -> str:
 
 def metric_of(pattern: str, taken: Sequence[str] = ()) -> str:
     """A name for it, out of its first words that mean something."""
-    said = [word.lower() for part in constants(pattern) for word in _WORDY.findall(part)]
+    said = [word.lower() for part in constants(pattern) for word in _WORDY.findall(part) if word.isascii()]
     words = [one for one in said if one not in _EMPTY_WORDS and not one.isdigit()][:4] or said[:4]
     name = "_".join(words)[:60].strip("_") or "lines"
     name = f"lines_{name}" if name[:1].isdigit() else name

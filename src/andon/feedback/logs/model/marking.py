@@ -14,6 +14,11 @@ SHOWN = 1_200
 SHOWN_OPEN = 12_000
 MOST_MARKS = 200
 
+_UNSEEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]"
+)
+"""Controls, and the marks that turn text around or hide it."""
+
 Piece = tuple[str, str, bool]
 """Text, CSS classes, and whether it was searched for."""
 
@@ -68,3 +73,9 @@ def head_and_rest(body: str) -> tuple[str, str]:
     """The first line that says something, and what comes after it."""
     lines = body.strip("\n").split("\n", 1)
     return lines[0], lines[1] if len(lines) > 1 else ""
+
+
+def seen(text: str) -> str:
+    """A value with a sign for each character that would steer, turn or hide what is shown: unlike in a line, where
+    colours are drawn, nothing of it is left out."""
+    return _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -11,7 +11,7 @@ from andon.feedback.logs.addresses import Bar, Wanted, bar, line_mark, wanted
 from andon.feedback.logs.drawing import Facet, Histogram, LineView, facet, field_facets, histogram, line_views
 from andon.feedback.logs.model.marking import Marker, head_and_rest
 from andon.feedback.logs.model.ranges import DAY, Span, at_of
-from andon.feedback.logs.patterns import new_ones, service_of
+from andon.feedback.logs.patterns import new_ones, parts_of, service_of
 from andon.feedback.logs.service import Deployed, LogsService, sight_of
 from andon.feedback.telemetry.contract.logs import LogLine, LogQuery, LogStore, Template
 from andon.feedback.telemetry.contract.metrics import Sight
@@ -24,11 +24,19 @@ from andon.web.shell import Crumb, Page
 
 SHOWN = 100
 AROUND = 20
+FRESH = 4
 _FACETS = ("service", "environment", "version", "instance", "source")
 _MOST_VALUES = 10
 _AT_ONCE = 1_000
 """Lines of one microsecond among which one is looked for."""
 LOGS = Crumb("Logs", "/logs")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreshPattern:
+    parts: tuple[tuple[str, bool], ...]
+    lines: int
+    href: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +48,9 @@ class Answer:
     facets: tuple[Facet, ...]
     older: str
     newest: str
-    fresh: tuple[Template, ...]
+    fresh: tuple[FreshPattern, ...]
     """Patterns that came with the last deployment of the one service that is searched."""
+    fresh_count: int
     deployed: Deployed | None
 
 
@@ -90,7 +99,7 @@ def searching_pages(logs: LogStore, service: LogsService) -> Handlers:
             line=whole,
             micro=f"{at_of(found.time):%Y-%m-%d %H:%M:%S}.{found.time % 1_000_000:06}",
             around=line_views(near, Marker(None)),
-            here=line_mark(found),
+            mark=line_mark(found),
             bar=bar(Wanted()),
             may_count=service.may_count(context.principal, found.service),
         )
@@ -138,7 +147,11 @@ def _answer(
         ),
         older=older,
         newest=asked.address() if asked.before else "",
-        fresh=fresh,
+        fresh=tuple(
+            FreshPattern(parts=parts_of(one.text[:200]), lines=one.lines, href=asked.address(q=f"template:{one.id}"))
+            for one in fresh[:FRESH]
+        ),
+        fresh_count=len(fresh),
         deployed=last,
     )
 
@@ -159,7 +172,7 @@ def _fresh(logs: LogStore, query: LogQuery, span: Span, sight: Sight, last: Depl
         return ()
     named = tuple(one for one in query.terms if one.field == "service")
     whole = LogQuery(start=span.start, end=span.end, terms=named)
-    return new_ones(logs.templates(whole, sight=sight, limit=500), last)[:5]
+    return new_ones(logs.templates(whole, sight=sight, limit=500), last)
 
 
 def _sees(principal: Principal, service: str) -> bool:
