@@ -136,7 +136,7 @@ class App:
             is_new = db.total_changes > before
         # A retry is no second order, and nobody at .invalid (RFC 2606) is a customer: smoke tests order from there.
         if is_new and not order.customer.endswith(".invalid"):
-            metrics.count(self.config.telemetry, "orders.placed")
+            metrics.count(self.config, "orders.placed")
         print(f"order {order.reference}: {order.quantity} × {order.sku}, {order.stock_after} left", flush=True)
         return order
 

@@ -38,7 +38,7 @@ class Metrics(ShopTest):
             ("bob@example.org", "the second"),
         ):
             self._order(customer, key.replace(" ", "-"))
-        self.assertEqual([listener.recv(100), listener.recv(100)], [b"orders.placed:1|c"] * 2)
+        self.assertEqual([listener.recv(100), listener.recv(100)], [b"orders.placed:1|c|#version:0123456"] * 2)
         with self.assertRaises(BlockingIOError):
             listener.recv(100)
 
@@ -49,4 +49,4 @@ class Metrics(ShopTest):
     def test_a_full_socket_is_not_waited_for(self) -> None:
         self._listen()
         for _ in range(2_000):
-            count(str(self.counted), "orders.placed")
+            count(self.config, "orders.placed")

@@ -28,6 +28,9 @@ START_SECONDS = 120.0
 STOP_SECONDS = 90.0
 _ROOM = 600 * 1024**2
 _PORTS = 40
+_TELEMETRY = 50
+"""Where the ports for telemetry begin in the stretch, above those for environments."""
+_WAYS = ("STATSD", "OTLP", "OTLP_GRPC", "GRAPHITE")
 
 
 class _Started(msgspec.Struct):
@@ -42,6 +45,7 @@ class DemoServer:
     first_administrator: str | None
     token: str
     client: Client
+    statsd_port: int
 
     def __init__(self, keep: Path | None) -> None:
         self._keep = keep
@@ -88,6 +92,11 @@ class DemoServer:
             "ANDON_ENVIRONMENTS_LAST_PORT": str(first + _PORTS - 1),
             DIES_WITH: str(os.getpid()),
         }
+        # The usual ones are left to an Andon that is here to stay.
+        environment |= {
+            f"ANDON_TELEMETRY_{way}_PORT": str(first + _TELEMETRY + number) for number, way in enumerate(_WAYS)
+        }
+        self.statsd_port = first + _TELEMETRY
         process = subprocess.Popen(
             [sys.executable, "-m", "andon", "up", "--json", "--data", str(self.data)],
             env=environment,

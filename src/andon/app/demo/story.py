@@ -14,6 +14,7 @@ from types import FrameType
 import httpx
 import msgspec
 
+from andon.app.demo.production import Production, graphs
 from andon.app.demo.server import DemoServer
 from andon.app.demo.shop import SERVICE, Checkout
 from andon.app.demo.telling import Row, Teller
@@ -114,16 +115,21 @@ def tell(*, once: bool, keep: Path | None) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     teller = Teller()
     try:
-        teller.chapter("Andon starts: console, worker and router, in a folder and on ports of their own")
+        teller.chapter("Andon starts: console, worker, router and telemetry, in a folder and on ports of their own")
         began = time.monotonic()
         with DemoServer(keep) as server:
             teller.fact(f"It is up after {time.monotonic() - began:.1f} s: {server.address}", good=True)
-            good = _Story(server, teller).tell()
+            story = _Story(server, teller)
+            good = story.tell()
             if once:
                 return 0 if good else 1
             _invite(server, teller)
-            while server.process.poll() is None:
-                time.sleep(0.5)
+            with ExitStack() as things:
+                traffic = Traffic(story.address(), customers=1, pause=0.1, buys=True)
+                things.callback(traffic.end)
+                traffic.start()
+                while server.process.poll() is None:
+                    time.sleep(0.5)
             raise Unavailable("Andon has ended by itself.", remedy=f"Read {server.data / 'log'}.")
     except KeyboardInterrupt:
         sys.stdout.write("\nEnded; nothing is left running.\n")
@@ -138,7 +144,10 @@ def _invite(server: DemoServer, teller: Teller) -> None:
     teller.fact(f"The console: {server.address}")
     if server.first_administrator is not None:
         teller.fact(f"Create your account (works once): {server.first_administrator}")
-    teller.detail("Customers have left, the shop goes on. Ctrl-C ends everything and leaves nothing behind.")
+    teller.fact(f"Its graphs: {graphs(server.address)}")
+    teller.fact(f'Count something: echo "login.success:1|c|#service:store" > /dev/udp/127.0.0.1/{server.statsd_port}')
+    teller.fact(f"And see it: {server.address}/graphs/explore?query=login_success&from=5m")
+    teller.detail("Two customers stay. Ctrl-C ends everything and leaves nothing behind.")
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
@@ -152,6 +161,7 @@ class _Story:
         self._tell = teller
         self._good = True
         self._commits: dict[str, str] = {}
+        self._began = datetime.now(UTC)
 
     def tell(self) -> bool:
         self._client.post("/repositories", msgspec.Raw, NewRepository(SERVICE))
@@ -160,12 +170,13 @@ class _Story:
         )
         with ExitStack() as things:
             self._first_version(shop)
-            traffic = Traffic(self._address())
+            traffic = Traffic(self.address(), buys=True)
             things.callback(traffic.end)
             traffic.start()
             self._second_version(shop, traffic)
             self._third_version(shop, traffic)
             self._back(traffic)
+            self._production()
             traffic.end()
             self._sum_up(traffic)
         return self._good
@@ -176,7 +187,7 @@ class _Story:
         self._tell.chapter("1  The first version: push, and it goes to production")
         self._push(shop, "Open the shop: parts, orders, stock", "first")
         self._expect("passed", "first")
-        self._tell.fact(f"The shop is open at {self._address()}", good=self._serves("first"))
+        self._tell.fact(f"The shop is open at {self.address()}", good=self._serves("first"))
 
     def _second_version(self, shop: Checkout, traffic: Traffic) -> None:
         self._tell.chapter("2  The second version changes the schema, while customers are shopping")
@@ -212,6 +223,11 @@ class _Story:
         time.sleep(0.5)
         self._told_traffic(traffic.count().since(before), "meanwhile")
         self._check("Production runs the first version", self._serves("first"))
+
+    def _production(self) -> None:
+        self._tell.chapter("5  What production said meanwhile")
+        served = {self._commits[name]: name for name in ("first", "second")}
+        Production(self._server, self._tell, self._check).tell(served, self._began)
 
     def _sum_up(self, traffic: Traffic) -> None:
         self._tell.chapter("What the record says")
@@ -309,7 +325,7 @@ class _Story:
 
         self._tell.follow(look)
 
-    def _address(self) -> str:
+    def address(self) -> str:
         found = self._client.get(f"/services/{SERVICE}/environments", Environments).environments
         place = next((one for one in found if one.name == PRODUCTION), None)
         if place is None:
@@ -318,7 +334,7 @@ class _Story:
 
     def _serves(self, name: str) -> bool:
         """Whether production answers with this version."""
-        answer = httpx.get(f"{self._address()}/version", timeout=10, trust_env=False)
+        answer = httpx.get(f"{self.address()}/version", timeout=10, trust_env=False)
         return msgspec.json.decode(answer.content, type=Version).version.startswith(self._commits[name][:7])
 
     def _told_traffic(self, counted: Counted, when: str) -> None:

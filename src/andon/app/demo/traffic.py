@@ -1,8 +1,10 @@
-"""Customers: threads that keep asking the shop, and count every answer."""
+"""Customers: threads that keep asking the shop, and count every answer. One of them buys."""
 
 from __future__ import annotations
 
 import http.client
+import json
+import secrets
 import threading
 import time
 from collections import Counter
@@ -10,6 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 _PATHS = ("/", "/version", "/api/parts", "/health")
+_BETWEEN_ORDERS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,8 @@ class Counted:
 class Traffic:
     """Asks over kept connections from ``customers`` threads until it is ended."""
 
-    def __init__(self, address: str, *, customers: int = 4, pause: float = 0.004) -> None:
+    def __init__(self, address: str, *, customers: int = 4, pause: float = 0.004, buys: bool = False) -> None:
+        """With ``buys`` one more customer orders, and changes their mind: the shelves never get empty."""
         parts = urlsplit(address)
         self._host = parts.hostname or "127.0.0.1"
         self._port = parts.port or 80
@@ -36,7 +40,8 @@ class Traffic:
         self._served = 0
         self._failed = 0
         self.failures: Counter[str] = Counter()
-        self._threads = [threading.Thread(target=self._shop, daemon=True) for _ in range(customers)]
+        what = [self._look] * customers + [self._buy] * buys
+        self._threads = [threading.Thread(target=one, daemon=True) for one in what]
 
     def start(self) -> None:
         for thread in self._threads:
@@ -52,26 +57,50 @@ class Traffic:
         with self._guard:
             return Counted(self._served, self._failed)
 
-    def _shop(self) -> None:
-        connection = http.client.HTTPConnection(self._host, self._port, timeout=15)
+    def _look(self) -> None:
+        connection = self._connection()
         turn = 0
         while not self._ending.is_set():
             turn += 1
-            problem: str | None = None
-            try:
-                connection.request("GET", _PATHS[turn % len(_PATHS)])
-                answer = connection.getresponse()
-                answer.read()
-                if answer.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
-                    problem = f"answered {answer.status}"
-            except (OSError, http.client.HTTPException) as error:
-                problem = type(error).__name__
-                connection.close()
-            with self._guard:
-                if problem is None:
-                    self._served += 1
-                else:
-                    self._failed += 1
-                    self.failures[problem] += 1
+            self._ask(connection, "GET", _PATHS[turn % len(_PATHS)])
             time.sleep(self._pause)
         connection.close()
+
+    def _buy(self) -> None:
+        connection = self._connection()
+        while not self._ending.wait(_BETWEEN_ORDERS):
+            order = {
+                "sku": "WH-6040",
+                "quantity": 1,
+                "customer": "ada@example.org",
+                "request_key": secrets.token_hex(8),
+            }
+            where = self._ask(connection, "POST", "/api/orders", json.dumps(order))
+            if where is not None:
+                self._ask(connection, "POST", f"{where.removeprefix('/api')}/cancel")
+        connection.close()
+
+    def _connection(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection(self._host, self._port, timeout=15)
+
+    def _ask(self, connection: http.client.HTTPConnection, method: str, path: str, body: str = "") -> str | None:
+        """Ask and count; where the answer leads to, if it does."""
+        problem: str | None = None
+        where: str | None = None
+        try:
+            connection.request(method, path, body or None, {"Content-Type": "application/json"} if body else {})
+            answer = connection.getresponse()
+            answer.read()
+            where = answer.getheader("Location")
+            if answer.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
+                problem = f"answered {answer.status}"
+        except (OSError, http.client.HTTPException) as error:
+            problem = type(error).__name__
+            connection.close()
+        with self._guard:
+            if problem is None:
+                self._served += 1
+            else:
+                self._failed += 1
+                self.failures[problem] += 1
+        return where
