@@ -1,0 +1,1 @@
+"""Traces: one request through all services that it needed."""

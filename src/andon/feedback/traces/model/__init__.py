@@ -1,0 +1,1 @@
+"""What a trace is once it is put together, and how it is found. Pure."""
