@@ -39,21 +39,27 @@ class Control:
 
     def _do(self, deed: str, values: dict[str, str]) -> BackupInfo:
         self._require_own()
+        if not self._where.door.is_socket():
+            raise self._silent("it is not up")
         address = f"http://telemetry/deeds/{deed}?{urlencode(values)}"
         transport = httpx.HTTPTransport(uds=str(self._where.door))
         try:
             with httpx.Client(transport=transport, timeout=_PATIENCE) as client:
                 answer = client.post(address)
         except (httpx.HTTPError, OSError) as error:
-            raise Unavailable(
-                f"The telemetry process does not answer: {type(error).__name__}.",
-                safe="What it keeps is as it was.",
-                remedy="Its log is log/telemetry.log in the data directory.",
-            ) from error
+            raise self._silent(type(error).__name__) from error
         if answer.status_code == 200:
             return msgspec.json.decode(answer.content, type=BackupInfo)
         told = msgspec.json.decode(answer.content, type=Refusal)
         raise _KINDS.get(told.code, Unavailable)(told.message, safe=told.safe, remedy=told.remedy)
+
+    @staticmethod
+    def _silent(why: str) -> Unavailable:
+        return Unavailable(
+            f"The telemetry process does not answer: {why}.",
+            safe="What it keeps is as it was.",
+            remedy="Its log is log/telemetry.log in the data directory.",
+        )
 
     def _require_own(self) -> None:
         if self._server:
