@@ -145,7 +145,10 @@ class _Wiring:
 
     def _listening(self, store: Store, window: Window) -> Listening:
         installation, settings = self._installation, self._settings
-        allowed = Allowed(knows=lambda service, environment: Place(Service(service), environment) in self._places())
+        allowed = Allowed(
+            knows=lambda service, environment: Place(Service(service), environment) in self._places(),
+            origins=frozenset(settings.beacon_origins),
+        )
         network = NetworkWays(store.writer, window, allowed)
 
         def statsd(addresses: Sequence[tuple[str, int]]) -> StatsdWay:

@@ -140,6 +140,11 @@ class TelemetrySettings:
     otlp_grpc_port: int = setting(4317, "OpenTelemetry over gRPC; 0 is off.", at_least=0, at_most=65535)
     graphite_port: int = setting(2003, "Graphite's plain text over TCP; 0 is off.", at_least=0, at_most=65535)
     syslog_port: int = setting(0, "Syslog (RFC 5424) over UDP and TCP; 0 is off.", at_least=0, at_most=65535)
+    beacon_origins: tuple[str, ...] = setting(
+        (),
+        "Pages of these (`https://shop.example`) may send from browsers, beside those of the host that they send to.",
+        form="address",
+    )
     scrape: tuple[str, ...] = setting(
         (), "Addresses such as `http://127.0.0.1:9100/metrics` whose Prometheus metrics are fetched.", form="scrape"
     )
