@@ -16,12 +16,11 @@ from andon.feedback.logs.room import logs_room
 from andon.feedback.telemetry.contract.logs import LogLine, LogSource, Severity
 from andon.feedback.telemetry.memory_logs import MemoryLogs
 from andon.flow.deployments.contract import DeploymentFinished, DeploymentId, DeploymentState, Kind
-from andon.flow.sources.contract import CommitHash, Service
+from andon.flow.sources.contract import CommitHash, Service, Sources
 from andon.kernel.access.people import PeopleDirectory
 from andon.kernel.clock import SettableClock
-from andon.kernel.db import Database, open_engine
+from andon.kernel.db import Database, Reading, open_engine
 from andon.kernel.events import Actor, ActorKind, append
-from tests.feedback.graphs.shop import Shelf
 from tests.serving import Serving, quick_passwords, serving, settings_for
 
 SECOND, MINUTE, HOUR = 1_000_000, 60_000_000, 3_600_000_000
@@ -34,7 +33,7 @@ HOSTILE = (
     f"nul \x00 and bidi {BIDI} and more",
     "\x1b[31mred \x1b[1mand bold\x1b[0m and plain again",
 )
-SPOKEN = (
+SPOKEN: tuple[tuple[Severity, str, dict[str, str]], ...] = (
     (Severity.INFO, "GET /products/{n} 200 in {n} ms", {"http.status": "200"}),
     (Severity.INFO, "basket {n} holds {n} things", {}),
     (Severity.INFO, "user user-{n} signed in from 10.0.{n}.{n}", {"auth": "password"}),
@@ -49,6 +48,13 @@ TRACEBACK = (
     'unhandled error in checkout\nTraceback (most recent call last):\n  File "/app/shop/checkout.py", line 41, in pay\n'
     "    total = sum(one.price for one in basket)\nTypeError: unsupported operand type(s) for +: 'int' and 'NoneType'"
 )
+
+
+class Shelf(Sources):
+    """The services there are."""
+
+    def services(self, reading: Reading) -> tuple[Service, ...]:
+        return Service("store"), Service("catalogue")
 
 
 def now_us() -> int:
@@ -151,7 +157,7 @@ def served(folder: Path, database_url: str, logs: MemoryLogs) -> Iterator[Servin
     settings = settings_for(folder, database_url)
     people = PeopleDirectory()
     rooms = (
-        logs_room(logs=logs, sources=Shelf("store", "catalogue"), people=people),
+        logs_room(logs=logs, sources=Shelf(), people=people),
         record_room(people, settings.data / "keys" / "record.pem"),
         people_room(settings, quick_passwords()),
     )

@@ -36,7 +36,7 @@ def api(server: Serving) -> httpx.Client:
 
 
 def test_lines_are_found_page_by_page(api: httpx.Client) -> None:
-    asked = {"q": "basket holds", "since": "12h", "limit": 20, "severity": "info"}
+    asked: dict[str, str | int] = {"q": "basket holds", "since": "12h", "limit": 20, "severity": "info"}
     first = msgspec.json.decode(api.get("/logs/search", params=asked).content, type=FoundLines)
     then = msgspec.json.decode(
         api.get("/logs/search", params={**asked, "before": first.older}).content, type=FoundLines

@@ -67,7 +67,7 @@ def test_a_search_finds_words_marks_them_and_says_how_many(page: Browser, logs: 
     found = sum("payment refused" in line.body for line in all_lines(logs, chatter))
     assert found > 3
     text = " ".join(Read(answer).text.split())
-    assert f"{found} lines in the last day, {found} errors among them" in text
+    assert f"{found} lines in the last day, all of them errors" in text
     assert answer.text.count("<mark>payment</mark> <mark>refused</mark> by the bank") == found
 
 

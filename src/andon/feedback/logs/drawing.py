@@ -206,6 +206,8 @@ class Histogram:
     start: int
     end: int
     """Milliseconds."""
+    moves: tuple[Choice, ...]
+    """The same search at other times."""
     says: str
 
 
@@ -259,7 +261,19 @@ def histogram(counts: Iterable[LogCount], asked: Wanted, span: Span, deployed: I
         per=width_in_words(width),
         start=start // 1000,
         end=end // 1000,
+        moves=_moves(asked, span),
         says=f"{total:,} lines, {grave:,} of them errors; at most {peak:,} a {width_in_words(width)}",
+    )
+
+
+def _moves(asked: Wanted, span: Span) -> tuple[Choice, ...]:
+    half = (span.end - span.start) // 2
+    found = [("Earlier", span.start - half, span.end - half), ("Zoom out", span.start - half, span.end + half)]
+    if not span.live:
+        found.append(("Later", span.start + half, span.end + half))
+    return tuple(
+        Choice(label, asked.address(**{"from": str(max(0, start) // 1000), "to": str(max(0, end) // 1000)}))
+        for label, start, end in found
     )
 
 

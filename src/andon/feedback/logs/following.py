@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -53,7 +53,7 @@ class Tails:
 
     async def batches(
         self, query: LogQuery, sight: Sight, door: str, still: Callable[[], bool], since: int = 0
-    ) -> AsyncIterator[tuple[LogLine, ...]]:
+    ) -> AsyncGenerator[tuple[LogLine, ...], None]:
         """New lines as they come, oldest first, and an empty batch at least once a second. Begins with what was said
         from ``since`` (microseconds) on. ``still`` is asked from time to time whether to go on.
 

@@ -199,6 +199,8 @@ def _sentence(drawn: Histogram, asked: Wanted, span: Span) -> str:
         return f"No line fits {span.words}" if asked.text or asked.floor else f"Nobody said anything {span.words}"
     errors = sum(count for gravity, count, _ in drawn.counts if gravity.word in ("error", "fatal"))
     grave = f", {plural(errors, 'error')} among them" if errors else ""
+    if errors == drawn.total:
+        grave = ", an error" if errors == 1 else ", all of them errors"
     return f"{plural(drawn.total, 'line')} {span.words}{grave}"
 
 
