@@ -45,6 +45,8 @@ def test_the_story_ends_well_and_leaves_nothing(folder: Path) -> None:
         "Run 3 failed, as it should",
         "Production still runs the second version",
         "Production runs the first version",
+        "Both versions told of their requests and orders",
+        "Each deployment is a line on them",
     ):
         assert f"✔ {sentence}" in told, told
     counts = [
@@ -56,5 +58,11 @@ def test_the_story_ends_well_and_leaves_nothing(folder: Path) -> None:
     assert counts[-1][0] >= sum(served for served, _ in counts[:-1]), "the total comes last"
     lead_times = re.findall(r"deploy\s+succeeded\s+([\d.]+) s", told)
     assert len(lead_times) == 2, told
+    figures = re.findall(r"(?:first|second) +[0-9a-f]{7} +([\d,]+) +(\d+) +([\d.]+) ms +(\d+)\n", told)
+    assert len(figures) == 2, told
+    assert all(int(requests.replace(",", "")) > int(orders) > 0 for requests, _, _, orders in figures), figures
+    assert {errors for _, errors, _, _ in figures} == {"0"}
+    assert re.search(r"Rolled back to [0-9a-f]{7} ", told), told
+    assert re.search(r"The graphs: http://\S+/graphs/services/store\?environment=production", told), told
     assert left_behind(folder) == []
     assert list(folder.glob("andon-demo-*")) == []
