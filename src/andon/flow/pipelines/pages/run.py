@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from andon.flow.artifacts.contract import Artifacts
@@ -27,6 +27,7 @@ from andon.flow.pipelines.pages.places import LIST, deploy_address, list_address
 from andon.flow.pipelines.pages.words import JOB_WORDS, RUN_WORDS, failure, remark, sentence
 from andon.flow.pipelines.service import PipelineService
 from andon.flow.pipelines.service.listing import Attempt, attempts
+from andon.flow.pipelines.usual import unusual, worked_seconds
 from andon.flow.sources.contract import Commit, CommitHash, Service, Sources
 from andon.kernel.access import Permission
 from andon.kernel.access.contract import People
@@ -116,6 +117,10 @@ class Shown:
     deploying: DeploymentPane | None = None
 
 
+_COMPARED = 20
+"""Runs of the branch that passed before, which one is compared with."""
+
+
 class RunView:
     """Gathers what is shown of a run."""
 
@@ -162,13 +167,30 @@ class RunView:
             region=_region(context, run),
             deeds=self._deeds(context, run, stages),
             compare=(run_address(run.id, part="compare"), before.number) if before else None,
-            remark=self._waiting(context, reading, run, stages) or remark(run, stages, expected, reading.now),
+            remark=self._waiting(context, reading, run, stages)
+            or self._slow(reading, run, stages)
+            or remark(run, stages, expected, reading.now),
         )
         if chosen.job is not None:
             return self._with_job(shown, context, reading, chosen.job, expected)
         if chosen.deployment is not None:
             return replace(shown, deploying=self._deploying(reading, run, chosen.deployment))
         return shown
+
+    def _slow(self, reading: Reading, run: Run, stages: Sequence[Stage]) -> str:
+        """What is to be said of a run that passed and took much longer than such runs do; else nothing."""
+        if run.state is not RunState.PASSED:
+            return ""
+        before = self._service.list_runs(
+            reading,
+            service=run.service,
+            branch=run.branch,
+            states=(RunState.PASSED,),
+            older_than=run.id,
+            limit=_COMPARED,
+        )
+        found = unusual(worked_seconds(stages), [worked_seconds(one.stages) for one in before])
+        return found.says if found is not None else ""
 
     def _with_job(
         self,

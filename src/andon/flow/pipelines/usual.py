@@ -6,7 +6,8 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from andon.flow.pipelines.contract import RunState, RunSummary
+from andon.flow.pipelines.contract import StageSummary
+from andon.flow.pipelines.model import Stage
 from andon.web.rendering import duration
 
 LEAST = 5
@@ -53,14 +54,10 @@ def unusual(seconds: float, before: Sequence[float]) -> Unusual | None:
     return Unusual(seconds=seconds, usual=usual, of=len(before))
 
 
-def passed_seconds(runs: Iterable[RunSummary], branch: str) -> list[float]:
-    """How long those took that passed on a branch, for :func:`unusual`. With a manual stage the time that it waited for
-    a person is in there: compare stages or jobs then."""
-    return [
-        (run.ended_at - run.started_at).total_seconds()
-        for run in runs
-        if run.branch == branch
-        and run.state is RunState.PASSED
-        and run.started_at is not None
-        and run.ended_at is not None
-    ]
+def worked_seconds(stages: Iterable[StageSummary | Stage]) -> float:
+    """How long a run's stages took together, without the time that it waited for a person between them."""
+    return sum(
+        (one.ended_at - one.started_at).total_seconds()
+        for one in stages
+        if one.started_at is not None and one.ended_at is not None
+    )
