@@ -1,0 +1,1 @@
+"""What is said of services and machines, as values and pure functions."""
