@@ -123,12 +123,13 @@ class DemoServer:
 
 
 def free_ports() -> tuple[int, int]:
-    """A port for the console, and the first of a stretch of :data:`_PORTS` for environments, all free now.
+    """A port for the console, and the first of a stretch of :data:`_PORTS` for environments, then telemetry; free now.
 
     They are this process's until it ends: two that start at once get different ones.
     """
     for first in range(7800, 60000, 100):
-        if all(port_is_free("127.0.0.1", port) for port in range(first, first + 6)) and _claim(first):
+        wanted = (*range(first, first + 6), *range(first + _TELEMETRY, first + _TELEMETRY + len(_WAYS)))
+        if all(port_is_free("127.0.0.1", port) for port in wanted) and _claim(first):
             with closing(socket.socket()) as probe:
                 preferred = 7766
                 if not (port_is_free("127.0.0.1", preferred) and _claim(preferred)):
