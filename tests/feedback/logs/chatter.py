@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 from andon.app.people.room import people_room
 from andon.app.record.room import record_room
@@ -50,8 +51,8 @@ TRACEBACK = (
 )
 
 
-class Shelf(Sources):
-    """The services there are."""
+class Shelf:
+    """The services there are: all that the room asks for."""
 
     def services(self, reading: Reading) -> tuple[Service, ...]:
         return Service("store"), Service("catalogue")
@@ -157,7 +158,7 @@ def served(folder: Path, database_url: str, logs: MemoryLogs) -> Iterator[Servin
     settings = settings_for(folder, database_url)
     people = PeopleDirectory()
     rooms = (
-        logs_room(logs=logs, sources=Shelf(), people=people),
+        logs_room(logs=logs, sources=cast("Sources", Shelf()), people=people),
         record_room(people, settings.data / "keys" / "record.pem"),
         people_room(settings, quick_passwords()),
     )

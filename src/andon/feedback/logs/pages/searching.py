@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from andon.feedback.logs.addresses import Bar, Wanted, bar, line_mark, wanted
@@ -30,6 +31,8 @@ _MOST_VALUES = 10
 _AT_ONCE = 1_000
 """Lines of one microsecond among which one is looked for."""
 LOGS = Crumb("Logs", "/logs")
+_POOL = ThreadPoolExecutor(8, thread_name_prefix="logs")
+"""One page asks several things of the store, which answers them side by side. Threads begin when they are needed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,18 +132,20 @@ def _answer(
     sight: Sight,
 ) -> Answer:
     start, end, width = span.bars
-    counted = logs.histogram(replace(query, start=start, end=end), sight=sight, buckets=(end - start) // width)
-    found = logs.search(query, sight=sight, limit=SHOWN, before=asked.cursor())
-    values = {one: logs.facets(query, one, sight=sight, limit=_MOST_VALUES) for one in _FACETS}
+    bars = replace(query, start=start, end=end)
+    counted = _POOL.submit(logs.histogram, bars, sight=sight, buckets=(end - start) // width)
+    lines = _POOL.submit(logs.search, query, sight=sight, limit=SHOWN, before=asked.cursor())
+    values = {one: _POOL.submit(logs.facets, query, one, sight=sight, limit=_MOST_VALUES) for one in _FACETS}
     named = service_of(query.terms)
     deployed, last = _deployments(context, service, start, end, named)
     fresh = _fresh(logs, query, span, sight, last)
+    found = lines.result()
     fixed = {"from": str(span.start // 1000), "to": str(-(-span.end // 1000))}
     older = asked.address(**fixed, before=f"{found.older.time}.{found.older.tie}") if found.older else ""
-    facets = (facet(one, counts, asked, query.terms) for one, counts in values.items())
+    facets = (facet(one, counts.result(), asked, query.terms) for one, counts in values.items())
     return Answer(
         lines=line_views(found.lines, Marker.of(query.terms)),
-        histogram=histogram(counted, asked, span, deployed),
+        histogram=histogram(counted.result(), asked, span, deployed),
         facets=(
             *(one for one in facets if one is not None),
             *field_facets(found.lines, asked, query.terms),
