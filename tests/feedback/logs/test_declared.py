@@ -139,4 +139,3 @@ def test_a_store_without_a_line_says_how_lines_come(server: Serving) -> None:
     assert "Nobody said anything in the last hour" in page.get("/logs").text
     assert "No line fits in the last hour" in page.get("/logs?q=x").text
     assert "There are no patterns yet" in page.get("/logs/templates").text
-    assert "No line is counted yet" in page.get("/logs/counted").text

@@ -178,6 +178,22 @@ def test_a_line_has_an_address_with_what_was_said_around_it(page: Browser) -> No
     assert page.get("/logs/line?at=now&is=<script>").status_code == 404
 
 
+def test_a_list_is_bounded_whatever_lines_hold_and_the_page_of_a_line_has_all_of_it(
+    page: Browser, logs: MemoryLogs, chatter: Chatter
+) -> None:
+    fields = {f"field.{turn:02}": f"{turn:02}" + "<" * 1_000 + "end" for turn in range(64)}
+    body = "enormous " + "\n".join("&" * 80 for _ in range(700)) + " the end"
+    logs.add(*(chatter.said(chatter.now - 2 * HOUR + turn, body, fields=fields) for turn in range(20)))
+    answer = page.get("/logs?q=enormous&from=3h")
+    assert len(Read(answer).lines()) == 20
+    assert len(answer.content) < 20 * 100_000
+    assert "the end" not in answer.text
+    assert re.search(r"\d+ fields more", answer.text)
+    line = page.get(next(link for link in Read(answer).links() if link.startswith("/logs/line?")))
+    assert "the end" in Read(line).text
+    assert Read(line).text.count("<" * 1_000 + "end") == 64
+
+
 def test_nobody_reads_the_lines_of_a_service_out_of_sight(page: Browser, outsider: Browser) -> None:
     for address in ("/logs?from=1d", "/logs/tail", "/logs/templates?from=1d", "/logs?q=service:store&from=1d"):
         text = outsider.get(address).text

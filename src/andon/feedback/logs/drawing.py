@@ -27,7 +27,9 @@ from andon.web.model import Choice, State
 
 WIDTH, HEIGHT = 1000.0, 72.0
 """Of the histogram; it is stretched to the page's width."""
-_LONGEST_VALUE = 2_000
+_LONGEST_VALUE = 240
+_MOST_FIELDS = 40
+"""Of a line in a list; its own page has all of them, and the whole of each."""
 _MOST_FIELD_FACETS = 6
 _MOST_VALUES = 8
 
@@ -82,6 +84,7 @@ class LineView:
     left_out: int
     """Characters that even the opened line does not show."""
     fields: tuple[FieldView, ...]
+    more_fields: int
     address: str
     trace: str
     origin: str
@@ -110,6 +113,7 @@ def _line_view(line: LogLine, marker: Marker, day: str, *, countable: bool, whol
     long = len(head) > SHOWN
     told = text.strip("\n").split("\n") if rest or long else []
     origin, origin_words = origin_address(line)
+    fields = _fields(line, whole=whole)
     return LineView(
         mark=line_mark(line),
         at=at_of(line.time),
@@ -122,7 +126,8 @@ def _line_view(line: LogLine, marker: Marker, day: str, *, countable: bool, whol
         rest=tuple(marker.pieces(one) for one in told),
         more_lines=rest.count("\n") + 1 if rest else 0,
         left_out=len(line.body) - len(text),
-        fields=_fields(line),
+        fields=fields,
+        more_fields=max(0, sum(bool(own_value(line, one)) for one in OWN_FIELDS) + len(line.fields) - len(fields)),
         address=line_address(line),
         trace=trace_address(line.trace),
         origin=origin,
@@ -131,25 +136,27 @@ def _line_view(line: LogLine, marker: Marker, day: str, *, countable: bool, whol
     )
 
 
-def _fields(line: LogLine) -> tuple[FieldView, ...]:
+def _fields(line: LogLine, *, whole: bool) -> tuple[FieldView, ...]:
     own = {name: value for name in OWN_FIELDS if (value := own_value(line, name))}
     hrefs = {"trace": trace_address(line.trace), "origin": origin_address(line)[0]}
+    pairs = [*own.items(), *sorted(line.fields.items())]
+    longest = max((len(value) for _, value in pairs), default=0) if whole else _LONGEST_VALUE
     return tuple(
-        _field(name, value, hrefs.get(name, "") if name in own else "")
-        for name, value in (*own.items(), *sorted(line.fields.items()))
+        _field(name, value, hrefs.get(name, "") if name in own else "", longest)
+        for name, value in (pairs if whole else pairs[:_MOST_FIELDS])
     )
 
 
-def _field(name: str, value: str, href: str) -> FieldView:
+def _field(name: str, value: str, href: str, longest: int) -> FieldView:
     # what cannot be shown as it is cannot be put into a search either
-    sayable = len(value) <= _LONGEST_VALUE and seen(value) == value
+    sayable = len(value) <= longest and seen(value) == value
     return FieldView(
         name=seen(name[:200]),
-        value=seen(value[:_LONGEST_VALUE]),
+        value=seen(value[:longest]),
         wanted=term_text(name, value) if sayable else "",
         unwanted=term_text(name, value, negated=True) if sayable else "",
         href=href,
-        note=f"and {len(value) - _LONGEST_VALUE:,} characters more" if len(value) > _LONGEST_VALUE else "",
+        note=f"and {len(value) - longest:,} characters more" if len(value) > longest else "",
     )
 
 

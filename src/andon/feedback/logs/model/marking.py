@@ -11,7 +11,7 @@ from andon.kernel.logs.text import spans
 
 SHOWN = 1_200
 """Characters of a line in a list; its own page has the whole."""
-SHOWN_OPEN = 12_000
+SHOWN_OPEN = 4_000
 MOST_MARKS = 200
 
 _UNSEEN = re.compile(
