@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from andon.feedback.telemetry.contract.logs import LogLine, LogSource
@@ -38,13 +39,7 @@ DAY = 86_400_000
 OLD, NEW = CommitHash("9e4a2c6" * 5 + "00000"), CommitHash("3f2c91a" * 5 + "00000")
 BEFORE = "def basket():\n    return 1\n"
 AFTER = BEFORE + '\n\n@app.post("/pay/<b>")\ndef pay():\n    return charge()\n\n\ndef charge():\n    return 2\n'
-DEFINITION = b"""owner: team <shop>
-stages:
-  - name: commit
-    jobs:
-      - name: test
-        run: make test
-"""
+DEFINITION = b"owner: team-shop\nstages: {commit: {jobs: {test: {run: make test}}}}\n"
 
 
 class Repositories:
@@ -185,13 +180,13 @@ def traces() -> MemoryTraces:
         )
     ):
         trace, at = f"{number + 1:032x}", (NOW - 60_000) * 1_000_000
-        common = {"trace": trace, "environment": "production", "name": "GET /"}
+        one = partial(Span, trace=trace, environment="production", name="GET /")
         made += [
-            Span(id="1" * 16, service=caller, kind=SpanKind.CLIENT, start=at, duration=40_000_000, **common),
-            Span(id="2" * 16, parent="1" * 16, service=callee, kind=SpanKind.SERVER, start=at, duration=30_000_000,
-                 status=SpanStatus.ERROR if failed else SpanStatus.OK, **common),
+            one(id="1" * 16, service=caller, kind=SpanKind.CLIENT, start=at, duration=40_000_000),
+            one(id="2" * 16, parent="1" * 16, service=callee, kind=SpanKind.SERVER, start=at, duration=30_000_000,
+                 status=SpanStatus.ERROR if failed else SpanStatus.OK),
         ]  # fmt: skip
-    made.append(Span(trace="ab" * 16, id="c" * 16, service="batch", name="job", start=at, duration=5))
+    made.append(Span(trace="ab" * 16, id="c" * 16, service="batch", name="job", start=NOW * 1_000_000 - 60, duration=5))
     return MemoryTraces(made)
 
 

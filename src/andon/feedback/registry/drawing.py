@@ -65,8 +65,10 @@ def strip(available: Availability) -> Strip:
         share=share_said(whole.share),
         n=whole.requests,
         without=without,
-        said=f"{share_said(whole.share)} of {whole.requests:,} requests in {len(available.days)} days were answered"
-        + (f"; on {plural(without, 'day')} nobody asked" if without else ""),
+        said=f"No data: nobody asked in {plural(len(available.days), 'day')}"
+        if whole.share is None
+        else f"{share_said(whole.share)} of {whole.requests:,} requests in {plural(len(available.days), 'day')} "
+        "did not fail" + (f"; on {without} of them nobody asked" if without else ""),
     )
 
 
@@ -94,7 +96,9 @@ def list_lede(entries: Sequence[Entry]) -> str:
     told = []
     for level in ("business", "client"):
         silent = [one.service for one in entries if any(gap.level.value == level for gap in one.silent)]
-        if silent:
+        if silent and len(silent) == len(entries) > 1:
+            told.append(f"None of them is measured on the {level} level")
+        elif silent:
             told.append(f"{listed(silent)} {'says' if len(silent) == 1 else 'say'} nothing of the {level} level")
     outside = sum(one.seen is Seen.TELEMETRY for one in entries)
     if outside:
@@ -156,3 +160,11 @@ def path_said(one: Reached) -> str:
 
 def level_word(one: LevelState) -> str:
     return "silent" if one.silent else plural(one.names, "metric")
+
+
+def silence_said(levels: Sequence[LevelState]) -> str:
+    """``silent on client``; of all five that nothing is measured."""
+    silent = [one.level.value for one in levels if one.silent]
+    if len(silent) == len(levels):
+        return "nothing"
+    return f"silent on {listed(silent, 5)}" if silent else "all five levels"

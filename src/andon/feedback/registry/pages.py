@@ -14,6 +14,7 @@ from andon.feedback.registry.drawing import (
     list_lede,
     list_sentence,
     path_said,
+    silence_said,
     state_of_running,
     strip,
 )
@@ -49,6 +50,7 @@ def registry_pages(registry: RegistryService) -> Handlers:
             state_of_running=state_of_running,
             share_said=share_said,
             level_word=level_word,
+            silence_said=silence_said,
         )
 
     @page(f"{SERVICES}/{{service:str}}")

@@ -118,7 +118,8 @@ class RegistryService:
         sight = _sight(principal)
         try:
             links = self._telemetry.links(now, sight)
-            told = self._telemetry.services(now, sight)
+            called = {name for one in links for name in (one.caller, one.callee)}
+            told = tuple(sorted(called.union(self._telemetry.services(now, sight))))
             common: tuple[MetricName, ...] | None = self._telemetry.common(now)
             outside = self._telemetry.instances(now, sight) if set(told) - set(deployed) else {}
         except Unavailable:
