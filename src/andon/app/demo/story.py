@@ -146,7 +146,7 @@ def _invite(server: DemoServer, teller: Teller) -> None:
         teller.fact(f"Create your account (works once): {server.first_administrator}")
     teller.fact(f"Its graphs: {graphs(server.address)}")
     teller.fact(f'Count something: echo "login.success:1|c|#service:store" > /dev/udp/127.0.0.1/{server.statsd_port}')
-    teller.fact(f"And see it: {server.address}/graphs/explore?query=login_success&from=5m")
+    teller.fact(f"And see it: {server.address}/graphs/services/{SERVICE}?from=15m")
     teller.detail("Two customers stay. Ctrl-C ends everything and leaves nothing behind.")
 
 
