@@ -139,6 +139,10 @@ def test_what_telemetry_says_of_itself_is_shown(andon: Andon) -> None:
     assert told["running"] is True
     assert told["fault"] == ""
     assert {place["what"] for place in told["places"]} == {"StatsD", "OpenTelemetry over HTTP"}
+    page = httpx.get(f"{andon.address}/telemetry", headers={"Authorization": f"Bearer {andon.token}"}, timeout=30)
+    assert page.status_code == 200, page.text
+    for title in ("Ways in", "Where it listens", "Series today", "What is kept", "Copies"):
+        assert f"<h2>{title}" in page.text
 
 
 def test_a_store_that_does_not_answer_is_said_to_be_so_and_deployments_go_on(andon: Andon) -> None:

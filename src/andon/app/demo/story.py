@@ -145,8 +145,9 @@ def _invite(server: DemoServer, teller: Teller) -> None:
     if server.first_administrator is not None:
         teller.fact(f"Create your account (works once): {server.first_administrator}")
     teller.fact(f"Its graphs: {graphs(server.address)}")
-    teller.fact(f'Count something: echo "login.success:1|c|#service:store" > /dev/udp/127.0.0.1/{server.statsd_port}')
-    teller.fact(f"And see it: {server.address}/graphs/services/{SERVICE}?from=15m")
+    teller.fact("Put something of your own on them, from bash:")
+    line = f"login.success:1|c|#service:{SERVICE},env:{PRODUCTION}"
+    teller.fact(f'echo "{line}" > /dev/udp/127.0.0.1/{server.statsd_port}')
     teller.detail("Two customers stay. Ctrl-C ends everything and leaves nothing behind.")
 
 
