@@ -117,12 +117,15 @@ def test_what_runs_is_told_while_the_store_does_not_answer(reader: Browser, span
     spans.down = True
     try:
         listing, one, host = (reader.get(path) for path in ("/registry", "/registry/store", "/hosts/forge"))
+        other = reader.get("/hosts/annex")
     finally:
         spans.down = False
     assert "The telemetry store does not answer" in listing.text
     assert "3f2c91a" in listing.text
     assert "store runs 3f2c91a in production, healthy" in one.text
-    assert host.status_code == 503
+    assert "catalogue and store run on forge (acceptance and production)" in host.text
+    assert "who needs it is not" in host.text
+    assert other.status_code == 503
 
 
 def test_a_service_of_which_nothing_was_heard_is_not_there(reader: Browser) -> None:

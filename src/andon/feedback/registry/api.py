@@ -69,7 +69,8 @@ def registry_routes(registry: RegistryService) -> Handlers:
         """Every machine that is known, with what runs there."""
         with call.database.reading() as reading:
             deployed = registry.deployed(reading, call.principal)
-        return Hosts(hosts=[_host(one) for one in registry.hosts(deployed, call.principal, milliseconds())])
+        found, measured = registry.hosts(deployed, call.principal, milliseconds())
+        return Hosts(hosts=[_host(one) for one in found], measured=measured)
 
     @api.get("/hosts/{host:str}")
     def show_host(call: Call, host: str) -> AffectedShape:
@@ -81,6 +82,7 @@ def registry_routes(registry: RegistryService) -> Handlers:
             sentence=host_sentence(found),
             host=_host(found.host),
             reached=[ReachedShape(service=one.service, path=list(one.path)) for one in found.reached],
+            measured=found.measured,
         )
 
     @api.get("/availability")

@@ -59,6 +59,8 @@ def who_is_affected(
         say("", value=found)
         return
     say(printable(found.sentence))
+    if not found.measured:
+        say("The telemetry store does not answer: who needs them is not known.")
     rows = [
         (one.service, one.environment, f"{len(one.instances)} here, {one.elsewhere} elsewhere", "runs on it")
         for one in found.host.placed

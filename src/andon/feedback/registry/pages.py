@@ -81,11 +81,12 @@ def registry_pages(registry: RegistryService) -> Handlers:
     def hosts(context: PageContext) -> Html:
         with context.database.reading() as reading:
             deployed = registry.deployed(reading, context.principal)
-        found = registry.hosts(deployed, context.principal, milliseconds())
+        found, measured = registry.hosts(deployed, context.principal, milliseconds())
         return context.page(
             "registry/hosts.html",
             Page(title="Machines", sentence=hosts_sentence(found), crumbs=(Crumb("Services", SERVICES),)),
             hosts=found,
+            measured=measured,
             host_address=host_address,
             moment=moment,
         )
@@ -100,7 +101,9 @@ def registry_pages(registry: RegistryService) -> Handlers:
             Page(
                 title=host,
                 sentence=host_sentence(found),
-                lede="" if found.host.reported else "It has told nothing of itself within an hour.",
+                lede=""
+                if found.host.reported or not found.measured
+                else "It has told nothing of itself within an hour.",
                 crumbs=(Crumb("Services", SERVICES), Crumb("Machines", HOSTS)),
                 wide=True,
             ),

@@ -41,11 +41,13 @@ _OWNERS_KEPT = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Affected:
-    """``direct`` run on the machine; ``reached`` need them."""
+    """``host`` says what runs on the machine; ``reached`` need that."""
 
     host: Host
     reached: tuple[Reached, ...]
     environments: tuple[str, ...]
+    measured: bool
+    """Whether the store answered: without it only what Andon runs itself is known, and nobody who needs it."""
 
 
 class RegistryService:
@@ -231,30 +233,45 @@ class RegistryService:
 
     def hosts(
         self, deployed: dict[Service, tuple[EnvironmentView, ...]], principal: Principal, now: int
-    ) -> tuple[Host, ...]:
-        """Every machine that is known, this one first. Raises ``Unavailable``."""
+    ) -> tuple[tuple[Host, ...], bool]:
+        """Every machine that is known, this one first, and whether the store answered."""
         sight = _sight(principal)
-        names = dict.fromkeys((self.host, *self._telemetry.hosts(now, sight)))
-        outside = self._telemetry.instances(now, sight)
-        return tuple(self._host(name, deployed, outside, sight, now) for name in names)
+        try:
+            names = dict.fromkeys((self.host, *self._telemetry.hosts(now, sight)))
+            outside = self._telemetry.instances(now, sight)
+            told = {name: self._telemetry.host(name, now, sight) for name in names}
+        except Unavailable:
+            return (self._host(self.host, deployed, {}, None, {}),), False
+        return tuple(self._host(name, deployed, outside, *told[name]) for name in names), True
 
     def affected(
         self, deployed: dict[Service, tuple[EnvironmentView, ...]], principal: Principal, host: str, now: int
     ) -> Affected:
-        """Who is affected when a machine is sick. Raises ``NotFound``, ``Unavailable``."""
+        """Who is affected when a machine is sick. What runs on this machine is told without the store too.
+
+        Raises ``NotFound``, and ``Unavailable`` for another machine while the store does not answer.
+        """
         sight = _sight(principal)
-        if host != self.host and host not in self._telemetry.hosts(now, sight):
-            raise NotFound(
-                f"No machine {host[:80]!r} is known.",
-                remedy="A machine is known once it, or a service on it, has told its name within a day.",
-            )
-        outside = self._telemetry.instances(now, sight)
-        found = self._host(host, deployed, outside, sight, now)
-        links = self._telemetry.links(now, sight)
+        links: tuple[Link, ...]
+        try:
+            if host != self.host and host not in self._telemetry.hosts(now, sight):
+                raise NotFound(
+                    f"No machine {host[:80]!r} is known.",
+                    remedy="A machine is known once it, or a service on it, has told its name within a day.",
+                )
+            outside = self._telemetry.instances(now, sight)
+            links = self._telemetry.links(now, sight)
+            found = self._host(host, deployed, outside, *self._telemetry.host(host, now, sight))
+            measured = True
+        except Unavailable:
+            if host != self.host:
+                raise
+            links, found, measured = (), self._host(host, deployed, {}, None, {}), False
         return Affected(
             host=found,
             reached=reached(found.services, ((one.caller, one.callee) for one in links)),
             environments=tuple(sorted({one.environment for one in found.placed if one.environment})),
+            measured=measured,
         )
 
     def _host(
@@ -262,8 +279,8 @@ class RegistryService:
         host: str,
         deployed: dict[Service, tuple[EnvironmentView, ...]],
         outside: dict[str, tuple[Instance, ...]],
-        sight: Sight,
-        now: int,
+        reported: int | None,
+        figures: dict[str, float],
     ) -> Host:
         here: dict[tuple[str, str], list[Instance]] = defaultdict(list)
         elsewhere: dict[tuple[str, str], int] = defaultdict(int)
@@ -279,7 +296,6 @@ class RegistryService:
                     here[service, one.environment].append(one)
                 else:
                     elsewhere[service, one.environment] += 1
-        newest, figures = self._telemetry.host(host, now, sight)
         return Host(
             name=host,
             placed=tuple(
@@ -291,7 +307,7 @@ class RegistryService:
                 )
                 for (service, environment), some in sorted(here.items())
             ),
-            reported=newest,
+            reported=reported,
             figures=figures_said(figures),
         )
 

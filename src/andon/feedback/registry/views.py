@@ -118,15 +118,20 @@ class HostShape(msgspec.Struct, kw_only=True):
 
 
 class Hosts(msgspec.Struct, kw_only=True):
+    """``measured`` is false where the telemetry store did not answer: then only this machine is known."""
+
     hosts: list[HostShape]
+    measured: bool
 
 
 class AffectedShape(msgspec.Struct, kw_only=True):
-    """Who is affected when a machine is sick."""
+    """Who is affected when a machine is sick. Where ``measured`` is false the telemetry store did not answer, and who
+    needs what runs there is not known."""
 
     sentence: str
     host: HostShape
     reached: list[ReachedShape]
+    measured: bool
 
 
 class DayShape(msgspec.Struct, kw_only=True):
