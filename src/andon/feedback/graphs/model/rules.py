@@ -48,7 +48,8 @@ FILLERS: Mapping[Level, Filler] = {
     ),
     Level.CLIENT: Filler(
         why="How long a page takes in its reader's browser, and what fails there, nobody else can tell.",
-        line='<script src="http://localhost:4318/beacon.js" data-service="SERVICE" defer></script>',
+        # from the page's own host: beacons of pages elsewhere are refused
+        line='<script src="/beacon.js" data-service="SERVICE" data-environment="production" defer></script>',
     ),
     Level.INFRASTRUCTURE: Filler(
         why="Processor time and memory of its instances are measured by themselves while one runs.",
