@@ -140,17 +140,17 @@ def _judge_rows(
         outcome.figures += [
             Figure(
                 name=f"{name} a second",
-                value=(told.wanted - first) / told.seconds,
+                value=(told.sent - first) / told.seconds,
                 unit="/s",
                 goal=Goal(at_least=round(asked * (1 - _WITHIN))),
                 note=f"{told.late:.1f} s behind in the end, {told.again} requests sent again when asked to",
             ),
             Figure(
                 name=f"{name} sent and not acknowledged",
-                value=told.wanted - told.acknowledged,
+                value=told.sent - told.acknowledged,
                 unit="",
                 goal=Goal(at_most=0),
-                note=f"of {told.wanted:,}",
+                note=f"of {told.sent:,}",
             ),
             Figure(
                 name=f"{name} acknowledged and not stored, or stored twice",

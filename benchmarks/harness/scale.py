@@ -34,6 +34,8 @@ LINES = 1_000
 OF_A_NAME = 50
 SHARDS = 50
 """Requests under way at once, at most: as many as a Prometheus has."""
+PATIENCE = 1.2
+"""How many times its time a sender may take for what it has to send."""
 _POOL = 40
 _TIME = 0x1122334455667788
 
@@ -41,7 +43,7 @@ _TIME = 0x1122334455667788
 class Told(msgspec.Struct, kw_only=True):
     """What a sender says in the end. ``late``: seconds that the last request was behind its time."""
 
-    wanted: int
+    sent: int
     acknowledged: int
     requests: int
     again: int
@@ -211,13 +213,13 @@ class Door:
             return 0, 0.2, ""
 
 
-def send(door: Door, rate: float, bodies: Iterator[tuple[int, bytes]], wanted: int) -> Told:
+def send(door: Door, rate: float, bodies: Iterator[tuple[int, bytes]], most_seconds: float = 3600.0) -> Told:
     """``bodies`` are made one at a time, in this thread, and each sent at its moment by ``rate`` (rows a second).
 
-    A body comes with its rows. Whoever is late goes on as fast as it can: nothing is left out.
+    A body comes with its rows. Whoever is late goes on as fast as it can; after ``most_seconds`` it begins no more.
     """
     told = Told(
-        wanted=wanted, acknowledged=0, requests=0, again=0, refused=0, why="", seconds=0, late=0, p50=0, p95=0,
+        sent=0, acknowledged=0, requests=0, again=0, refused=0, why="", seconds=0, late=0, p50=0, p95=0,
         longest=0, cpu=0,
     )  # fmt: skip
     took: list[float] = []
@@ -239,16 +241,19 @@ def send(door: Door, rate: float, bodies: Iterator[tuple[int, bytes]], wanted: i
 
         return count
 
-    spent, began, sent = time.process_time(), time.monotonic(), 0
+    spent, began = time.process_time(), time.monotonic()
     with ThreadPoolExecutor(SHARDS) as pool:
         for rows, body in bodies:
             room.acquire()
-            ahead = sent / rate - (time.monotonic() - began)
+            ahead = told.sent / rate - (time.monotonic() - began)
+            if -ahead > 0 and time.monotonic() - began > most_seconds:
+                room.release()
+                break
             if ahead > 0:
                 time.sleep(ahead)
             told.late = max(0.0, -ahead)
             pool.submit(door.post, body).add_done_callback(done(rows))
-            sent += rows
+            told.sent += rows
     told.seconds, told.cpu = time.monotonic() - began, time.process_time() - spent
     told.again = door.again
     told.p50, told.p95, told.longest = percentile(took, 50), percentile(took, 95), max(took)
@@ -276,11 +281,11 @@ def _samples(port: int, rate: float, series: int, seconds: float, seed: int) -> 
                 some = values[one.first : one.first + one.count]
                 yield one.count, one.at(time.time_ns() // 1_000_000, some)
 
-    first = send(samples_door(port), 1e9, bodies(1), series)
+    first = send(samples_door(port), 1e9, bodies(1))
     _ready()
-    told = send(samples_door(port), rate, bodies(rounds), series * rounds)
+    told = send(samples_door(port), rate, bodies(rounds), seconds * PATIENCE)
     told.naming = first.seconds
-    told.wanted += first.wanted
+    told.sent += first.sent
     told.acknowledged += first.acknowledged
     told.refused += first.refused
     told.why = told.why or first.why
@@ -294,7 +299,7 @@ def _lines(port: int, rate: float, services: int, seconds: float, seed: int) -> 
     _ready()
     bodies = ((LINES, one.at(time.time_ns())) for one in itertools.islice(itertools.cycle(pool), count))
     door = Door(port, "/v1/logs", {"Content-Type": "application/x-protobuf"})
-    return send(door, rate, bodies, count * LINES)
+    return send(door, rate, bodies, seconds * PATIENCE)
 
 
 def _ready() -> None:
