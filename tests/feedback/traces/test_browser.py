@@ -11,7 +11,8 @@ from tests.serving import Browser as Client
 from tests.serving import Serving
 
 pytestmark = pytest.mark.browser
-PAGES = ("/traces", f"/traces/{CHECKOUT}", f"/traces/{CHECKOUT}?focus={8:016x}", "/traces?name=none")
+WIDE = "bada55ed" * 4
+PAGES = ("/traces", f"/traces/{WIDE}", f"/traces/{CHECKOUT}", f"/traces/{CHECKOUT}?focus={8:016x}", "/traces?name=none")
 
 
 @pytest.fixture(scope="module")

@@ -123,15 +123,12 @@ def about_sentence(one: About) -> str:
 
 
 def about_lede(entry: Entry) -> str:
-    told = []
-    if entry.owner:
-        told.append(f"{entry.owner} answers for it")
+    told = [f"{entry.owner} answers for it"] if entry.owner else []
     if entry.needs:
         told.append(f"it needs {listed(entry.needs)}")
     if entry.needed_by:
         told.append(f"{listed(entry.needed_by)} {'needs' if len(entry.needed_by) == 1 else 'need'} it")
-    text = "; ".join(told)
-    return f"{text[0].upper()}{text[1:]}." if text else ""
+    return f"{'; '.join(told)}." if told else ""
 
 
 def host_sentence(found: Affected) -> str:

@@ -84,7 +84,7 @@ def registry_pages(registry: RegistryService) -> Handlers:
         found, measured = registry.hosts(deployed, context.principal, milliseconds())
         return context.page(
             "registry/hosts.html",
-            Page(title="Machines", sentence=hosts_sentence(found), crumbs=(Crumb("Services", SERVICES),)),
+            Page(title="Machines", sentence=hosts_sentence(found), crumbs=(Crumb("Services", SERVICES),), wide=True),
             hosts=found,
             measured=measured,
             host_address=host_address,

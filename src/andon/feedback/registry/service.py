@@ -6,7 +6,9 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from andon.feedback.registry.instrumenting import Instrumenting
 from andon.feedback.registry.model.affected import Reached, reached
@@ -36,6 +38,8 @@ MOST_MEASURED = 60
 """Services for which levels and availability are asked on the list; the others are listed without."""
 MOST_PLACES = 100
 """Services in environments that the data of a status page are told of."""
+AT_ONCE = 6
+"""Questions to the store and to git for one page."""
 _OWNERS_KEPT = 1_000
 
 
@@ -127,19 +131,18 @@ class RegistryService:
         except Unavailable:
             links, told, common, outside = (), (), None, {}
         names = [*sorted(deployed), *sorted(set(told) - set(deployed))]
-        found = tuple(
-            self._entry(
-                Service(name),
-                deployed.get(Service(name)),
-                links,
-                outside.get(name, ()),
-                sight,
-                now,
-                common if number < MOST_MEASURED else None,
-            )
-            for number, name in enumerate(names)
-        )
-        return found, common is not None
+
+        def entry(place: int, name: str, common: Sequence[MetricName] | None) -> Entry:
+            measured = common if place < MOST_MEASURED else None
+            views = deployed.get(Service(name))
+            return self._entry(Service(name), views, links, outside.get(name, ()), sight, now, measured)
+
+        with ThreadPoolExecutor(AT_ONCE, "registry") as pool:
+            try:
+                found = tuple(pool.map(partial(entry, common=common), range(len(names)), names))
+                return found, common is not None
+            except Unavailable:
+                return tuple(entry(place, name, None) for place, name in enumerate(names)), False
 
     def _entry(
         self,
@@ -324,7 +327,13 @@ class RegistryService:
         places = [
             (service, view.name) for service, views in sorted(deployed.items()) for view in views if not view.by_hand
         ]
-        found = tuple(self._telemetry.available(*place, days, now, sight) for place in places[:MOST_PLACES])
+
+        def available(place: tuple[Service, str]) -> Availability:
+            service, environment = place
+            return self._telemetry.available(service, environment, days, now, sight)
+
+        with ThreadPoolExecutor(AT_ONCE, "registry") as pool:
+            found = tuple(pool.map(available, places[:MOST_PLACES]))
         return found, len(places) > MOST_PLACES
 
 

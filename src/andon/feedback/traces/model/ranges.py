@@ -84,10 +84,10 @@ def said(nanoseconds: int | float) -> str:
         if size < limit:
             return f"{sign}{_digits(size / divisor)} {name}"
     seconds = round(size / 1e9)
-    if seconds < 3600:
-        return f"{sign}{seconds // 60} m {seconds % 60} s"
-    minutes = round(seconds / 60)
-    return f"{sign}{minutes // 60} h {minutes % 60} m"
+    whole, part, names = (
+        (seconds // 60, seconds % 60, "ms") if seconds < 3600 else (*divmod(round(seconds / 60), 60), "hm")
+    )
+    return f"{sign}{whole} {names[0]} {part} {names[1]}" if part else f"{sign}{whole} {names[0]}"
 
 
 def _digits(value: float) -> str:
