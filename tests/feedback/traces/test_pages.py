@@ -59,6 +59,7 @@ def test_a_trace_says_what_it_took_where_it_failed_and_where_to_go_on(reader: Br
     assert f"/logs?q=trace%3A{CHECKOUT}" in page
     assert 'href="/deployments/dep_7"' in page, "the version's deployment"
     assert re.search(r"/graphs/services/store\?environment=production&amp;from=\d{13}&amp;to=\d{13}", page)
+    assert "/graphs/services/mail" not in page, "it has no repository, and so no graphs of its own"
     assert "40 times in one request" in page
     assert f'href="/traces/{"ab" * 16}#span-{"cd" * 8}"' in page, "a linked trace"
 

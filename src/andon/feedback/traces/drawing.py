@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote, urlencode
@@ -116,9 +116,13 @@ def ticks(view: View) -> tuple[Tick, ...]:
 
 
 def rows(
-    whole: Waterfall, view: View, colours: Mapping[str, int], deployments: Mapping[tuple[str, str, str], str]
+    whole: Waterfall,
+    view: View,
+    colours: Mapping[str, int],
+    deployments: Mapping[tuple[str, str, str], str],
+    known: Set[str] = frozenset(),
 ) -> tuple[SpanRow | FoldRow, ...]:
-    """``deployments`` has addresses by service, environment and version."""
+    """``deployments`` has addresses by service, environment and version; ``known`` services have graphs."""
     short = len(view.rows) <= MOST_DETAILED
     first = next((one for one in view.rows if isinstance(one, int)), None)
     base = 0 if first is None else whole.nodes[first].depth
@@ -129,7 +133,7 @@ def rows(
         else:
             node = whole.nodes[one]
             detailed = short or node.failed
-            drawn.append(_span(whole, view, node, node.depth - base, colours, deployments, detailed=detailed))
+            drawn.append(_span(whole, view, node, node.depth - base, colours, deployments, known, detailed=detailed))
     return tuple(drawn)
 
 
@@ -140,6 +144,7 @@ def _span(
     depth: int,
     colours: Mapping[str, int],
     deployments: Mapping[tuple[str, str, str], str],
+    known: Set[str],
     *,
     detailed: bool,
 ) -> SpanRow:
@@ -175,7 +180,7 @@ def _span(
         below=one.below,
         alike=search_address(alike | hour),
         logs=logs_address(f"service:{span.service}" if span.service else "", near),
-        graphs=graphs_address(span.service, span.environment, near),
+        graphs=graphs_address(span.service, span.environment, near) if span.service in known else "",
         deployment=deployments.get((span.service, span.environment, span.version), ""),
     )
 
@@ -221,7 +226,9 @@ def _fold(whole: Waterfall, view: View, one: Folded) -> FoldRow:
     )
 
 
-def part_rows(whole: Waterfall, parts: Sequence[Part], colours: Mapping[str, int]) -> tuple[PartRow, ...]:
+def part_rows(
+    whole: Waterfall, parts: Sequence[Part], colours: Mapping[str, int], known: Set[str]
+) -> tuple[PartRow, ...]:
     root = whole.nodes[whole.main]
     length = max(1, root.end - root.start)
     near = {"from": str((whole.start - _AROUND) // MS), "to": str((whole.end + _AROUND) // MS)}
@@ -234,7 +241,7 @@ def part_rows(whole: Waterfall, parts: Sequence[Part], colours: Mapping[str, int
             itself=said(one.itself),
             waited=said(one.waited),
             share=one.waited / length,
-            graphs=graphs_address(one.service, root.span.environment, near),
+            graphs=graphs_address(one.service, root.span.environment, near) if one.service in known else "",
         )
         for one in parts
     )

@@ -100,6 +100,7 @@ def trace_pages(traces: TracesService, sources: Sources, deployments: Deployment
         root = whole.nodes[whole.main].span
         near = {"from": str((whole.start - 600 * SECOND) // MS), "to": str((whole.end + 600 * SECOND) // MS)}
         failures = causes(whole)
+        known = {str(one) for one in services(context)}
         return context.page(
             "traces/trace.html",
             Page(
@@ -117,8 +118,8 @@ def trace_pages(traces: TracesService, sources: Sources, deployments: Deployment
             view=looked,
             focused=focused,
             ticks=ticks(looked),
-            rows=rows(whole, looked, coloured, _deployments(context, deployments, whole)),
-            parts=part_rows(whole, shares, coloured),
+            rows=rows(whole, looked, coloured, _deployments(context, deployments, whole), known),
+            parts=part_rows(whole, shares, coloured, known),
             repeats=tuple(
                 (one, said(one.together), f"{trace_address(spans[0].trace)}?focus={one.caller.span.id}")
                 for one in repeats(whole)
@@ -127,7 +128,7 @@ def trace_pages(traces: TracesService, sources: Sources, deployments: Deployment
             more_failures=max(0, len(failures) - MOST_FAILURES),
             whole_address=trace_address(spans[0].trace),
             logs=logs_address(f"trace:{spans[0].trace}", near),
-            graphs=graphs_address(root.service, root.environment, near),
+            graphs=graphs_address(root.service, root.environment, near) if root.service in known else "",
         )
 
     return [find, show]
