@@ -18,18 +18,21 @@ def test_levels_machines_and_instances_are_told_the_same(filling: Filling) -> No
     filling.put(series("host_load1", Kind.GAUGE, Level.INFRASTRUCTURE, host="forge"), _LATELY, [1.0, 2.5])
     filling.put(series("orders", Kind.DELTA, Level.BUSINESS, service="store"), _LATELY, [1, 2])
     filling.put(series("shared", Kind.GAUGE, Level.CLIENT), _LATELY, [1, 2])
-    filling.put(
-        series("queue", Kind.GAUGE, service="legacy", instance="l-1", host_name="annex", version="1.4"), _LATELY, [1, 2]
-    )
+    legacy = {"service": "legacy", "instance": "l-1", "version": "1.4"}
+    filling.put(series("target_info", Kind.GAUGE, Level.APPLICATION, **legacy, host_name="annex"), _LATELY, [1, 1])
+    filling.put(series("queue", Kind.GAUGE, Level.BUSINESS, **legacy), _LATELY, [1, 2])
     held = filling.measurements()
     telemetry = Telemetry(held, MemoryTraces(), Days(InMemory().measurements()))  # type: ignore[arg-type]  # memory's own
     assert telemetry.services(NOW, None) == ("legacy", "store")
     measured = telemetry.levels("store", NOW, telemetry.common(NOW))
     assert [one.level for one in measured if not one.silent] == [Level.BUSINESS]
+    measured = telemetry.levels("legacy", NOW, telemetry.common(NOW))
+    assert [one.level for one in measured if not one.silent] == [Level.BUSINESS], "who sends is no measurement"
     assert telemetry.hosts(NOW, None) == ("annex", "forge")
     assert telemetry.host("forge", NOW, None) == (NOW - 30_000, {"host_load1": 2.5})
     assert telemetry.host("annex", NOW, None) == (None, {})
     ((instance,),) = telemetry.instances(NOW, None).values()
     assert (instance.id, instance.host, instance.version) == ("l-1", "annex", "1.4")
+    assert len(telemetry.instances(NOW, None)["legacy"]) == 1, "its machine is told on one series only"
     assert telemetry.instances(NOW, frozenset({Service("store")})) == {}
     assert set(telemetry.instances(NOW, None, host="annex")) == {"legacy"}

@@ -117,7 +117,12 @@ class Telemetry:
                 mine = found.setdefault(one.label(SERVICE), {})
                 if key not in mine and len(mine) < MOST_INSTANCES:
                     mine[key] = Instance(id=key[0], environment=key[1], version=key[2], host=machine)
-        return {name: tuple(some[key] for key in sorted(some)) for name, some in found.items()}
+        # a program tells its machine once, on target_info, and not on every series
+        placed = {(name, *key[:3]) for name, some in found.items() for key in some if key[3]}
+        return {
+            name: tuple(some[key] for key in sorted(some) if key[3] or (name, *key[:3]) not in placed)
+            for name, some in found.items()
+        }
 
     def hosts(self, now: int, sight: Sight) -> tuple[str, ...]:
         """Machines that told of themselves, or were named by a service, in the last day."""

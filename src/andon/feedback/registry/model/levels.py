@@ -11,6 +11,8 @@ from andon.feedback.telemetry.contract.metrics import Level, MetricName
 LEVELS = (Level.BUSINESS, Level.APPLICATION, Level.CLIENT, Level.INFRASTRUCTURE, Level.PIPELINE)
 """In the order in which graphs show them: first whether it does anybody good."""
 MOST_EXAMPLES = 6
+_NO_MEASUREMENTS = frozenset({"target_info", "otel_scope_info"})
+"""Say who sends, and nothing of how it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,8 @@ def gaps(names: Iterable[MetricName]) -> tuple[LevelState, ...]:
     """The five levels in their order, each with what is measured on it."""
     found: dict[Level, list[str]] = defaultdict(list)
     for one in names:
-        found[one.level].append(one.name)
+        if one.name not in _NO_MEASUREMENTS:
+            found[one.level].append(one.name)
     return tuple(
         LevelState(level=level, names=len(found[level]), examples=tuple(sorted(found[level])[:MOST_EXAMPLES]))
         for level in LEVELS
