@@ -30,7 +30,7 @@ FORM = {
     **{"by": "60", "ends": "2030-01-01T00:00:00Z", "role": "viewer"},
 }
 """What the console's forms hold, all of them at once."""
-NAMED_BY_THE_ASKER = {"label", "tag", "trace"}
+NAMED_BY_THE_ASKER = {"host", "label", "tag", "trace"}
 """Parameters that name no thing of Andon's, but what to look for in telemetry: the store cuts the answer to what may be
 seen (tests/feedback/telemetry/asking), and it is not asked here."""
 MAKES = {("put", "/api/v1/dashboards/{name}"), ("put", "/dashboards/{name}")}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from andon.app.flow import Flow
@@ -11,15 +11,19 @@ from andon.feedback.graphs.room import graphs_room
 from andon.feedback.logs.room import logs_room
 from andon.feedback.promql.room import promql_room
 from andon.feedback.promql.service import Engine as PromqlEngine
+from andon.feedback.registry.ports import DailyAvailability
+from andon.feedback.registry.room import registry_room
 from andon.feedback.telemetry.asking.logs import StoredLogs
 from andon.feedback.telemetry.asking.measurements import StoredMeasurements
 from andon.feedback.telemetry.asking.traces import StoredTraces
-from andon.feedback.telemetry.contract.metrics import Level
+from andon.feedback.telemetry.contract.metrics import Level, Sight
+from andon.feedback.telemetry.own.availability import Availability, Step, Window
 from andon.feedback.telemetry.room import telemetry_room
 from andon.feedback.telemetry.store.engine import Engine, at_url, over_socket
 from andon.feedback.telemetry.store.retention import Keep
 from andon.feedback.telemetry.where import Where
 from andon.feedback.traces.room import traces_room
+from andon.flow.sources.contract import Service
 from andon.kernel.access.contract import People
 from andon.kernel.settings import TelemetrySettings
 from andon.web.room import Room
@@ -49,12 +53,31 @@ def build_feedback(settings: TelemetrySettings, where: Where, flow: Flow, people
             environments=flow.environments,
             definitions=flow.definitions,
         ),
+        registry_room(
+            sources=flow.sources,
+            environments=flow.environments,
+            deployments=flow.deployments,
+            definitions=flow.definitions,
+            measurements=measurements,
+            traces=traces,
+            availability=daily(Availability(measurements)),
+            logs=logs,
+        ),
         traces_room(traces=traces, sources=flow.sources, deployments=flow.deployments),
         telemetry_room(settings, where, engine, questions),
         promql_room(questions, measurements),
         graphite_room(measurements),
     )
     return Feedback(rooms, engine.close)
+
+
+def daily(availability: Availability) -> DailyAvailability:
+    """Days of a service, as the registry asks for them."""
+
+    def days(service: Service, environment: str, start: int, end: int, sight: Sight) -> Sequence[Window]:
+        return availability.of(service, environment, start, end, step=Step.DAY, sight=sight).windows
+
+    return days
 
 
 def _nothing() -> None:

@@ -37,6 +37,7 @@ COMMANDS = (
     "andon.feedback.logs.commands",
     "andon.feedback.logs.commands",
     "andon.feedback.traces.commands",
+    "andon.feedback.registry.commands",
     "andon.feedback.telemetry.commands",
     # each room's commands go here
 )
