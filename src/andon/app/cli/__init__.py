@@ -35,7 +35,6 @@ COMMANDS = (
     "andon.flow.overview.commands",
     "andon.feedback.graphs.commands",
     "andon.feedback.logs.commands",
-    "andon.feedback.logs.commands",
     "andon.feedback.traces.commands",
     "andon.feedback.registry.commands",
     "andon.feedback.telemetry.commands",
