@@ -124,6 +124,13 @@ def test_csv_is_for_spreadsheets_and_never_a_formula(browser_: Browser) -> None:
     assert rows[0][0].endswith("+00:00")
 
 
+def test_from_a_graph_of_a_service_one_click_leads_to_the_lines_and_traces_of_its_time(browser_: Browser) -> None:
+    page = browser_.get("/graphs/services/store?environment=production&from=3h").text
+    assert 'href="/logs?q=service%3Astore+environment%3Aproduction&amp;from=3h"' in page
+    assert 'href="/traces?service=store&amp;environment=production&amp;from=3h"' in page
+    assert "Lines of this time" not in browser_.get("/graphs/explore?query=up").text
+
+
 def test_the_dashboard_of_a_service_begins_with_business_and_names_its_gap(browser_: Browser) -> None:
     page = browser_.get("/graphs/services/store?from=24h").text
     heads = [page.index(f'id="head-{level}"') for level in

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote, urlencode
 
 from andon.feedback.graphs.model.panels import MOST_QUERIES, Panel, PanelKind, Query
 from andon.feedback.graphs.model.ranges import CHOICES, COMPARISONS, USUAL_POINTS, Range, compared, range_of
+from andon.feedback.logs.contract import search_address as logs_address
+from andon.feedback.traces.contract import search_address as traces_address
 from andon.kernel.errors import Invalid
 from andon.web.model import Choice
 
@@ -115,6 +117,9 @@ class GraphView:
     """``tall``, ``wide`` or nothing."""
     sentence: str = ""
     table: TableView | None = None
+    logs: str = ""
+    """Where the lines of the same service and time are; empty where a graph is of no service."""
+    traces: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +143,15 @@ def graph_view(
         causes=f"/graphs/causes?{place_query(service, environment)}",
         topics=f"service:{service}" if service else "record",
         size=size or ("wide" if panel.wide else ""),
+        logs=_behind(wanted, logs_address, service, environment),
+        traces=_behind(wanted, traces_address, service, environment),
     )
+
+
+def _behind(wanted: Wanted, address: Callable[[Mapping[str, str]], str], service: str, environment: str) -> str:
+    """Another page about the same service and time."""
+    place = {"service": service, "environment": environment, "from": wanted.start, "to": wanted.end}
+    return address({name: value for name, value in place.items() if value}) if service else ""
 
 
 def place_query(service: str, environment: str) -> str:

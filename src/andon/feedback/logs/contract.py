@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, NewType, Protocol
+from urllib.parse import urlencode
 
+from andon.feedback.telemetry.contract.logs import Term, TermKind
+from andon.feedback.telemetry.contract.searching import written
 from andon.flow.sources.contract import Service
 from andon.kernel.events import Event, event
 
@@ -55,3 +58,12 @@ class CountedLines(Protocol):
 
     def counted(self, reading: Reading) -> Sequence[CountedLine]:
         """Of every service, by service and metric."""
+
+
+def search_address(wanted: Mapping[str, str]) -> str:
+    """Where lines are searched. ``wanted`` has ``from`` and ``to`` as pages write them; all else are fields of lines
+    (``service``, ``environment``, ``trace``, …) and what they have to be."""
+    fields = [(name, value) for name, value in wanted.items() if value and name not in {"from", "to"}]
+    told = written(Term(TermKind.FIELD, value, name) for name, value in fields)
+    times = [(name, wanted[name]) for name in ("from", "to") if wanted.get(name)]
+    return f"/logs?{urlencode([('q', told), *times])}"
