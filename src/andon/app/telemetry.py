@@ -6,6 +6,7 @@ It reads the database through flow's own questions, and changes nothing in it.
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 import threading
@@ -59,6 +60,7 @@ writing compute without a pause, and a question takes its turn after them severa
 def listen(installation: Installation, wait: Callable[[], None], ready: Callable[[], None]) -> None:
     """Take in and answer until ``wait`` returns. Raises what the store cannot be opened for."""
     sys.setswitchinterval(_SWITCH_SECONDS)
+    _allow_many_files()
     wiring = _Wiring(installation)
     process = TelemetryProcess(
         installation.settings.telemetry,
@@ -75,6 +77,13 @@ def listen(installation: Installation, wait: Callable[[], None], ready: Callable
         wait()
     finally:
         process.stop()
+
+
+def _allow_many_files() -> None:
+    """The store holds a file for each column it reads, and each environment has three sockets: more than the 1,024 that
+    many systems begin with."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 class Tokens:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import select
+import selectors
 import signal
 import subprocess
 import sys
@@ -204,7 +204,9 @@ def test_what_cannot_be_put_under_its_limits_never_runs(bench: Bench) -> None:
 def test_who_waits_at_a_gate_is_not_let_through_by_our_death() -> None:
     read, write = gate()
     os.close(write)  # as the kernel does when we are killed
-    assert not select.select([read], [], [], 0.2)[0]
+    with selectors.DefaultSelector() as waiting:
+        waiting.register(read, selectors.EVENT_READ)
+        assert not waiting.select(0.2)
     os.close(read)
 
 

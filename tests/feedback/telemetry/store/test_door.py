@@ -88,3 +88,13 @@ def test_the_bounds_of_the_engine_have_arrived(engine: EmbeddedEngine) -> None:
     assert {str(name): value for name, value in found} == dict(
         zip(names, (2 * gib, gib // 4, gib // 8, gib // 4), strict=True)
     )
+
+
+def test_a_refused_statement_opens_no_files(engine: EmbeddedEngine, asking: Engine) -> None:
+    for asker in (engine, asking):
+        asker.rows("SELECT 1")
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        for _ in range(5):
+            with pytest.raises(StoreError):
+                asker.rows("SELECT nothing_of_the_kind")
+        assert len(list(Path("/proc/self/fd").iterdir())) < before + 40

@@ -42,6 +42,9 @@ _CONNECT_SECONDS = 2
 _ANSWER_SECONDS = 25
 
 DATABASE = "andon"
+_QUIET = {"calculate_text_stack_trace": "0"}
+"""A refused statement would make the engine look up its own functions, with every library of the process open for
+ever."""
 
 # it warns of each failure that it raises as well: a store that is away for an hour would fill the log
 logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
@@ -189,11 +192,17 @@ class EmbeddedEngine(Engine):
 
         bare = chdb.connect(f"{self._folder}?{urlencode(self._options)}")
         bare.query(f"USE {DATABASE}")
+        for name, value in _QUIET.items():
+            bare.query(f"SET {name} = {value}")
         return bare
 
     def _client(self, database: str | None) -> Client:
         return clickhouse_connect.get_client(
-            interface="chdb", path=str(self._folder), database=database, chdb_options=self._options
+            interface="chdb",
+            path=str(self._folder),
+            database=database,
+            chdb_options=self._options,
+            settings=dict(_QUIET),
         )
 
 
