@@ -87,7 +87,11 @@ class Asking:
                 "Connection": "close",
             },
         )
-        response = connection.getresponse()
+        # closed whatever comes of it: an answer that is given up would hold the socket open until it is collected
+        with contextlib.closing(connection.getresponse()) as response:
+            return self._read(response)
+
+    def _read(self, response: http.client.HTTPResponse) -> Page:
         if response.status != 200:
             raise Failed(f"it answered {response.status}")
         parts: list[bytes] = []
