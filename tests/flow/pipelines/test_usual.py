@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -74,7 +75,6 @@ def test_the_page_of_a_run_says_that_it_took_much_longer_than_usual(sqlite_datab
             ended = run.pushed_at + timedelta(seconds=100 if run is runs[0] else 10)
             tx.connection.execute(stages.update().where(first).values(ended_at=ended))
     patty = flow.sign_up("Patty", Grant(Role.ADMINISTRATOR))
-    with console_of(flow) as console:
-        browser = console.browser(patty)
+    with console_of(flow) as console, closing(console.browser(patty)) as browser:
         assert "10.0 times the usual 10 s" in browser.get(f"/runs/{runs[0].run}").text
         assert "times the usual" not in browser.get(f"/runs/{runs[1].run}").text
