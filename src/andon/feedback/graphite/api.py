@@ -35,7 +35,7 @@ from andon.feedback.graphite.views import (
     tree,
 )
 from andon.feedback.telemetry.contract.metrics import Sight
-from andon.flow.sources.contract import Service
+from andon.feedback.telemetry.contract.sight import sight_of
 from andon.kernel.access import Principal
 from andon.kernel.errors import AndonError
 from andon.web.http.api import Call, Handlers
@@ -190,7 +190,6 @@ def _answered(
     answer: _Answer, principal: Principal, sent: list[str], pairs: list[tuple[str, str]], now: int
 ) -> Response[bytes]:
     try:
-        principal.require_reading()
         return answer(Fields([*pairs, *_parsed(sent)], now), sight_of(principal))
     except AndonError as error:
         # Graphite's clients show the text of a refusal, and read no problem document
@@ -202,11 +201,6 @@ def _parsed(sent: list[str]) -> list[tuple[str, str]]:
         return [pair for text in sent for pair in parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS)]
     except ValueError as error:
         raise BadTarget(f"The request has more than {MOST_FIELDS:,} parameters.", remedy="Use patterns.") from error
-
-
-def sight_of(principal: Principal) -> Sight:
-    visible = principal.visible_services()
-    return None if visible is None else frozenset(Service(one) for one in visible)
 
 
 def _cut(found: list[str], prefix: str, fields: Fields, usual: int) -> list[str]:

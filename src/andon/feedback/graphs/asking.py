@@ -29,8 +29,6 @@ from andon.feedback.telemetry.contract.metrics import (
     Sight,
     named,
 )
-from andon.flow.sources.contract import Service
-from andon.kernel.access import Principal
 from andon.kernel.errors import Invalid
 from andon.web.charts import version_series
 
@@ -43,13 +41,6 @@ MOST_VALUES = 400_000
 MOST_SERIES = 5_000
 """Looked at for a service's dashboard."""
 _HEXADECIMAL = re.compile(r"[0-9a-f]{6,40}")
-
-
-def sight_of(principal: Principal) -> Sight:
-    """Whose telemetry somebody may see. Raises ``Forbidden`` for whoever may read nothing."""
-    principal.require_reading()
-    visible = principal.visible_services()
-    return None if visible is None else frozenset(Service(one) for one in visible)
 
 
 def milliseconds() -> int:

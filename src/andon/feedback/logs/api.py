@@ -16,7 +16,7 @@ from andon.feedback.logs.declared import DeclaredCounts
 from andon.feedback.logs.following import LATELY_US, Tails
 from andon.feedback.logs.model.ranges import Span, at_of
 from andon.feedback.logs.patterns import MOST, is_new
-from andon.feedback.logs.service import LogsService, sight_of
+from andon.feedback.logs.service import LogsService
 from andon.feedback.logs.views import (
     CountedShape,
     CountedShapes,
@@ -31,6 +31,7 @@ from andon.feedback.logs.views import (
     PatternShape,
 )
 from andon.feedback.telemetry.contract.logs import LogLine, LogQuery, LogStore
+from andon.feedback.telemetry.contract.sight import sight_of
 from andon.kernel.access.signing_in import is_still_good
 from andon.kernel.errors import Unavailable
 from andon.web.http import api

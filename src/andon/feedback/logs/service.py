@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 
 from andon.feedback.logs import storage
 from andon.feedback.logs.contract import CountedLine, CountId, CountingEnded, LineCounted
-from andon.feedback.telemetry.contract.metrics import Sight
 from andon.feedback.telemetry.contract.searching import parse
 from andon.flow.deployments.contract import DeploymentFinished, DeploymentState
 from andon.flow.sources.contract import Service
@@ -41,13 +40,6 @@ class Deployed:
     at: int
     """Microseconds since 1970."""
     succeeded: bool
-
-
-def sight_of(principal: Principal) -> Sight:
-    """Whose lines somebody may see. Raises ``Forbidden`` for whoever may read nothing."""
-    principal.require_reading()
-    visible = principal.visible_services()
-    return None if visible is None else frozenset(Service(one) for one in visible)
 
 
 class LogsService:

@@ -21,7 +21,7 @@ from andon.feedback.promql.envelope import answered, cut, listed, refused
 from andon.feedback.promql.parameters import Asked
 from andon.feedback.promql.parsing import pretty
 from andon.feedback.telemetry.contract.metrics import Measurements
-from andon.flow.sources.contract import Service
+from andon.feedback.telemetry.contract.sight import sight_of
 from andon.kernel.errors import AndonError, NotAuthenticated
 from andon.web.http.api import Handlers
 from andon.web.http.visit import visit_of
@@ -95,9 +95,7 @@ def _handler(kind: Callable[..., Any], path: str, answer: Answerer) -> Controlle
                 "This needs a token.",
                 remedy="Send `Authorization: Bearer TOKEN`; in Grafana's data source add it as a custom HTTP header.",
             )
-        caller.principal.require_reading()
-        services = caller.principal.visible_services()
-        sight = None if services is None else frozenset(Service(one) for one in services)
+        sight = sight_of(caller.principal)
         asked = Asked(await _fields(request), sight, time.time_ns() // 1_000_000)
         label = str(request.path_params.get("label", ""))
         return await to_thread.run_sync(_respond, answer, asked, label)

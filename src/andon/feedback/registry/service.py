@@ -25,6 +25,7 @@ from andon.feedback.registry.model.known import (
 )
 from andon.feedback.registry.telemetry import Telemetry
 from andon.feedback.telemetry.contract.metrics import MetricName, Sight
+from andon.feedback.telemetry.contract.sight import sight_of
 from andon.flow.definition.contract import DEFINITION_FILE, DefinitionReader
 from andon.flow.environments.contract import Environments, EnvironmentView
 from andon.flow.sources.contract import CommitHash, Service, Sources
@@ -121,7 +122,7 @@ class RegistryService:
         self, deployed: dict[Service, tuple[EnvironmentView, ...]], principal: Principal, now: int
     ) -> tuple[tuple[Entry, ...], bool]:
         """All services, and whether the store answered. Those that Andon runs come first."""
-        sight = _sight(principal)
+        sight = sight_of(principal)
         try:
             links = self._telemetry.links(now, sight)
             called = {name for one in links for name in (one.caller, one.callee)}
@@ -178,7 +179,7 @@ class RegistryService:
     ) -> tuple[About, bool]:
         """One service, and whether the store answered. Raises ``NotFound``."""
         principal.require_sight(service)
-        sight = _sight(principal)
+        sight = sight_of(principal)
         views = self.deployed(reading, principal).get(service)
         place = main_environment(running_of(views or ()))
         pair = self._instrumenting.pair(reading, service, place) if place else None
@@ -238,7 +239,7 @@ class RegistryService:
         self, deployed: dict[Service, tuple[EnvironmentView, ...]], principal: Principal, now: int
     ) -> tuple[tuple[Host, ...], bool]:
         """Every machine that is known, this one first, and whether the store answered."""
-        sight = _sight(principal)
+        sight = sight_of(principal)
         try:
             names = dict.fromkeys((self.host, *self._telemetry.hosts(now, sight)))
             outside = self._telemetry.instances(now, sight)
@@ -254,7 +255,7 @@ class RegistryService:
 
         Raises ``NotFound``, and ``Unavailable`` for another machine while the store does not answer.
         """
-        sight = _sight(principal)
+        sight = sight_of(principal)
         links: tuple[Link, ...]
         try:
             if host != self.host and host not in self._telemetry.hosts(now, sight):
@@ -323,7 +324,7 @@ class RegistryService:
 
         Raises ``Unavailable``.
         """
-        sight = _sight(principal)
+        sight = sight_of(principal)
         places = [
             (service, view.name) for service, views in sorted(deployed.items()) for view in views if not view.by_hand
         ]
@@ -379,12 +380,6 @@ def figures_said(figures: dict[str, float]) -> tuple[tuple[str, str], ...]:
         of = f" of {total / gib:.1f} GiB" if total else ""
         told.append(("Memory left", f"{figures['host_memory_available_bytes'] / gib:.1f}{of or ' GiB'}"))
     return tuple(told)
-
-
-def _sight(principal: Principal) -> Sight:
-    principal.require_reading()
-    visible = principal.visible_services()
-    return None if visible is None else frozenset(Service(one) for one in visible)
 
 
 def milliseconds() -> int:

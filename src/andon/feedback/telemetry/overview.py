@@ -12,7 +12,6 @@ from andon.feedback.telemetry.listening import Heard, read_state
 from andon.feedback.telemetry.store.engine import Engine
 from andon.feedback.telemetry.store.offenders import Offender, offenders
 from andon.feedback.telemetry.where import Where
-from andon.flow.sources.contract import Service
 from andon.kernel.errors import Unavailable
 from andon.kernel.settings import TelemetrySettings
 
@@ -111,9 +110,10 @@ class Overview:
     engine: Engine
     questions: Questions
 
-    def look(self, at: int, *, sight: Sight, whole: bool) -> Seen:
-        """How it is at a moment (ms). ``whole`` is whether whoever asks may see what belongs to nobody in particular,
+    def look(self, at: int, *, sight: Sight) -> Seen:
+        """How it is at a moment (ms). Only whoever may see everything is told what belongs to nobody in particular,
         such as addresses and sizes. Does not raise: a store that does not answer is a finding."""
+        whole = sight is None
         state = read_state(self.where.state)
         places = state.places if state is not None and whole else ()
         try:
@@ -170,8 +170,3 @@ class Overview:
     def _ask(self, query: str, at: int, sight: Sight = None) -> list[tuple[dict[str, str], float]]:
         answer = self.questions.instant(query, at, sight=sight)
         return [(dict(point.labels), point.value) for point in answer.points] if isinstance(answer, Vector) else []
-
-
-def sight_of(visible: frozenset[str] | None) -> Sight:
-    """What a principal may see, in telemetry's words."""
-    return None if visible is None else frozenset(Service(one) for one in visible)

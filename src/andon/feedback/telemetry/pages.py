@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from andon.feedback.telemetry.contract.sight import sight_of
 from andon.feedback.telemetry.control import Control
-from andon.feedback.telemetry.overview import REASONS, WAYS, Overview, Seen, WayIn, sight_of
+from andon.feedback.telemetry.overview import REASONS, WAYS, Overview, Seen, WayIn
 from andon.feedback.telemetry.store.backup import BackupInfo
 from andon.kernel.access import Permission
 from andon.kernel.errors import AndonError
@@ -56,21 +57,20 @@ class CopyRow:
 def telemetry_pages(overview: Overview, control: Control, settings: TelemetrySettings) -> Handlers:
     @page("/telemetry")
     def telemetry(context: PageContext) -> Html:
-        context.principal.require_reading()
-        visible = context.principal.visible_services()
-        seen = overview.look(time.time_ns() // 1_000_000, sight=sight_of(visible), whole=visible is None)
+        sight = sight_of(context.principal)
+        seen = overview.look(time.time_ns() // 1_000_000, sight=sight)
         administers = context.principal.may(Permission.ADMINISTER)
         return context.page(
             "telemetry/telemetry.html",
             Page(
                 title="Telemetry",
-                sentence=seen.sentence if visible is None or seen.fault else "How many series your services have",
+                sentence=seen.sentence if sight is None or seen.fault else "How many series your services have",
                 lede="What production says of itself: where it comes in, what is kept, and what was not taken and why.",
                 state=State.BAD if seen.fault else State.WARN if seen.lost >= 1 or seen.faults else State.OK,
                 word="does not answer" if seen.fault else "is lost" if seen.lost >= 1 else "all is taken in",
             ),
             seen=seen,
-            whole=visible is None,
+            whole=sight is None,
             ways=_ways(seen),
             services=_services(seen),
             tables=[(_TABLES[name], size) for name, size in (seen.bytes or {}).items() if name in _TABLES],

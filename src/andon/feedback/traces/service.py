@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import time
 
-from andon.feedback.telemetry.contract.metrics import Sight
+from andon.feedback.telemetry.contract.sight import sight_of
 from andon.feedback.telemetry.contract.traces import Span, TraceQuery, TraceStore, TraceSummary
 from andon.feedback.traces.contract import is_trace
-from andon.flow.sources.contract import Service
 from andon.kernel.access import Principal
 from andon.kernel.errors import Invalid, NotFound
 
@@ -42,13 +41,6 @@ class TracesService:
                 "services that you may not see.",
             )
         return spans
-
-
-def sight_of(principal: Principal) -> Sight:
-    """Whose telemetry somebody may see. Raises ``Forbidden`` for whoever may read nothing."""
-    principal.require_reading()
-    visible = principal.visible_services()
-    return None if visible is None else frozenset(Service(one) for one in visible)
 
 
 def nanoseconds() -> int:

@@ -10,13 +10,14 @@ import msgspec
 from litestar import Response
 
 from andon.feedback.graphs.addresses import Wanted, wanted
-from andon.feedback.graphs.asking import Asked, Asking, milliseconds, sight_of
+from andon.feedback.graphs.asking import Asked, Asking, milliseconds
 from andon.feedback.graphs.model.answers import Columns
 from andon.feedback.graphs.model.ranges import moment_of
 from andon.feedback.graphs.pages.drawing import cause_list
 from andon.feedback.graphs.picture import picture
 from andon.feedback.graphs.service import GraphsService, moment
 from andon.feedback.graphs.views import AnswerShape, CauseShape, CausesShape, LineShape
+from andon.feedback.telemetry.contract.sight import sight_of
 from andon.kernel.errors import Invalid
 from andon.web.http.pages import Handlers, Html, PageContext, deed, page
 

@@ -8,12 +8,13 @@ from urllib.parse import quote, urlencode
 from litestar import Response
 
 from andon.feedback.graphs.addresses import wanted
-from andon.feedback.graphs.asking import Asking, sight_of
+from andon.feedback.graphs.asking import Asking
 from andon.feedback.graphs.contract import DashboardName
 from andon.feedback.graphs.definition import yaml_of
 from andon.feedback.graphs.model.panels import MOST_PANELS, Dashboard, Panel, PanelKind, Query
 from andon.feedback.graphs.pages.drawing import board, graph_views
 from andon.feedback.graphs.service import GraphsService
+from andon.feedback.telemetry.contract.sight import sight_of
 from andon.flow.sources.contract import Service
 from andon.kernel.errors import Invalid
 from andon.web.http.pages import Handlers, Html, PageContext, deed, page

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from andon.feedback.graphs.addresses import Bar, GraphView, TableView, Wanted, bar, graph_view
-from andon.feedback.graphs.asking import Asked, Asking, milliseconds, sight_of
+from andon.feedback.graphs.asking import Asked, Asking, milliseconds
 from andon.feedback.graphs.model.answers import Columns, figures
 from andon.feedback.graphs.model.causes import Cause
 from andon.feedback.graphs.model.panels import Panel
 from andon.feedback.graphs.model.units import said
 from andon.feedback.graphs.picture import sentence
 from andon.feedback.graphs.service import GraphsService
+from andon.feedback.telemetry.contract.sight import sight_of
 from andon.kernel.errors import AndonError
 from andon.web.http.pages import PageContext
 from andon.web.model import State

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from andon.feedback.graphs.addresses import GraphView, service_address, wanted
-from andon.feedback.graphs.asking import Asking, milliseconds, sight_of
+from andon.feedback.graphs.asking import Asking, milliseconds
 from andon.feedback.graphs.model.ranges import range_of
 from andon.feedback.graphs.model.rules import FILLERS, LEVELS, TITLES, Filler, level_panels, title_of
 from andon.feedback.graphs.model.units import said
 from andon.feedback.graphs.pages.drawing import board, graph_views
 from andon.feedback.graphs.service import GraphsService
 from andon.feedback.telemetry.contract.metrics import Kind, Level, MetricName, Series, Sight
+from andon.feedback.telemetry.contract.sight import sight_of
 from andon.flow.sources.contract import Service, Sources
 from andon.kernel.errors import Unavailable
 from andon.web.http.pages import Handlers, Html, PageContext, page

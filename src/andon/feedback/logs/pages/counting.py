@@ -12,10 +12,11 @@ from andon.feedback.logs.model.counting import as_phrases, as_words, metric_of
 from andon.feedback.logs.model.marking import Marker
 from andon.feedback.logs.model.ranges import DAY, HOUR
 from andon.feedback.logs.pages.searching import LOGS, line_at, now
-from andon.feedback.logs.service import LogsService, sight_of
+from andon.feedback.logs.service import LogsService
 from andon.feedback.telemetry.contract.logs import LogQuery, LogStore, Template, Term, TermKind
 from andon.feedback.telemetry.contract.metrics import Sight, metric_name
 from andon.feedback.telemetry.contract.searching import parse
+from andon.feedback.telemetry.contract.sight import sight_of
 from andon.kernel.access import PersonId
 from andon.kernel.access.contract import People
 from andon.kernel.errors import Invalid, Unavailable

@@ -7,8 +7,9 @@ from andon.feedback.logs.drawing import Facet, facet
 from andon.feedback.logs.model.ranges import USUAL
 from andon.feedback.logs.pages.searching import LOGS, now
 from andon.feedback.logs.patterns import MOST, PatternView, pattern_views
-from andon.feedback.logs.service import LogsService, sight_of
+from andon.feedback.logs.service import LogsService
 from andon.feedback.telemetry.contract.logs import LogStore
+from andon.feedback.telemetry.contract.sight import sight_of
 from andon.kernel.errors import Invalid, Unavailable
 from andon.web.http.pages import Handlers, Html, PageContext, page
 from andon.web.model import State

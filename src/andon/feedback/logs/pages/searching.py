@@ -13,9 +13,10 @@ from andon.feedback.logs.drawing import Facet, Histogram, LineView, facet, field
 from andon.feedback.logs.model.marking import Marker, head_and_rest
 from andon.feedback.logs.model.ranges import DAY, Span, at_of
 from andon.feedback.logs.patterns import new_ones, parts_of, service_of
-from andon.feedback.logs.service import Deployed, LogsService, sight_of
+from andon.feedback.logs.service import Deployed, LogsService
 from andon.feedback.telemetry.contract.logs import LogLine, LogQuery, LogStore, Template
 from andon.feedback.telemetry.contract.metrics import Sight
+from andon.feedback.telemetry.contract.sight import sight_of
 from andon.kernel.access import Principal
 from andon.kernel.errors import Invalid, NotFound, Unavailable
 from andon.kernel.logs.text import plain

@@ -17,8 +17,8 @@ from andon.feedback.logs.drawing import line_views
 from andon.feedback.logs.following import LATELY_US, Tails
 from andon.feedback.logs.model.marking import Marker
 from andon.feedback.logs.pages.searching import LOGS
-from andon.feedback.logs.service import sight_of
 from andon.feedback.telemetry.contract.logs import LogLine, LogQuery, LogStore
+from andon.feedback.telemetry.contract.sight import sight_of
 from andon.kernel.access.signing_in import is_still_good
 from andon.kernel.errors import Invalid, Unavailable
 from andon.web.http.pages import Handlers, Html, PageContext, page
