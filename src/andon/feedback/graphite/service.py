@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
@@ -13,6 +12,7 @@ from andon.feedback.graphite.evaluator import Bounds, Evaluation
 from andon.feedback.graphite.reading import Reader
 from andon.feedback.graphite.rows import Row
 from andon.feedback.telemetry.contract.metrics import Measurements, Sight
+from andon.feedback.telemetry.contract.moments import now_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ class Graphite:
         self,
         measurements: Measurements,
         *,
-        clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        clock: Callable[[], int] = now_ms,
         patience: float = PATIENCE,
     ) -> None:
         self._measurements, self._clock, self._patience = measurements, clock, patience

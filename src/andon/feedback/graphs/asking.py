@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -41,11 +40,6 @@ MOST_VALUES = 400_000
 MOST_SERIES = 5_000
 """Looked at for a service's dashboard."""
 _HEXADECIMAL = re.compile(r"[0-9a-f]{6,40}")
-
-
-def milliseconds() -> int:
-    """Now, since 1970."""
-    return time.time_ns() // 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

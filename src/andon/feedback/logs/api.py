@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Annotated
@@ -31,6 +30,7 @@ from andon.feedback.logs.views import (
     PatternShape,
 )
 from andon.feedback.telemetry.contract.logs import LogLine, LogQuery, LogStore
+from andon.feedback.telemetry.contract.moments import now_us
 from andon.feedback.telemetry.contract.sight import sight_of
 from andon.kernel.access.signing_in import is_still_good
 from andon.kernel.errors import Unavailable
@@ -129,7 +129,7 @@ def log_routes(logs: LogStore, service: LogsService, declared: DeclaredCounts | 
         says that nothing came. Begins with what was said from `since` (microseconds since 1970) on."""
         asked = _asked(q, "15m", "", severity)
         sight = sight_of(call.principal)
-        query = LogQuery(start=_now() - LATELY_US, end=2**62, terms=asked.terms(), at_least=asked.at_least())
+        query = LogQuery(start=now_us() - LATELY_US, end=2**62, terms=asked.terms(), at_least=asked.at_least())
         caller = call.caller
         door = caller.session or caller.token or ""
         tails.check_room(door)
@@ -220,9 +220,5 @@ def _asked(q: str, since: str, until: str, severity: str, before: str = "") -> W
 
 
 def _query(asked: Wanted) -> tuple[Span, LogQuery]:
-    span = asked.span(_now())
+    span = asked.span(now_us())
     return span, asked.query(span)
-
-
-def _now() -> int:
-    return time.time_ns() // 1000

@@ -6,7 +6,6 @@ see. https://prometheus.io/docs/prometheus/latest/querying/api/ describes every 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +20,7 @@ from andon.feedback.promql.envelope import answered, cut, listed, refused
 from andon.feedback.promql.parameters import Asked
 from andon.feedback.promql.parsing import pretty
 from andon.feedback.telemetry.contract.metrics import Measurements
+from andon.feedback.telemetry.contract.moments import now_ms
 from andon.feedback.telemetry.contract.sight import sight_of
 from andon.kernel.errors import AndonError, NotAuthenticated
 from andon.web.http.api import Handlers
@@ -96,7 +96,7 @@ def _handler(kind: Callable[..., Any], path: str, answer: Answerer) -> Controlle
                 remedy="Send `Authorization: Bearer TOKEN`; in Grafana's data source add it as a custom HTTP header.",
             )
         sight = sight_of(caller.principal)
-        asked = Asked(await _fields(request), sight, time.time_ns() // 1_000_000)
+        asked = Asked(await _fields(request), sight, now_ms())
         label = str(request.path_params.get("label", ""))
         return await to_thread.run_sync(_respond, answer, asked, label)
 

@@ -32,6 +32,7 @@ from andon.feedback.promql.selecting import Selecting, lines_of
 from andon.feedback.promql.syntax import Expression, Subquery, Text, Window
 from andon.feedback.promql.windows import Block, Windows
 from andon.feedback.telemetry.contract.metrics import Measurements, Sight
+from andon.feedback.telemetry.contract.moments import now_ms
 
 AT_ONCE = 4
 """Queries that are computed side by side; others wait for their turn, which counts as their time."""
@@ -51,7 +52,7 @@ class Engine:
         measurements: Measurements,
         *,
         dialect: Dialect = Dialect.PROMETHEUS_3,
-        now: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        now: Callable[[], int] = now_ms,
         clock: Callable[[], float] = time.monotonic,
         at_once: int = AT_ONCE,
     ) -> None:

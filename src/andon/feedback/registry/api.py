@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from andon.feedback.registry.drawing import host_sentence
 from andon.feedback.registry.model.known import Added, Availability, Entry, Host, Instance, Link
-from andon.feedback.registry.service import STATUS_DAYS, RegistryService, milliseconds
+from andon.feedback.registry.service import STATUS_DAYS, RegistryService
 from andon.feedback.registry.views import (
     AboutShape,
     AddedShape,
@@ -26,6 +26,7 @@ from andon.feedback.registry.views import (
     StatusData,
     UnmeasuredShape,
 )
+from andon.feedback.telemetry.contract.moments import now_ms
 from andon.flow.sources.contract import Service
 from andon.kernel.errors import Invalid
 from andon.web.http import api
@@ -38,14 +39,14 @@ def registry_routes(registry: RegistryService) -> Handlers:
         """Every service that you may see: who answers for it, where it runs, what it needs and who needs it."""
         with call.database.reading() as reading:
             deployed = registry.deployed(reading, call.principal)
-        found, measured = registry.entries(deployed, call.principal, milliseconds())
+        found, measured = registry.entries(deployed, call.principal, now_ms())
         return Services(services=[_service(one) for one in found], measured=measured)
 
     @api.get("/registry/{service:str}")
     def show_service(call: Call, service: str) -> AboutShape:
         """One service with its instances, what it calls and who calls it, what is measured of it and what is not."""
         with call.database.reading() as reading:
-            found, measured = registry.about(reading, call.principal, Service(service), milliseconds())
+            found, measured = registry.about(reading, call.principal, Service(service), now_ms())
         return AboutShape(
             service=_service(found.entry),
             levels=[
@@ -69,7 +70,7 @@ def registry_routes(registry: RegistryService) -> Handlers:
         """Every machine that is known, with what runs there."""
         with call.database.reading() as reading:
             deployed = registry.deployed(reading, call.principal)
-        found, measured = registry.hosts(deployed, call.principal, milliseconds())
+        found, measured = registry.hosts(deployed, call.principal, now_ms())
         return Hosts(hosts=[_host(one) for one in found], measured=measured)
 
     @api.get("/hosts/{host:str}")
@@ -77,7 +78,7 @@ def registry_routes(registry: RegistryService) -> Handlers:
         """Who is affected when this machine is sick: what runs there, and what needs that."""
         with call.database.reading() as reading:
             deployed = registry.deployed(reading, call.principal)
-        found = registry.affected(deployed, call.principal, host, milliseconds())
+        found = registry.affected(deployed, call.principal, host, now_ms())
         return AffectedShape(
             sentence=host_sentence(found),
             host=_host(found.host),
@@ -93,7 +94,7 @@ def registry_routes(registry: RegistryService) -> Handlers:
             raise Invalid("Between 1 and 400 days can be asked for.")
         with call.database.reading() as reading:
             deployed = registry.deployed(reading, call.principal)
-        found, more = registry.status(deployed, call.principal, milliseconds(), days)
+        found, more = registry.status(deployed, call.principal, now_ms(), days)
         return StatusData(services=[_available(one) for one in found], more=more)
 
     return [list_services, show_service, list_hosts, show_host, list_availability]

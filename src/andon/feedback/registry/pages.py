@@ -19,7 +19,8 @@ from andon.feedback.registry.drawing import (
     strip,
 )
 from andon.feedback.registry.model.known import share_said
-from andon.feedback.registry.service import RegistryService, milliseconds
+from andon.feedback.registry.service import RegistryService
+from andon.feedback.telemetry.contract.moments import now_ms
 from andon.flow.environments.contract import Health
 from andon.flow.sources.contract import Service
 from andon.web.http.pages import Handlers, Html, PageContext, page
@@ -32,7 +33,7 @@ def registry_pages(registry: RegistryService) -> Handlers:
     def listing(context: PageContext) -> Html:
         with context.database.reading() as reading:
             deployed = registry.deployed(reading, context.principal)
-        entries, measured = registry.entries(deployed, context.principal, milliseconds())
+        entries, measured = registry.entries(deployed, context.principal, now_ms())
         sick = any(one.sick for one in entries)
         return context.page(
             "registry/services.html",
@@ -56,7 +57,7 @@ def registry_pages(registry: RegistryService) -> Handlers:
     @page(f"{SERVICES}/{{service:str}}")
     def show(context: PageContext, service: str) -> Html:
         with context.database.reading() as reading:
-            found, measured = registry.about(reading, context.principal, Service(service), milliseconds())
+            found, measured = registry.about(reading, context.principal, Service(service), now_ms())
         return context.page(
             "registry/service.html",
             Page(
@@ -81,7 +82,7 @@ def registry_pages(registry: RegistryService) -> Handlers:
     def hosts(context: PageContext) -> Html:
         with context.database.reading() as reading:
             deployed = registry.deployed(reading, context.principal)
-        found, measured = registry.hosts(deployed, context.principal, milliseconds())
+        found, measured = registry.hosts(deployed, context.principal, now_ms())
         return context.page(
             "registry/hosts.html",
             Page(title="Machines", sentence=hosts_sentence(found), crumbs=(Crumb("Services", SERVICES),), wide=True),
@@ -95,7 +96,7 @@ def registry_pages(registry: RegistryService) -> Handlers:
     def host(context: PageContext, host: str) -> Html:
         with context.database.reading() as reading:
             deployed = registry.deployed(reading, context.principal)
-        found = registry.affected(deployed, context.principal, host, milliseconds())
+        found = registry.affected(deployed, context.principal, host, now_ms())
         return context.page(
             "registry/host.html",
             Page(

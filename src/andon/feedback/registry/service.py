@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -380,8 +379,3 @@ def figures_said(figures: dict[str, float]) -> tuple[tuple[str, str], ...]:
         of = f" of {total / gib:.1f} GiB" if total else ""
         told.append(("Memory left", f"{figures['host_memory_available_bytes'] / gib:.1f}{of or ' GiB'}"))
     return tuple(told)
-
-
-def milliseconds() -> int:
-    """Now, since 1970."""
-    return time.time_ns() // 1_000_000

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-
+from andon.feedback.telemetry.contract.moments import now_ms
 from andon.feedback.telemetry.contract.sight import sight_of
 from andon.feedback.telemetry.control import Control
 from andon.feedback.telemetry.overview import Overview, Seen
@@ -25,7 +24,7 @@ def telemetry_routes(overview: Overview, control: Control) -> Handlers:
     @api.get("/telemetry")
     def show_telemetry(call: Call) -> TelemetryShape:
         """What comes in, what does not and why, who has how many series, and where it listens."""
-        seen = overview.look(time.time_ns() // 1_000_000, sight=sight_of(call.principal))
+        seen = overview.look(now_ms(), sight=sight_of(call.principal))
         return _shape(seen)
 
     @api.get("/telemetry/backups")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from andon.feedback.telemetry.contract.moments import now_ms
 from andon.feedback.telemetry.contract.sight import sight_of
 from andon.feedback.telemetry.control import Control
 from andon.feedback.telemetry.overview import REASONS, WAYS, Overview, Seen, WayIn
@@ -58,7 +58,7 @@ def telemetry_pages(overview: Overview, control: Control, settings: TelemetrySet
     @page("/telemetry")
     def telemetry(context: PageContext) -> Html:
         sight = sight_of(context.principal)
-        seen = overview.look(time.time_ns() // 1_000_000, sight=sight)
+        seen = overview.look(now_ms(), sight=sight)
         administers = context.principal.may(Permission.ADMINISTER)
         return context.page(
             "telemetry/telemetry.html",

@@ -10,13 +10,14 @@ import msgspec
 from litestar import Response
 
 from andon.feedback.graphs.addresses import Wanted, wanted
-from andon.feedback.graphs.asking import Asked, Asking, milliseconds
+from andon.feedback.graphs.asking import Asked, Asking
 from andon.feedback.graphs.model.answers import Columns
 from andon.feedback.graphs.model.ranges import moment_of
 from andon.feedback.graphs.pages.drawing import cause_list
 from andon.feedback.graphs.picture import picture
 from andon.feedback.graphs.service import GraphsService, moment
 from andon.feedback.graphs.views import AnswerShape, CauseShape, CausesShape, LineShape
+from andon.feedback.telemetry.contract.moments import now_ms
 from andon.feedback.telemetry.contract.sight import sight_of
 from andon.kernel.errors import Invalid
 from andon.web.http.pages import Handlers, Html, PageContext, deed, page
@@ -26,7 +27,7 @@ _MOST_POINTS = 10_000
 
 def answer_pages(graphs: GraphsService, asking: Asking) -> Handlers:
     def answered(context: PageContext, asked: Wanted, points: int) -> Columns:
-        now = milliseconds()
+        now = now_ms()
         span = asked.span(now, min(points, _MOST_POINTS))
         service = _place(context, asked)
         versions: dict[str, int] = {}
@@ -86,7 +87,7 @@ def answer_pages(graphs: GraphsService, asking: Asking) -> Handlers:
     def causes(context: PageContext) -> Html:
         asked = wanted(context.scope["query_string"])
         context.principal.require_reading()
-        span = asked.span(milliseconds())
+        span = asked.span(now_ms())
         with context.database.reading() as reading:
             found, left_out = graphs.causes(
                 reading,
@@ -107,7 +108,7 @@ def answer_pages(graphs: GraphsService, asking: Asking) -> Handlers:
 
     @deed("/graphs/annotations")
     def annotate(context: PageContext) -> Html:
-        now = milliseconds()
+        now = now_ms()
         at, until = context.form.get("at", ""), context.form.get("until", "")
         with context.database.transaction() as tx:
             graphs.annotate(

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from andon.feedback.graphs.addresses import Bar, GraphView, TableView, Wanted, bar, graph_view
-from andon.feedback.graphs.asking import Asked, Asking, milliseconds
+from andon.feedback.graphs.asking import Asked, Asking
 from andon.feedback.graphs.model.answers import Columns, figures
 from andon.feedback.graphs.model.causes import Cause
 from andon.feedback.graphs.model.panels import Panel
 from andon.feedback.graphs.model.units import said
 from andon.feedback.graphs.picture import sentence
 from andon.feedback.graphs.service import GraphsService
+from andon.feedback.telemetry.contract.moments import now_ms
 from andon.feedback.telemetry.contract.sight import sight_of
 from andon.kernel.errors import AndonError
 from andon.web.http.pages import PageContext
@@ -80,7 +81,7 @@ class Board:
 def cause_list(
     context: PageContext, graphs: GraphsService, asked: Wanted, service: str = "", environment: str = ""
 ) -> CauseList:
-    span = asked.span(milliseconds())
+    span = asked.span(now_ms())
     with context.database.reading() as reading:
         found, left_out = graphs.causes(
             reading,
@@ -153,7 +154,7 @@ def graph_views(
 
 
 def with_table(context: PageContext, asking: Asking, view: GraphView, asked: Wanted) -> GraphView:
-    now = milliseconds()
+    now = now_ms()
     question = Asked(queries=view.panel.queries, range=asked.span(now, TABLE_POINTS), kind=view.panel.kind)
     try:
         columns = asking.columns(question, sight_of(context.principal))

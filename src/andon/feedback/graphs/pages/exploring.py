@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from andon.feedback.graphs.addresses import Wanted, graph_view, wanted
-from andon.feedback.graphs.asking import Asked, Asking, milliseconds
+from andon.feedback.graphs.asking import Asked, Asking
 from andon.feedback.graphs.model.editing import Choices, Function, filters_from, functions_for, question, unit_of
 from andon.feedback.graphs.model.panels import Panel, PanelKind, Query
 from andon.feedback.graphs.model.rules import value_unit
 from andon.feedback.graphs.pages.drawing import board, with_table
 from andon.feedback.graphs.service import GraphsService
 from andon.feedback.telemetry.contract.metrics import Comparison, Kind, MetricName, Sight
+from andon.feedback.telemetry.contract.moments import now_ms
 from andon.feedback.telemetry.contract.sight import sight_of
 from andon.kernel.errors import AndonError, Invalid
 from andon.web.http.pages import Handlers, Html, PageContext, page
@@ -64,7 +65,7 @@ def exploring_pages(graphs: GraphsService, asking: Asking) -> Handlers:
     @page("/graphs/explore")
     def explore(context: PageContext) -> Html:
         sight = sight_of(context.principal)
-        now = milliseconds()
+        now = now_ms()
         asked = wanted(context.scope["query_string"])
         trouble: AndonError | None = None
         queries = asked.queries()

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from andon.feedback.graphs.addresses import GraphView, service_address, wanted
-from andon.feedback.graphs.asking import Asking, milliseconds
+from andon.feedback.graphs.asking import Asking
 from andon.feedback.graphs.model.ranges import range_of
 from andon.feedback.graphs.model.rules import FILLERS, LEVELS, TITLES, Filler, level_panels, title_of
 from andon.feedback.graphs.model.units import said
 from andon.feedback.graphs.pages.drawing import board, graph_views
 from andon.feedback.graphs.service import GraphsService
 from andon.feedback.telemetry.contract.metrics import Kind, Level, MetricName, Series, Sight
+from andon.feedback.telemetry.contract.moments import now_ms
 from andon.feedback.telemetry.contract.sight import sight_of
 from andon.flow.sources.contract import Service, Sources
 from andon.kernel.errors import Unavailable
@@ -89,7 +90,7 @@ def service_pages(graphs: GraphsService, asking: Asking, sources: Sources) -> Ha
     @page("/graphs")
     def home(context: PageContext) -> Html:
         sight = sight_of(context.principal)
-        now = milliseconds()
+        now = now_ms()
         services = visible(context)
         trouble: Unavailable | None = None
         shown: tuple[ServiceCard, ...] = ()
@@ -137,7 +138,7 @@ def service_pages(graphs: GraphsService, asking: Asking, sources: Sources) -> Ha
             sources.default_branch(reading, Service(service))
         sight = sight_of(context.principal)
         asked = wanted(context.scope["query_string"])
-        now = milliseconds()
+        now = now_ms()
         span = asked.span(now)
         trouble: Unavailable | None = None
         environments: tuple[str, ...] = ()

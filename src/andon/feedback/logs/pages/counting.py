@@ -11,10 +11,11 @@ from andon.feedback.logs.drawing import LineView, line_views
 from andon.feedback.logs.model.counting import as_phrases, as_words, metric_of
 from andon.feedback.logs.model.marking import Marker
 from andon.feedback.logs.model.ranges import DAY, HOUR
-from andon.feedback.logs.pages.searching import LOGS, line_at, now
+from andon.feedback.logs.pages.searching import LOGS, line_at
 from andon.feedback.logs.service import LogsService
 from andon.feedback.telemetry.contract.logs import LogQuery, LogStore, Template, Term, TermKind
 from andon.feedback.telemetry.contract.metrics import Sight, metric_name
+from andon.feedback.telemetry.contract.moments import now_us
 from andon.feedback.telemetry.contract.searching import parse
 from andon.feedback.telemetry.contract.sight import sight_of
 from andon.kernel.access import PersonId
@@ -103,7 +104,7 @@ def counting_pages(logs: LogStore, service: LogsService, declared: DeclaredCount
             found = _template(logs, line.template, line.time, sight)
             pattern = found.text if found is not None else line.body.split("\n", 1)[0][:200]
         elif asked.get("template", "").isdecimal():
-            found = _template(logs, int(asked["template"][:19]), now(), sight)
+            found = _template(logs, int(asked["template"][:19]), now_us(), sight)
             pattern = found.text if found is not None else ""
             name = found.service if found is not None else name
         if name:
@@ -188,7 +189,7 @@ def counting_pages(logs: LogStore, service: LogsService, declared: DeclaredCount
 
 
 def _look(logs: LogStore, service: str, query: str, sight: Sight) -> Looked:
-    end = now()
+    end = now_us()
     terms = parse(query)
     asked = LogQuery(start=end - HOUR, end=end, terms=(Term(TermKind.FIELD, service, "service"), *terms))
     lines = sum(one.lines for one in logs.histogram(asked, sight=sight, buckets=1))

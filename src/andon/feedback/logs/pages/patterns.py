@@ -5,10 +5,11 @@ from __future__ import annotations
 from andon.feedback.logs.addresses import Bar, bar, wanted
 from andon.feedback.logs.drawing import Facet, facet
 from andon.feedback.logs.model.ranges import USUAL
-from andon.feedback.logs.pages.searching import LOGS, now
+from andon.feedback.logs.pages.searching import LOGS
 from andon.feedback.logs.patterns import MOST, PatternView, pattern_views
 from andon.feedback.logs.service import LogsService
 from andon.feedback.telemetry.contract.logs import LogStore
+from andon.feedback.telemetry.contract.moments import now_us
 from andon.feedback.telemetry.contract.sight import sight_of
 from andon.kernel.errors import Invalid, Unavailable
 from andon.web.http.pages import Handlers, Html, PageContext, page
@@ -25,7 +26,7 @@ def pattern_pages(logs: LogStore, service: LogsService) -> Handlers:
         asked = wanted(context.scope["query_string"])
         sight = sight_of(context.principal)
         try:
-            span = asked.span(now())
+            span = asked.span(now_us())
             query = asked.query(span)
         except Invalid as error:
             return _drawn(context, "The search cannot be read", bar(asked, error, path=_PATH), status=400)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from andon.feedback.logs.patterns import new_ones, parts_of, service_of
 from andon.feedback.logs.service import Deployed, LogsService
 from andon.feedback.telemetry.contract.logs import LogLine, LogQuery, LogStore, Template
 from andon.feedback.telemetry.contract.metrics import Sight
+from andon.feedback.telemetry.contract.moments import now_us
 from andon.feedback.telemetry.contract.sight import sight_of
 from andon.kernel.access import Principal
 from andon.kernel.errors import Invalid, NotFound, Unavailable
@@ -66,7 +66,7 @@ def searching_pages(logs: LogStore, service: LogsService) -> Handlers:
         if "add" in context.query:
             return context.go(asked.address())
         try:
-            span = asked.span(now())
+            span = asked.span(now_us())
             query = asked.query(span)
             asked.cursor()
         except Invalid as error:
@@ -208,7 +208,3 @@ def _sentence(drawn: Histogram, asked: Wanted, span: Span) -> str:
     if errors == drawn.total:
         grave = ", an error" if errors == 1 else ", all of them errors"
     return f"{plural(drawn.total, 'line')} {span.words}{grave}"
-
-
-def now() -> int:
-    return time.time_ns() // 1000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import time
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -18,6 +17,7 @@ from andon.feedback.logs.following import LATELY_US, Tails
 from andon.feedback.logs.model.marking import Marker
 from andon.feedback.logs.pages.searching import LOGS
 from andon.feedback.telemetry.contract.logs import LogLine, LogQuery, LogStore
+from andon.feedback.telemetry.contract.moments import now_us
 from andon.feedback.telemetry.contract.sight import sight_of
 from andon.kernel.access.signing_in import is_still_good
 from andon.kernel.errors import Invalid, Unavailable
@@ -60,7 +60,7 @@ def tail_pages(logs: LogStore, tails: Tails) -> Handlers:
         if asked.floor:
             command += f" --severity {shlex.quote(asked.floor)}"
         try:
-            end = time.time_ns() // 1000
+            end = now_us()
             query = LogQuery(start=end - _LATELY, end=end + 60_000_000, terms=asked.terms(), at_least=asked.at_least())
         except Invalid as error:
             above = bar(asked, error, path=_TAIL, ranges=False)
@@ -90,7 +90,7 @@ def tail_pages(logs: LogStore, tails: Tails) -> Handlers:
         terms, at_least = asked.terms(), asked.at_least()
         marker = Marker.of(terms)
         since = context.query.get("since", "")
-        query = LogQuery(start=time.time_ns() // 1000 - LATELY_US, end=2**62, terms=terms, at_least=at_least)
+        query = LogQuery(start=now_us() - LATELY_US, end=2**62, terms=terms, at_least=at_least)
         caller = context.caller
         door = caller.session or caller.token or ""
         tails.check_room(door)  # before the answer begins: afterwards it could only be cut off

@@ -22,8 +22,8 @@ from andon.feedback.telemetry.contract.metrics import (
     Sight,
     named,
 )
+from andon.feedback.telemetry.contract.moments import now_ms
 from andon.feedback.telemetry.own.names import REQUESTS
-from andon.feedback.telemetry.own.sampling import now_ms
 from andon.flow.sources.contract import Service
 from andon.kernel.errors import Invalid
 

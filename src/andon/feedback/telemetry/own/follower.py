@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from andon.feedback.telemetry.contract.intake import Batch, Dropped, Intake, Way
 from andon.feedback.telemetry.contract.logs import LogLine, Severity
+from andon.feedback.telemetry.contract.moments import now_us
 from andon.feedback.telemetry.own.delivery import Delivery, token_of
 from andon.feedback.telemetry.own.discovery import Discovery, Followed
 from andon.feedback.telemetry.own.positions import Positions
@@ -37,10 +38,6 @@ _FORGOTTEN_SECONDS = 24 * 3600.0
 _EARLIER, _LATER = 600_000_000, 2_000_000
 """Microseconds by which a line's own time may differ from when it came to be believed more."""
 _COLOUR = re.compile(r"\x1b\[[0-9;:]{0,64}m")
-
-
-def now_us() -> int:
-    return time.time_ns() // 1000
 
 
 @dataclass(slots=True)

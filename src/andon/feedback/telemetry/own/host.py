@@ -12,8 +12,9 @@ from pathlib import Path
 import psutil
 
 from andon.feedback.telemetry.contract.intake import Intake, Way
+from andon.feedback.telemetry.contract.moments import now_ms
 from andon.feedback.telemetry.own import names
-from andon.feedback.telemetry.own.sampling import Recorder, Sheet, now_ms
+from andon.feedback.telemetry.own.sampling import Recorder, Sheet
 
 EVERY = 10.0
 MOST_DEVICES = 64

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
 from andon.feedback.telemetry.contract.intake import Intake, Way
+from andon.feedback.telemetry.contract.moments import now_ms
 from andon.feedback.telemetry.own import names
 from andon.feedback.telemetry.own.processes import Snapshot, take_snapshot, taken_by
-from andon.feedback.telemetry.own.sampling import Recorder, Sheet, now_ms
+from andon.feedback.telemetry.own.sampling import Recorder, Sheet
 from andon.flow.environments.contract import Environments, Health, InstanceView, SetState, SetView
 from andon.flow.environments.contract.equipment import version_of
 from andon.kernel.db import Reading

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 import psutil
 
 from andon.feedback.telemetry.contract.intake import Intake, Way
+from andon.feedback.telemetry.contract.moments import now_ms
 from andon.feedback.telemetry.own import names
-from andon.feedback.telemetry.own.sampling import Recorder, Sheet, now_ms
+from andon.feedback.telemetry.own.sampling import Recorder, Sheet
 from andon.feedback.telemetry.store.drops import Counts
 from andon.feedback.telemetry.store.engine import Engine
 

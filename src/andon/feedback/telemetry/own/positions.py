@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Protocol
 
 from andon.feedback.telemetry.contract.metrics import canonical, series_id
+from andon.feedback.telemetry.contract.moments import now_us
 from andon.feedback.telemetry.own.names import RECORD_POSITION
 from andon.feedback.telemetry.store.engine import Engine
 
@@ -32,7 +32,7 @@ class StoredPositions(Positions):
         self._engine, self._log_days = engine, log_days
 
     def of_logs(self) -> Mapping[str, int]:
-        since = time.time_ns() // 1000 - self._log_days * _DAY_US
+        since = now_us() - self._log_days * _DAY_US
         rows = self._engine.rows(
             "SELECT origin, max(position) FROM logs WHERE time >= {since:Int64} AND origin != '' GROUP BY origin",
             {"since": since},

@@ -7,9 +7,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from andon.feedback.telemetry.contract.intake import Dropped, Intake, Way
+from andon.feedback.telemetry.contract.moments import now_ms
 from andon.feedback.telemetry.own import names
 from andon.feedback.telemetry.own.names import Metric
-from andon.feedback.telemetry.own.sampling import Recorder, Sheet, now_ms
+from andon.feedback.telemetry.own.sampling import Recorder, Sheet
 from andon.flow.environments.contract import Environments, SetId
 from andon.flow.environments.contract.equipment import version_of
 from andon.flow.routing.contract import Bucket, RouterStatistics, SetStatistics

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 
 from andon.feedback.telemetry.contract.intake import Batch, Dropped, Intake, Receipt, Way
 from andon.feedback.telemetry.contract.metrics import LONGEST_VALUE, Series, canonical, series_id
+from andon.feedback.telemetry.contract.moments import now_ms
 from andon.feedback.telemetry.own.names import Metric
 from andon.feedback.telemetry.ways.texts import sound
 from andon.kernel.errors import TooMany, Unavailable
@@ -17,10 +17,6 @@ MOST_KNOWN = 100_000
 """Series whose ids are remembered; beyond them all are made anew."""
 
 _log = logging.getLogger(__name__)
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 class Catalogue:

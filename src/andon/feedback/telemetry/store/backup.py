@@ -13,13 +13,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from andon.feedback.telemetry.contract.moments import now_ms
 from andon.feedback.telemetry.store.engine import DATABASE, Engine, StoreError
 from andon.feedback.telemetry.store.schema import UPGRADES, upgrade
 from andon.kernel.errors import Conflict, Invalid, NotFound, Unavailable
@@ -79,7 +79,7 @@ def backup(engine: Engine, folder: Path, name: str, *, base: str = "") -> Backup
     if base:
         _find(folder, base)
     clear(folder)
-    began = _now()
+    began = now_ms()
     rows = _counts(engine, DATABASE)
     number = _number(engine, DATABASE)
     statement = f"BACKUP DATABASE {DATABASE} TO {_file(folder, name)}"
@@ -95,7 +95,7 @@ def backup(engine: Engine, folder: Path, name: str, *, base: str = "") -> Backup
     info = BackupInfo(
         name=name,
         began=began,
-        ended=_now(),
+        ended=now_ms(),
         base=base,
         upgrade=number,
         rows=rows,
@@ -219,10 +219,6 @@ def _require_name(name: str) -> None:
             f"`{name[:80]}` is no name for a copy.",
             remedy="Use up to 64 small letters, digits, dots, dashes and underscores.",
         )
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def _sync(*paths: Path) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from andon.feedback.telemetry.contract.moments import now_ms
 from andon.feedback.telemetry.store.engine import Engine
 from andon.feedback.telemetry.store.schema import DAY_MS
-from andon.feedback.telemetry.store.tables import now_ms
 
 NEAR: Final = 0.8
 """The part of its limit from which a service is told of."""

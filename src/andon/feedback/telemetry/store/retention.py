@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from andon.feedback.telemetry.contract.metrics import Level, Resolution
+from andon.feedback.telemetry.contract.moments import now_ms
 from andon.feedback.telemetry.store.engine import Engine
 from andon.feedback.telemetry.store.rollups import late_days, rolled_until
 from andon.feedback.telemetry.store.schema import DAY_MS
-from andon.feedback.telemetry.store.tables import now_ms
 
 _MONTH: Final = 30
 """Days of a partition of the tables that have few rows a day."""

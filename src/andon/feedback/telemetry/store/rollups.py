@@ -24,9 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from andon.feedback.telemetry.contract.metrics import Resolution
+from andon.feedback.telemetry.contract.moments import now_ms
 from andon.feedback.telemetry.store.engine import Engine, StoreError
 from andon.feedback.telemetry.store.schema import DAY_MS
-from andon.feedback.telemetry.store.tables import now_ms
 from andon.kernel.errors import AndonError
 
 MINUTE_MS: Final = Resolution.MINUTE.milliseconds

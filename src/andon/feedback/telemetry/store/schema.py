@@ -7,10 +7,10 @@ where that does not give the very same number back; ``m`` is then its 64 bits.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from andon.feedback.telemetry.contract.moments import now_ms
 from andon.feedback.telemetry.store.engine import Engine
 from andon.feedback.telemetry.store.numbers import RAW_BITS
 from andon.kernel.errors import Conflict
@@ -156,6 +156,6 @@ def upgrade(engine: Engine, upgrades: Sequence[Upgrade] = UPGRADES) -> int:
             engine.command(statement, allow_suspicious_codecs=1)
         engine.command(
             "INSERT INTO upgrades SELECT {number:UInt32}, {says:String}, {at:Int64}",
-            {"number": one.number, "says": one.says, "at": time.time_ns() // 1_000_000},
+            {"number": one.number, "says": one.says, "at": now_ms()},
         )
     return last

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from andon.feedback.telemetry.contract.logs import LogLine, Template
 from andon.feedback.telemetry.contract.metrics import SERVICE, Exemplar, Kind, Level, Series
+from andon.feedback.telemetry.contract.moments import now_ms
 from andon.feedback.telemetry.contract.traces import Span, SpanEvent
 from andon.feedback.telemetry.store.book import KINDS, LEVELS, Book
 from andon.feedback.telemetry.store.engine import Column, Engine
@@ -22,10 +23,6 @@ _MAP = "Map(LowCardinality(String), String)"
 _WORD = "LowCardinality(String)"
 _MOST_LISTED = 10_000
 """Ids in one statement, which may have 256 KiB."""
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 class Tables:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
@@ -26,6 +25,7 @@ from andon.feedback.telemetry.contract.metrics import (
     canonical,
     series_id,
 )
+from andon.feedback.telemetry.contract.moments import now_ms
 from andon.feedback.telemetry.contract.traces import Span
 from andon.feedback.telemetry.ways.compression import too_many
 from andon.feedback.telemetry.ways.levels import level_of
@@ -55,16 +55,12 @@ class Window:
 
     def __init__(self, kept: Callable[[], int], now: Callable[[], int] | None = None) -> None:
         self._kept = kept
-        self.now = now or _now
+        self.now = now or now_ms
 
     def bounds(self) -> tuple[int, int]:
         """The oldest and the newest time that is believed, in milliseconds."""
         now = self.now()
         return now - self._kept(), now + AHEAD
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
 
 
 class Gathering:

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from andon.feedback.telemetry.contract.intake import Dropped, Intake
+from andon.feedback.telemetry.contract.moments import now_ms
 from andon.feedback.telemetry.store.book import Book
 from andon.feedback.telemetry.store.engine import Engine
 from andon.feedback.telemetry.store.schema import DAY_MS
-from andon.feedback.telemetry.store.tables import Tables, now_ms
+from andon.feedback.telemetry.store.tables import Tables
 from andon.feedback.telemetry.store.writer import DiskWatch
 from andon.feedback.telemetry.ways.statsd.buffers import Buffer
 from andon.feedback.telemetry.ways.statsd.flushing import MOST_KEYS, PATIENCE_SECONDS, Flushing
