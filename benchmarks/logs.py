@@ -18,7 +18,7 @@ from andon.feedback.telemetry.contract.intake import Batch, Way
 from andon.feedback.telemetry.contract.logs import LogLine, LogQuery, LogSource, Severity, Term, TermKind
 from andon.feedback.telemetry.store.book import Book
 from andon.feedback.telemetry.store.drops import Drops
-from andon.feedback.telemetry.store.engine import Engine, embedded
+from andon.feedback.telemetry.store.engine import EmbeddedEngine, Engine
 from andon.feedback.telemetry.store.schema import upgrade
 from andon.feedback.telemetry.store.tables import Tables
 from andon.feedback.telemetry.store.writer import DiskWatch, Writer
@@ -47,7 +47,7 @@ def measure(options: Options, tell: Callable[[str], None]) -> Outcome:
     count = chosen(options, quick=1_000_000, full=10_000_000)
     outcome = Outcome()
     with _folder() as folder:
-        engine = embedded(folder / "store")
+        engine = EmbeddedEngine(folder / "store")
         upgrade(engine)
         writer = Writer(Tables(engine), Book(limit=10**6, total=10**6), Drops(), DiskWatch(folder, 0))
         writer.start()

@@ -21,7 +21,7 @@ from andon.feedback.promql.service import Engine as PromQL
 from andon.feedback.telemetry.asking.measurements import StoredMeasurements
 from andon.feedback.telemetry.contract.metrics import Kind, Level, Resolution, Series, canonical, named, series_id
 from andon.feedback.telemetry.store.book import Book, level_of
-from andon.feedback.telemetry.store.engine import Engine, embedded
+from andon.feedback.telemetry.store.engine import EmbeddedEngine, Engine
 from andon.feedback.telemetry.store.numbers import encode
 from andon.feedback.telemetry.store.retention import Keep
 from andon.feedback.telemetry.store.rollups import Rollups
@@ -57,7 +57,7 @@ def measure(options: Options, tell: Callable[[str], None]) -> Outcome:
     outcome = Outcome()
     with _folder() as folder:
         series = _series(count)
-        engine = embedded(folder / "store")
+        engine = EmbeddedEngine(folder / "store")
         upgrade(engine)
         tables = Tables(engine, lambda: start + DAY)
         book = Book(limit=10**7, total=10**7)

@@ -21,7 +21,7 @@ import msgspec
 
 from andon.feedback.telemetry.memory_intake import MemoryIntake
 from andon.feedback.telemetry.store.book import Book
-from andon.feedback.telemetry.store.engine import embedded
+from andon.feedback.telemetry.store.engine import EmbeddedEngine
 from andon.feedback.telemetry.store.schema import upgrade
 from andon.feedback.telemetry.store.tables import Tables
 from andon.feedback.telemetry.ways.statsd.sockets import kernel_drops, listen
@@ -75,7 +75,7 @@ class Run:
 
 
 def _receive_andon(folder: str) -> None:
-    engine = embedded(Path(folder) / "store")
+    engine = EmbeddedEngine(Path(folder) / "store")
     upgrade(engine)
     way = StatsdWay(
         engine,

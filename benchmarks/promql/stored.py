@@ -10,7 +10,7 @@ from andon.feedback.telemetry.asking.measurements import StoredMeasurements
 from andon.feedback.telemetry.contract.intake import Batch, Way
 from andon.feedback.telemetry.store.book import Book
 from andon.feedback.telemetry.store.drops import Drops
-from andon.feedback.telemetry.store.engine import DATABASE, embedded
+from andon.feedback.telemetry.store.engine import DATABASE, EmbeddedEngine
 from andon.feedback.telemetry.store.retention import Keep
 from andon.feedback.telemetry.store.rollups import Rollups
 from andon.feedback.telemetry.store.schema import upgrade
@@ -26,7 +26,7 @@ class Stored:
     """A store in a folder of its own, closed with the block. The engine opens one folder in a process' life."""
 
     def __init__(self, folder: Path) -> None:
-        self._engine = embedded(folder / "store", backups=folder / "backups")
+        self._engine = EmbeddedEngine(folder / "store", backups=folder / "backups")
         self._engine.command(f"CREATE DATABASE IF NOT EXISTS {DATABASE}")
         upgrade(self._engine)
         self._writer = Writer(

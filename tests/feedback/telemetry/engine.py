@@ -8,7 +8,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from andon.feedback.telemetry.store.engine import EmbeddedEngine, embedded
+from andon.feedback.telemetry.store.engine import EmbeddedEngine
 
 
 @cache
@@ -20,6 +20,6 @@ def folder() -> Path:
 
 @cache
 def the_engine() -> EmbeddedEngine:
-    found = embedded(folder() / "store", backups=folder() / "backups")
+    found = EmbeddedEngine(folder() / "store", backups=folder() / "backups")
     atexit.register(found.close)
     return found

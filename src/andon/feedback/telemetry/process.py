@@ -19,7 +19,7 @@ from andon.feedback.telemetry.store.book import Book
 from andon.feedback.telemetry.store.counting import Counted, LineCounter
 from andon.feedback.telemetry.store.door import Deed, Door
 from andon.feedback.telemetry.store.drops import Drops
-from andon.feedback.telemetry.store.engine import EmbeddedEngine, Engine, at_url, embedded
+from andon.feedback.telemetry.store.engine import EmbeddedEngine, Engine, at_url
 from andon.feedback.telemetry.store.rollups import Rollups
 from andon.feedback.telemetry.store.schema import upgrade
 from andon.feedback.telemetry.store.tables import Tables
@@ -68,8 +68,6 @@ class TelemetryProcess:
     level: Callable[[Series], Level] = lambda series: series.level
     begin_anew: Callable[[], None] = lambda: None
     """Called when this process should end and be started again."""
-    faults: dict[str, AndonError] = field(default_factory=dict)
-    """Which parts did not start, and why."""
     _running: list[Part] = field(default_factory=list)
     _door: Door | None = None
     _closing: list[Engine] = field(default_factory=list)
@@ -77,7 +75,7 @@ class TelemetryProcess:
     def start(self) -> None:
         """Raises :class:`~andon.kernel.errors.AndonError` when the store cannot be opened."""
         settings = self.settings
-        local = embedded(self.where.store, backups=self.where.backups, memory=settings.memory)
+        local = EmbeddedEngine(self.where.store, backups=self.where.backups, memory=settings.memory)
         engine = at_url(settings.url) if settings.url else local
         self._closing = [local] if engine is local else [engine, local]
         if engine is local:
@@ -142,7 +140,6 @@ class TelemetryProcess:
         try:
             part.start()
         except AndonError as error:
-            self.faults[name] = error
             _log.warning("%s did not start: %s", name, error)
             return
         self._running.append(part)

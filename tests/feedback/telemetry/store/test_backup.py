@@ -170,11 +170,11 @@ KILLED = """
 import sys
 from pathlib import Path
 from andon.feedback.telemetry.store import backup as backups
-from andon.feedback.telemetry.store.engine import embedded
+from andon.feedback.telemetry.store.engine import EmbeddedEngine
 from andon.feedback.telemetry.store.schema import upgrade
 
 data, folder = Path(sys.argv[1]), Path(sys.argv[2])
-engine = embedded(data, backups=folder)
+engine = EmbeddedEngine(data, backups=folder)
 upgrade(engine)
 engine.command("INSERT INTO logs (time, body) SELECT number, toString(number) FROM numbers(100)")
 if sys.argv[3] == "first":

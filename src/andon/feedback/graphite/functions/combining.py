@@ -234,7 +234,6 @@ def _same_length(first: Sequence[Row], second: Sequence[Row]) -> None:
 def _pairwise(function: str, says: str) -> Body:
     def body(given: Given) -> list[Row]:
         first, second = given.rows("seriesListFirstPos"), given.rows("seriesListSecondPos")
-        _same_length(first, second)
         return _paired(given, first, second, function)
 
     body.__doc__ = says
@@ -242,6 +241,7 @@ def _pairwise(function: str, says: str) -> Body:
 
 
 def _paired(given: Given, first: list[Row], second: list[Row], function: str) -> list[Row]:
+    _same_length(first, second)
     found = []
     for one, other in zip(first, second, strict=True):
         for row in combined(given.asked, [one, other], function, given.maybe("xFilesFactor")):
@@ -266,7 +266,6 @@ for _name, _function in (("sumSeriesLists", "sum"), ("diffSeriesLists", "diff"),
 def aggregate_series_lists(given: Given) -> list[Row]:
     """Each series of the first list with the one at the same place in the second, by the function that is named."""
     first, second = given.rows("seriesListFirstPos"), given.rows("seriesListSecondPos")
-    _same_length(first, second)
     return _paired(given, first, second, function_name(given.text("func")))
 
 

@@ -206,11 +206,6 @@ class EmbeddedEngine(Engine):
         )
 
 
-def embedded(folder: Path, *, backups: Path | None = None, memory: int = 2 * 1024**3) -> EmbeddedEngine:
-    """See :class:`EmbeddedEngine`."""
-    return EmbeddedEngine(folder, backups=backups, memory=memory)
-
-
 def at_url(url: str) -> Engine:
     """A ClickHouse server: ``http(s)://user:password@host:port/database``."""
     parts = urlsplit(url)

@@ -21,6 +21,8 @@ VALUE = f"if(e = {RAW_BITS}, reinterpretAsFloat64(m), m / [1., 10., 100., 1e3, 1
 
 LEVELS = "Enum8('business' = 0, 'application' = 1, 'infrastructure' = 2, 'client' = 3, 'pipeline' = 4)"
 KINDS = "Enum8('gauge' = 0, 'counter' = 1, 'delta' = 2, 'observation' = 3)"
+SPAN_KINDS = "Enum8('internal' = 0, 'server' = 1, 'client' = 2, 'producer' = 3, 'consumer' = 4)"
+SPAN_STATES = "Enum8('unset' = 0, 'ok' = 1, 'error' = 2)"
 _TIME = "Int64 CODEC(Delta(8), ZSTD(1))"
 _NUMBER = "Float64 CODEC(Delta(8), ZSTD(1))"
 _TEXT = "String CODEC(ZSTD(1))"
@@ -89,8 +91,8 @@ _SPANS = f"""
 CREATE TABLE IF NOT EXISTS spans (
     start {_TIME}, duration Int64 CODEC(T64, ZSTD(1)), trace {_TEXT}, id {_TEXT}, parent {_TEXT}, service {_WORD},
     environment {_WORD}, version {_WORD}, instance {_WORD}, name {_WORD},
-    kind Enum8('internal' = 0, 'server' = 1, 'client' = 2, 'producer' = 3, 'consumer' = 4),
-    status Enum8('unset' = 0, 'ok' = 1, 'error' = 2), message {_TEXT},
+    kind {SPAN_KINDS},
+    status {SPAN_STATES}, message {_TEXT},
     attributes Map(LowCardinality(String), String) CODEC(ZSTD(1)), events {_TEXT}, links {_TEXT},
     INDEX traces trace TYPE bloom_filter(0.001),
     INDEX attribute_values mapValues(attributes) TYPE bloom_filter(0.01)

@@ -17,7 +17,9 @@ from andon.feedback.telemetry.contract.moments import now_ms
 from andon.feedback.telemetry.contract.traces import Span, SpanEvent
 from andon.feedback.telemetry.store.book import KINDS, LEVELS, Book
 from andon.feedback.telemetry.store.engine import Column, Engine
-from andon.feedback.telemetry.store.schema import DAY_MS
+from andon.feedback.telemetry.store.schema import DAY_MS, SPAN_KINDS, SPAN_STATES
+from andon.feedback.telemetry.store.schema import KINDS as KINDS_TYPE
+from andon.feedback.telemetry.store.schema import LEVELS as LEVELS_TYPE
 
 _MAP = "Map(LowCardinality(String), String)"
 _WORD = "LowCardinality(String)"
@@ -67,10 +69,10 @@ class Tables:
                 Column("day", "UInt16", np.full(len(series), day, np.uint16)),
                 Column("name", "String", [one.name for one in series]),
                 Column("id", "UInt64", np.array([one.id for one in series], np.uint64)),
-                Column("kind", "Enum8('gauge' = 0, 'counter' = 1, 'delta' = 2, 'observation' = 3)", _kinds(series)),
+                Column("kind", KINDS_TYPE, _kinds(series)),
                 Column(
                     "level",
-                    "Enum8('business' = 0, 'application' = 1, 'infrastructure' = 2, 'client' = 3, 'pipeline' = 4)",
+                    LEVELS_TYPE,
                     [one.level.value for one in series],
                 ),
                 Column("unit", _WORD, [one.unit for one in series]),
@@ -210,10 +212,10 @@ class Tables:
                 Column("name", _WORD, [one.name for one in spans]),
                 Column(
                     "kind",
-                    "Enum8('internal' = 0, 'server' = 1, 'client' = 2, 'producer' = 3, 'consumer' = 4)",
+                    SPAN_KINDS,
                     [one.kind.value for one in spans],
                 ),
-                Column("status", "Enum8('unset' = 0, 'ok' = 1, 'error' = 2)", [one.status.value for one in spans]),
+                Column("status", SPAN_STATES, [one.status.value for one in spans]),
                 Column("message", "String", [one.message for one in spans]),
                 Column("attributes", _MAP, [dict(one.attributes) for one in spans]),
                 Column("events", "String", [encode_events(one.events) for one in spans]),
