@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
-from andon.feedback.telemetry.contract.metrics import Labels, Sight
+from andon.feedback.telemetry.contract.metrics import Labels, Matcher, Sight
 from andon.kernel.errors import Invalid, Unavailable
 
 if TYPE_CHECKING:  # the command line reads contracts and has no use for numpy
@@ -100,6 +100,18 @@ class String:
 Answer = Matrix | Vector | Scalar | String
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Series that a query reads."""
+
+    matchers: tuple[Matcher, ...]
+    measured: bool
+    """Whether what the query answers can be compared with a single one of their observations: a quantile of durations
+    can be, a rate of requests cannot."""
+    moved: bool
+    """Whether they are read at another time than the answer's: ``offset``, ``@``."""
+
+
 class Questions(Protocol):
     """PromQL over everything that ``sight`` may see.
 
@@ -124,3 +136,6 @@ class Questions(Protocol):
         timeout: float = PATIENCE,
     ) -> Matrix:
         """The answers at ``start``, ``start + step`` and so on up to ``end``; sorted by labels."""
+
+    def sources(self, query: str) -> tuple[Source, ...]:
+        """What the query reads; nothing is asked of the store."""

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from andon.feedback.promql.envelope import Plain, number
 from andon.feedback.promql.parameters import Asked
 from andon.feedback.promql.parsing import parse
-from andon.feedback.promql.syntax import Aggregation, Binary, Call, Expression, Negation, Selector, Subquery, Window
-from andon.feedback.telemetry.contract.metrics import NAME, Kind, Labels, Matcher, Measurements, Series
+from andon.feedback.promql.sources import sources_of
+from andon.feedback.telemetry.contract.metrics import NAME, Kind, Labels, Measurements, Series
 
 _TYPES: Mapping[Kind, str] = {
     Kind.GAUGE: "gauge",
@@ -64,7 +64,7 @@ class Directory:
         """The exemplars of all series that a query selects."""
         start, end = asked.time("start"), asked.time("end")
         told: list[Plain] = []
-        for selector in dict.fromkeys(selectors_of(parse(asked.text("query")))):
+        for selector in dict.fromkeys(one.matchers for one in sources_of(parse(asked.text("query")))):
             series = self._measurements.select(selector, start, end, sight=asked.sight)
             of_series: dict[int, list[Plain]] = {}
             for one in self._measurements.exemplars(series, start, end):
@@ -78,24 +78,6 @@ class Directory:
                 if one.id in of_series
             ]
         return told
-
-
-def selectors_of(node: Expression) -> list[tuple[Matcher, ...]]:
-    """The conditions of every selector in a query."""
-    match node:
-        case Selector(matchers):
-            return [matchers]
-        case Window(selector):
-            return [selector.matchers]
-        case Subquery(inner) | Negation(inner):
-            return selectors_of(inner)
-        case Aggregation(inner=inner, parameter=parameter):
-            return selectors_of(inner) + ([] if parameter is None else selectors_of(parameter))
-        case Binary(left=left, right=right):
-            return selectors_of(left) + selectors_of(right)
-        case Call(arguments=arguments):
-            return [found for one in arguments for found in selectors_of(one)]
-    return []
 
 
 def _times(asked: Asked) -> tuple[int, int]:

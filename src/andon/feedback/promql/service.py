@@ -21,6 +21,7 @@ from andon.feedback.promql.contract import (
     Point,
     QueryTimeout,
     Scalar,
+    Source,
     String,
     Vector,
 )
@@ -29,6 +30,7 @@ from andon.feedback.promql.frames import Frame, Scalars, Words
 from andon.feedback.promql.parsing import parse
 from andon.feedback.promql.reading import Reader
 from andon.feedback.promql.selecting import Selecting, lines_of
+from andon.feedback.promql.sources import sources_of
 from andon.feedback.promql.syntax import Expression, Subquery, Text, Window
 from andon.feedback.promql.windows import Block, Windows
 from andon.feedback.telemetry.contract.metrics import Measurements, Sight
@@ -86,6 +88,9 @@ class Engine:
         steps = Steps(np.arange(start_ms, end_ms + 1, step_ms, dtype=np.int64), step_ms)
         with self._evaluating(start_ms, end_ms, sight, lookback_ms, timeout) as evaluator:
             return _over(evaluator, node, steps)
+
+    def sources(self, query: str) -> tuple[Source, ...]:
+        return sources_of(parse(query))
 
     @contextmanager
     def _evaluating(self, start: int, end: int, sight: Sight, lookback: int, timeout: float) -> Iterator[Evaluator]:

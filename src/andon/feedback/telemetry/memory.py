@@ -6,7 +6,7 @@ Every question is answered by looking at all the series. Patterns are run by RE2
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
@@ -34,6 +34,7 @@ from andon.kernel.errors import Invalid
 
 DAY = 86_400_000
 MOST_SAMPLES = 50_000_000
+MOST_EXEMPLARS = 10_000
 LONGEST_PATTERN = 1_000
 FOREVER = 2**62
 
@@ -131,9 +132,12 @@ class MemoryMeasurements:
         found = {one.label(label) for one in self._fitting(matchers, start, end, sight)}
         return tuple(sorted(found - {""})[:limit])
 
-    def exemplars(self, series: Sequence[Series], start: int, end: int) -> tuple[Exemplar, ...]:
+    def exemplars(self, series: Sequence[Series], start: int, end: int, *, every: int = 0) -> tuple[Exemplar, ...]:
         wanted = {one.id for one in series}
-        return tuple(one for one in self._exemplars if one.series in wanted and start <= one.time <= end)
+        found = [one for one in self._exemplars if one.series in wanted and start <= one.time <= end]
+        if every:
+            found = [one for _, members in groupby(found, lambda one: one.time // every) for one in _two(list(members))]
+        return tuple(found[-MOST_EXEMPLARS:])
 
     def horizon(self, resolution: Resolution) -> int:
         return self._horizons.get(resolution, FOREVER)
@@ -154,6 +158,14 @@ class MemoryMeasurements:
 
 
 _NOTHING = _Held(np.zeros(0, dtype=np.int64), np.zeros(0))
+
+
+def _two(members: Sequence[Exemplar]) -> Iterator[Exemplar]:
+    """The first and the highest, by time."""
+    highest = max(members, key=lambda one: one.value)
+    yield members[0]
+    if highest is not members[0]:
+        yield highest
 
 
 def _sorted(kind: Kind, times: Sequence[int], values: Sequence[float]) -> _Held:

@@ -245,6 +245,18 @@ def test_exemplars_lead_from_a_series_to_traces(filling: Filling) -> None:
     assert filling.measurements().exemplars([one], NOW - 1, NOW + 1) == (mine,)
 
 
+def test_of_many_exemplars_the_highest_and_the_first_of_each_time_are_kept(filling: Filling) -> None:
+    one = filling.put(series("latency", Kind.OBSERVATION), [NOW], [1])
+    other = filling.put(series("latency", Kind.OBSERVATION, version="b"), [NOW], [1])
+    for number, value in enumerate((0.2, 0.9, 0.1, 0.4, 0.3, 0.8)):
+        filling.put_exemplar(
+            Exemplar(series=(one, other)[number % 2].id, time=NOW + number * 1000, value=value, trace=f"{number:032x}")
+        )
+    found = filling.measurements().exemplars([one, other], NOW, NOW + HOUR, every=3000)
+    assert [int(each.trace, 16) for each in found] == [0, 1, 3, 5]
+    assert [each.value for each in filling.measurements().exemplars([one], NOW, NOW + HOUR, every=HOUR)] == [0.2, 0.3]
+
+
 # What only the store has
 
 

@@ -159,18 +159,27 @@ class StoredMeasurements:
             asked.values,
         )
 
-    def exemplars(self, series: Sequence[Series], start: int, end: int) -> tuple[Exemplar, ...]:
-        """At most 10,000, the newest."""
+    def exemplars(self, series: Sequence[Series], start: int, end: int, *, every: int = 0) -> tuple[Exemplar, ...]:
         found: list[Exemplar] = []
         ids = sorted({int(one.id) for one in series})
         for at in range(0, len(ids), 10_000):
+            each = "series, time, value, trace, span, labels"
+            source = (
+                f"exemplars WHERE series IN {listed(ids[at : at + 10_000])} "
+                "AND time BETWEEN {start:Int64} AND {end:Int64}"
+            )
+            if every:
+                # in one reading, whatever their number
+                two = f"[argMin(tuple({each}), time), argMax(tuple({each}), value)]"
+                source = (
+                    f"(SELECT arrayJoin(arrayDistinct({two})) AS one FROM {source} "
+                    "GROUP BY intDiv(time, {every:Int64}))"
+                )
+                each = "one.1 AS series, one.2 AS time, one.3, one.4, one.5, one.6"
             with understood():
                 rows = self._engine.rows(
-                    "SELECT series, time, value, trace, span, labels FROM exemplars "
-                    f"WHERE series IN {listed(ids[at : at + 10_000])} "
-                    "AND time BETWEEN {start:Int64} AND {end:Int64} "
-                    f"ORDER BY time DESC, series LIMIT {_MOST_EXEMPLARS} SETTINGS {BOUNDS}",
-                    {"start": start, "end": end},
+                    f"SELECT {each} FROM {source} ORDER BY time DESC, series LIMIT {_MOST_EXEMPLARS} SETTINGS {BOUNDS}",
+                    {"start": start, "end": end, "every": every},
                 )
             found += [
                 Exemplar(

@@ -249,7 +249,12 @@ class Measurements(Protocol):
         self, label: str, matchers: Sequence[Matcher], start: int, end: int, *, sight: Sight, limit: int = 100_000
     ) -> tuple[str, ...]: ...
 
-    def exemplars(self, series: Sequence[Series], start: int, end: int) -> tuple[Exemplar, ...]: ...
+    def exemplars(self, series: Sequence[Series], start: int, end: int, *, every: int = 0) -> tuple[Exemplar, ...]:
+        """What was observed with ``start <= time <= end``, by time; at most 10,000, the newest.
+
+        With ``every`` (ms) only two of each such length of time are answered, counted from 1970 and over all the
+        series: the highest value, and the first.
+        """
 
     def horizon(self, resolution: Resolution) -> int:
         """The milliseconds of the past that a resolution keeps at least; what is older must be asked of a coarser."""
