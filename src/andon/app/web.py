@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 from litestar.types import ASGIApp
@@ -40,7 +39,7 @@ def serve(installation: Installation, *, ready: Callable[[], None] = lambda: Non
     listening = listen(installation.settings)
     installation.bell.start()
     try:
-        asyncio.run(server.serve(sockets=listening))
+        server.run(sockets=listening)
     finally:
         for one in listening:
             one.close()

@@ -32,7 +32,10 @@ def listen(settings: Settings) -> list[socket.socket]:
 
 def _listen(host: str, port: int) -> socket.socket:
     """Raises :class:`Unavailable`, and ``OSError`` when the machine has no such address."""
-    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # only of a socket that names its protocol does asyncio send the second part of an answer at once; else the kernel
+    # keeps it back until the first is acknowledged, some 40 ms later
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))

@@ -65,7 +65,8 @@ def bound(place: Place, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.
             give_rights(place)
         else:
             family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
-            made = socket.socket(family, kind)
+            # asyncio sends small answers at once only where a socket names its protocol
+            made = socket.socket(family, kind, socket.IPPROTO_TCP if kind is socket.SOCK_STREAM else 0)
             if kind is socket.SOCK_STREAM:
                 made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             made.bind((place.host, place.port))
