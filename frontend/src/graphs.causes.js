@@ -80,26 +80,34 @@ export function hidePop() {
   box = null;
   const former = owner;
   owner = null;
-  former?.setAttribute("aria-expanded", "false");
+  if (former?.hasAttribute("aria-expanded")) former.setAttribute("aria-expanded", "false");
   former?.closest("andon-graph")?.choose?.(null);
 }
 
-const hideSoon = () => { clearTimeout(hiding); hiding = setTimeout(hidePop, 220); };
+/** Hides what is said of something that is there no more. */
+export const hideOrphan = () => { if (owner && !owner.isConnected) hidePop(); };
+export const hideSoon = () => { clearTimeout(hiding); hiding = setTimeout(hidePop, 220); };
 
-function showPop(flag, causes, graph) {
+/** What is said of something on a graph, below it, or above it where it stands low. */
+export function popAt(anchor, graph, left, top, ...told) {
   clearTimeout(hiding);
-  if (owner === flag) return;
+  if (owner === anchor) return false;
   hidePop();
-  owner = flag;
-  flag.setAttribute("aria-expanded", "true");
-  box = element("div", { class: "graph-pop", id: "graph-pop", onmouseenter: () => clearTimeout(hiding), onmouseleave: hideSoon },
-    element("ul", {}, ...causes.slice(0, 8).map(told)), causes.length > 8 && element("p", { class: "cause-meta" }, `and ${causes.length - 8} more, in the list below`));
+  owner = anchor;
+  box = element("div", { class: "graph-pop", id: "graph-pop", onmouseenter: () => clearTimeout(hiding), onmouseleave: hideSoon }, ...told);
   const area = graph.querySelector(".plot");
   area.append(box);
-  const middle = flag.offsetLeft + flag.offsetWidth / 2 + flag.parentElement.offsetLeft;
-  const left = Math.min(Math.max(4, middle - box.offsetWidth / 2), area.clientWidth - box.offsetWidth - 4);
-  box.style.left = `${Math.max(4, left)}px`;
-  box.style.top = `${flag.offsetTop + flag.offsetHeight + 6 + flag.parentElement.offsetTop}px`;
+  box.style.left = `${Math.max(4, Math.min(Math.max(4, left - box.offsetWidth / 2), area.clientWidth - box.offsetWidth - 4))}px`;
+  box.style.top = `${top > area.clientHeight * 0.55 ? top - box.offsetHeight - 10 : top + 10}px`;
+  return true;
+}
+
+function showPop(flag, causes, graph) {
+  const strip = flag.parentElement;
+  const left = flag.offsetLeft + flag.offsetWidth / 2 + strip.offsetLeft;
+  const list = element("ul", {}, ...causes.slice(0, 8).map(told));
+  if (!popAt(flag, graph, left, flag.offsetTop + flag.offsetHeight + strip.offsetTop - 4, list, causes.length > 8 && element("p", { class: "cause-meta" }, `and ${causes.length - 8} more, in the list below`))) return;
+  flag.setAttribute("aria-expanded", "true");
   graph.choose(causes.map((one) => one.id));
 }
 

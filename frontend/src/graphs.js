@@ -3,6 +3,7 @@
 import uPlot from "uplot";
 import { element, icon, typing } from "./element.js";
 import { causesOf, drawCauses, hidePop, onCauses, putFlags, rereadCauses } from "./graphs.causes.js";
+import { explain, putExemplars, reach } from "./graphs.exemplars.js";
 import { figures, legend } from "./graphs.legend.js";
 import { picture, plot, SYNC } from "./graphs.plot.js";
 import { moment, said } from "./graphs.units.js";
@@ -18,6 +19,8 @@ class Graph extends HTMLElement {
   #lines = [];
   #hidden = new Set();
   #causes = [];
+  #exemplars = [];
+  #traced = 0;
   #chosen = null;
   #legend = null;
   #asking = null;
@@ -81,6 +84,7 @@ class Graph extends HTMLElement {
       if (causes) this.#causes = causes;
       this.#take(answer);
       reached(true);
+      this.#loadExemplars(asking.signal);
     } catch (error) {
       if (asking.signal.aborted) return;
       this.#complain(error);
@@ -95,13 +99,38 @@ class Graph extends HTMLElement {
     }
   }
 
+  /** They come after the lines: a plot does not wait for them, nor end without them. */
+  async #loadExemplars(signal) {
+    if (!this.dataset.exemplars) return;
+    const [min, max] = view.span();
+    try {
+      const { exemplars } = await ask(`${this.dataset.exemplars}&${view.query()}`, signal);
+      this.#exemplars = exemplars;
+    } catch {
+      if (signal?.aborted) return;
+    }
+    this.#traced = Date.now() + (this.#exemplars.length ? 5 : 30) * longest(max - min);
+    if (!this.#plot) return;
+    this.#plot.rescale();
+    this.#put();
+    this.#sentence();
+  }
+
+  /** What stands over the plot. */
+  #put() {
+    if (this.dataset.causes) putFlags(this, this.#plot, this.#causes);
+    if (!this.dataset.exemplars) return;
+    const count = putExemplars(this, this.#plot, this.#exemplars, this.#lines);
+    explain(this.querySelector(".plot-traces"), count, `${this.querySelector("[data-as-table]")?.href ?? ""}`);
+  }
+
   async #loadCauses() {
     if (!this.dataset.causes || !this.#seen) return;
     const found = await causesOf(this.dataset.causes);
     if (!found || !this.#plot) return;
     this.#causes = found;
     this.#plot.redraw(false);
-    putFlags(this, this.#plot, this.#causes);
+    this.#put();
     this.#sentence();
   }
 
@@ -127,6 +156,7 @@ class Graph extends HTMLElement {
       if (before !== this.#answer) return;
       if (fresh.step !== before.step) return void (await this.load());
       this.#append(before, fresh, min);
+      if (now > this.#traced) await this.#loadExemplars();
     } catch (error) {
       if (!error.status || error.status >= 500) reached(false);
       this.#next = now + pause();
@@ -163,7 +193,7 @@ class Graph extends HTMLElement {
     this.#note(nothing ? "No data in this time" : answer.left_out ? `${answer.left_out} more lines are not drawn: group them, or filter` : "");
     if (this.#plot && shape === this.#shape && !nothing) {
       this.#plot.renew({ ...answer, lines: this.kind === "heat" ? answer.lines : this.#drawn() }, this.#drawn());
-      putFlags(this, this.#plot, this.#causes);
+      this.#put();
       if (this.#legend) this.#legend.renew(this.#lines);
       this.#headline();
     } else {
@@ -187,6 +217,7 @@ class Graph extends HTMLElement {
       answer, lines: this.#drawn(), unit: this.unit, kind: this.kind, log: this.#log, big,
       width: this.plotBox.clientWidth, height: this.#height(), bare: !this.dataset.causes,
       span: () => view.span(), shown: this.#shown,
+      reach: (most) => reach(this.#exemplars, most),
       onUnder: (u, tone) => drawCauses(u, this.#causes, tone, this.#chosen),
       onCursor: (u) => this.#follow(u),
       onZoom: (min, max) => view.zoom(min, max),
@@ -195,7 +226,7 @@ class Graph extends HTMLElement {
     this.#plot.root.setAttribute("role", "img");
     this.#plot.over.addEventListener("mouseleave", () => this.#follow(null));
     this.#annotating();
-    if (this.dataset.causes) putFlags(this, this.#plot, this.#causes);
+    this.#put();
     this.#figures();
   }
 
@@ -270,7 +301,12 @@ class Graph extends HTMLElement {
     const [min, max] = view.span();
     const causes = this.#causes.filter((one) => one.time >= min && one.time <= max);
     const failed = causes.filter((one) => one.failed).length;
-    this.#plot?.root.setAttribute("aria-label", `${this.dataset.title}: ${text}. ${causes.length} ${causes.length === 1 ? "cause" : "causes"}${failed ? `, ${failed} failed` : ""}.`);
+    this.#plot?.root.setAttribute("aria-label", `${this.dataset.title}: ${text}. ${causes.length} ${causes.length === 1 ? "cause" : "causes"}${failed ? `, ${failed} failed` : ""}.${this.#traces()}`);
+  }
+
+  #traces() {
+    const count = this.querySelectorAll("a.exemplar").length;
+    return count ? ` ${count} ${count === 1 ? "trace" : "traces"} behind it.` : "";
   }
 
   #note(text) {
@@ -286,6 +322,7 @@ class Graph extends HTMLElement {
     this.#plot?.destroy();
     this.#plot = null;
     this.#answer = null;
+    this.querySelector(".plot-exemplars")?.remove();
     this.querySelector(".plot-legend").replaceChildren();
     this.#note([problem.message, problem.remedy].filter(Boolean).join(" "));
     this.querySelector(".plot-note").classList.add("plot-wrong");
@@ -300,7 +337,7 @@ class Graph extends HTMLElement {
     const [width, height] = [this.plotBox.clientWidth, this.#height()];
     if (!this.#plot || !width || (this.#plot.width === width && this.#plot.height === height)) return;
     this.#plot.setSize({ width, height });
-    if (this.dataset.causes) putFlags(this, this.#plot, this.#causes);
+    this.#put();
   }
 
   redraw() { if (this.#answer) this.#draw(); }
@@ -310,7 +347,7 @@ class Graph extends HTMLElement {
     if (!this.#plot || !this.#seen) return;
     const [min, max] = view.span();
     this.#plot.setScale("x", { min, max });
-    if (this.dataset.causes) putFlags(this, this.#plot, this.#causes);
+    this.#put();
   }
 
   #menu() {

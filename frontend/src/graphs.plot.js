@@ -84,8 +84,10 @@ function stroke(line, place, tone, kind, only) {
   return series;
 }
 
-function heights(unit, log) {
+function heights(unit, log, reach) {
   return (u, least, most) => {
+    const far = reach?.(most);
+    if (far != null) [least, most] = [Math.min(least ?? (log ? far : 0), far), Math.max(most ?? far, far)];
     if (least == null || most == null) return log ? [0.1, 1] : [0, 1];
     if (log) return [10 ** Math.floor(Math.log10(least)), 10 ** Math.ceil(Math.log10(most))];
     if (fromZero(unit)) {
@@ -174,7 +176,7 @@ export function plot(setup, into) {
     },
     scales: {
       x: { time: true, range: () => setup.span() },
-      y: heat ? { range: () => [0, Math.max(1, rows.length)] } : { distr: log ? 3 : 1, range: heights(unit, log) },
+      y: heat ? { range: () => [0, Math.max(1, rows.length)] } : { distr: log ? 3 : 1, range: heights(unit, log, setup.reach) },
     },
     axes: [
       { stroke: tone.muted, font, grid, ticks: { show: false }, size: big ? 36 : 26, gap: 7, space: big ? 110 : 64, values: (u, splits, index, space, distance) => splits.map((at) => mark(at, distance)) },
@@ -206,6 +208,7 @@ export function plot(setup, into) {
     const data = columns(kind, fresh, lines, setup.shown);
     made.setData(log ? positive(data) : data, true);
   };
+  made.rescale = () => made.setData(made.data, true);
   return made;
 }
 

@@ -18,7 +18,7 @@ from andon.app.people.room import people_room
 from andon.app.record.room import record_room
 from andon.feedback.graphs.room import graphs_room
 from andon.feedback.promql.service import Engine
-from andon.feedback.telemetry.contract.metrics import Kind, Level, Series, SeriesId, canonical, series_id
+from andon.feedback.telemetry.contract.metrics import Exemplar, Kind, Level, Series, SeriesId, canonical, series_id
 from andon.feedback.telemetry.memory import MemoryMeasurements
 from andon.flow.configuration.contract import ConfigSet
 from andon.flow.deployments.contract import (
@@ -41,6 +41,7 @@ MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 STORE = Service("store")
 COMMITS = tuple(CommitHash((one * 6)[:40]) for one in ("3f2c91a", "b81d07e", "9e4a2c6", "d07f3b5", "51c8ea9"))
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, float("inf"))
+SLOW_TRACE, SLOWEST = "4bf92f3577b34da6a3ce929d0e0e4736", 7.5
 Array = NDArray[np.float64]
 
 
@@ -73,9 +74,14 @@ class Shop:
         self.deployed = tuple(now - int(days * DAY * part) for part in (1.0, 0.6, 0.3, 0.07, 0.035))
         self.bad = (self.deployed[3], self.deployed[3] + 40 * MINUTE)
         self._make()
+        self.exemplars = self._exemplars()
 
     def measurements(self) -> MemoryMeasurements:
-        return MemoryMeasurements(self.series, self.samples)  # type: ignore[arg-type]  # arrays do as sequences
+        return MemoryMeasurements(
+            self.series,
+            self.samples,  # type: ignore[arg-type]  # arrays do as sequences
+            exemplars=self.exemplars,
+        )
 
     def add(
         self,
@@ -201,6 +207,23 @@ class Shop:
         left = 3.1e9 - 4e8 * np.sin(hours / 30) - self._walk() * 3e7
         self.add("host_memory_available_bytes", left, Kind.GAUGE, {}, level=Level.INFRASTRUCTURE, unit="By")
         self._pipeline()
+
+    def _exemplars(self) -> list[Exemplar]:
+        """Some requests with their traces, and one that took longer than all others."""
+        durations = [
+            one
+            for one in self.series
+            if one.name == "andon_request_duration_seconds_bucket" and one.label("le") == "+Inf"
+        ]
+        made = []
+        for one in durations:
+            times = self.samples[one.id][0]
+            for at in self._chance.choice(times[times < self.now], 300).tolist():
+                took = float(np.exp(self._chance.normal(np.log(0.05), 0.9)))
+                made.append(Exemplar(series=one.id, time=at, value=took, trace=self._chance.bytes(16).hex()))
+        newest = durations[-1].id if durations[-1].label("version") == COMMITS[4][:7] else durations[0].id
+        made.append(Exemplar(series=newest, time=self.now - 5 * MINUTE, value=SLOWEST, trace=SLOW_TRACE))
+        return made
 
     def _pipeline(self) -> None:
         runs = np.sort(self._chance.choice(self.times[self.times < self.now], 90, replace=False))

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser import DESKTOP, PHONE, troubles, violations
-from tests.feedback.graphs.shop import Shop
+from tests.feedback.graphs.shop import SLOW_TRACE, Shop
 from tests.serving import Browser as Client
 from tests.serving import Serving
 
@@ -28,6 +28,7 @@ PAGES = (
     "/graphs/dashboards/day/history",
 )
 OPEN = "andon-graph[data-title='Baskets open']"
+DURATION = "andon-graph[data-title='Request duration']"
 _PATIENCE = 20_000
 
 
@@ -221,6 +222,52 @@ def test_a_graph_says_its_conclusion_and_a_wrong_question_is_told_in_its_place(
     page.goto(server.address + "/graphs/explore?query=rate(")
     expect(page.locator("textarea[name=query]")).to_have_attribute("aria-describedby", "trouble")
     assert page.locator("#trouble").inner_text()
+
+
+def test_a_trace_behind_a_graph_is_one_click_or_key_away(context: BrowserContext, server: Serving) -> None:
+    page = drawn(context.new_page(), server.address + "/graphs/services/store?from=1h")
+    duration = page.locator(DURATION)
+    duration.scroll_into_view_if_needed()
+    slow = duration.locator(f"a.exemplar[href='/traces/{SLOW_TRACE}']")
+    slow.hover()
+    pop = page.locator(".graph-pop")
+    expect(pop).to_contain_text("7.5 s")
+    expect(pop).to_contain_text(SLOW_TRACE)
+    expect(duration.get_by_role("img")).to_have_attribute("aria-label", re.compile(r"\d+ traces behind it\.$"))
+    page.keyboard.press("Escape")
+    expect(pop).to_have_count(0)
+    assert duration.locator("a.exemplar[tabindex='0']").count() == 1, "one stop of the Tab key"
+    duration.locator("a.exemplar[tabindex='0']").focus()
+    page.keyboard.press("Home")
+    expect(duration.locator("a.exemplar").first).to_be_focused()
+    expect(pop).to_be_visible()
+    page.keyboard.press("ArrowRight")
+    second = duration.locator("a.exemplar").nth(1)
+    expect(second).to_be_focused()
+    expect(second).to_have_attribute("aria-label", re.compile(r"Trace [0-9a-f]{7} "))
+    address = second.get_attribute("href")
+    assert address
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**{address}")
+    page.go_back()
+    duration.scroll_into_view_if_needed()
+    slow.click()
+    page.wait_for_url(f"**/traces/{SLOW_TRACE}")
+
+
+def test_what_took_longer_than_the_axis_reaches_stands_at_its_edge_and_the_lines_stay_readable(
+    context: BrowserContext, server: Serving
+) -> None:
+    page = drawn(context.new_page(), server.address + "/graphs/services/store?from=1h")
+    duration = page.locator(DURATION)
+    duration.scroll_into_view_if_needed()
+    slow = duration.locator(f"a.exemplar[href='/traces/{SLOW_TRACE}']")
+    expect(slow).to_have_class(re.compile("exemplar-above"))
+    most, top = page.evaluate(
+        "(() => { const one = document.querySelector(`" + DURATION + "`);"
+        " return [Math.max(...one.answer.lines.flatMap((line) => line.values)), one.plotted.scales.y.max] })()"
+    )
+    assert most < top < 2.5 * most
 
 
 def test_a_moment_is_annotated_by_a_click_on_the_time_axis(context: BrowserContext, server: Serving) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -12,13 +13,16 @@ from andon.feedback.graphs.contract import Annotated, AnnotationId, CauseKind, D
 from andon.feedback.graphs.model.answers import Columns, Drawn, colours_of, figures, names_of
 from andon.feedback.graphs.model.causes import Cause, cause_of, chosen
 from andon.feedback.graphs.model.editing import Choices, functions_for, question
+from andon.feedback.graphs.model.exemplars import MOST as MOST_MARKS
+from andon.feedback.graphs.model.exemplars import Mark, mark_of, part_of
+from andon.feedback.graphs.model.exemplars import chosen as chosen_marks
 from andon.feedback.graphs.model.panels import Dashboard, Panel, PanelKind, Query, legend_of
 from andon.feedback.graphs.model.ranges import DAY, HOUR, MINUTE, SECOND, moment_of, range_of, step_for
 from andon.feedback.graphs.model.rules import FILLERS, LEVELS, level_panels, value_unit
 from andon.feedback.graphs.model.units import said
 from andon.feedback.graphs.picture import picture, sentence
 from andon.feedback.promql.parsing import parse
-from andon.feedback.telemetry.contract.metrics import Kind, Level, Series, canonical, series_id
+from andon.feedback.telemetry.contract.metrics import Exemplar, Kind, Level, Series, canonical, series_id
 from andon.flow.deployments.contract import DeploymentState
 from andon.kernel.access import PersonId
 from andon.kernel.errors import Invalid
@@ -84,6 +88,45 @@ def test_a_window_is_never_shorter_than_a_step() -> None:
     for start in ("15m", "6h", "7d", "90d"):
         found = range_of(start, "", NOW)
         assert found.window >= max(found.step, MINUTE)
+
+
+# Exemplars
+
+
+def marks(values: Iterable[float | None]) -> list[Mark]:
+    return [
+        Mark(time=NOW + place, value=value, trace=f"{place:032x}", span="", labels=())
+        for place, value in enumerate(values)
+    ]
+
+
+def test_of_many_marks_the_highest_are_kept_in_order_of_time_and_each_once() -> None:
+    found = chosen_marks([*marks(float(one % 97) for one in range(1000)), *marks([0.0, 1.0])])
+    assert len(found) == MOST_MARKS
+    assert [one.time for one in found] == sorted(one.time for one in found)
+    assert min(one.value or 0 for one in found) >= 96 - MOST_MARKS // 10
+    assert len(chosen_marks([*marks([1.0, None]), *marks([1.0, None])])) == 2
+
+
+@pytest.mark.parametrize("length", [1, 15 * MINUTE, 6 * HOUR, 90 * DAY + 7])
+def test_two_marks_of_each_part_are_no_more_than_a_graph_has(length: int) -> None:
+    begin = NOW // part_of(length)
+    assert 2 * ((NOW + length) // part_of(length) - begin + 1) <= MOST_MARKS
+
+
+def test_a_mark_stands_where_the_axis_has_what_was_observed() -> None:
+    def marked(kind: Kind, *, measured: bool, value: float = 0.25, **labels: str) -> Mark | None:
+        one = series("latency", kind, Level.APPLICATION, "s", **labels)
+        return mark_of(Exemplar(series=one.id, time=NOW, value=value, trace="ab" * 16), one, measured=measured)
+
+    placed = marked(Kind.COUNTER, measured=True, le="0.5", version="3f2c91a")
+    assert placed is not None
+    assert placed.value == 0.25
+    assert dict(placed.labels) == {"service": "store", "version": "3f2c91a"}, "a bucket's bound is no place"
+    for other in (marked(Kind.COUNTER, measured=True), marked(Kind.OBSERVATION, measured=False)):
+        assert other is not None
+        assert other.value is None
+    assert marked(Kind.OBSERVATION, measured=True, value=float("nan")) is None
 
 
 # Units

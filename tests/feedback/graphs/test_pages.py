@@ -16,12 +16,13 @@ import typer
 from ruamel.yaml import YAML
 
 from andon.feedback.graphs.commands import add_to
-from andon.feedback.graphs.views import AnswerShape
+from andon.feedback.graphs.model.exemplars import MOST as MOST_MARKS
+from andon.feedback.graphs.views import AnswerShape, ExemplarShape, ExemplarsShape
 from andon.feedback.telemetry.contract.metrics import Matcher, Series, Sight
 from andon.feedback.telemetry.memory import MemoryMeasurements
 from andon.kernel.errors import Unavailable
 from tests.databases import Databases
-from tests.feedback.graphs.shop import DAY, Shop, record, served
+from tests.feedback.graphs.shop import DAY, SLOW_TRACE, SLOWEST, Shop, record, served
 from tests.serving import Browser, Serving
 
 REQUESTS = "sum by (version) (rate(andon_requests_total[$window]))"
@@ -99,6 +100,50 @@ def test_everything_is_cut_by_sight(server: Serving, stranger: Browser) -> None:
     nobody = server.person("Nobody")
     assert nobody.get("/graphs/data", params={"query": "up"}).status_code == 403
     assert nobody.get("/graphs/causes").status_code == 403
+
+
+DURATION = "histogram_quantile(0.95, sum by (le) (rate(andon_request_duration_seconds_bucket[$window])))"
+
+
+def exemplars(browser: Browser, **query: str) -> list[ExemplarShape]:
+    answer = browser.get("/graphs/exemplars", params=query, headers={"accept": "application/json"})
+    assert answer.status_code == 200, answer.text
+    return msgspec.json.decode(answer.content, type=ExemplarsShape).exemplars
+
+
+def test_of_the_traces_behind_a_graph_a_few_are_told_and_the_slowest_is_among_them(
+    browser_: Browser, shop: Shop
+) -> None:
+    found = exemplars(browser_, **{"query": DURATION, "from": "10d"})
+    assert len(found) < len(shop.exemplars) / 10
+    assert len(found) <= MOST_MARKS
+    assert [one.time for one in found] == sorted(one.time for one in found)
+    slowest = max(found, key=lambda one: one.value or 0)
+    assert (slowest.trace, slowest.value, slowest.href) == (SLOW_TRACE, SLOWEST, f"/traces/{SLOW_TRACE}")
+    assert slowest.labels["service"] == "store"
+    assert "le" not in slowest.labels
+    near = exemplars(browser_, **{"query": DURATION, "from": "10m"})
+    assert SLOW_TRACE in {one.trace for one in near}
+    assert min(one.time for one in near) > shop.now - 11 * 60_000
+    rates = exemplars(browser_, **{"query": "rate(andon_request_duration_seconds_bucket[$window])", "from": "10d"})
+    assert {one.value for one in rates} == {None}, "a rate has no place for what one request took"
+    assert not exemplars(browser_, **{"query": "baskets_open", "from": "10d"})
+    assert not exemplars(browser_, **{"query": DURATION.replace("])", "] offset 1d)"), "from": "10d"})
+
+
+def test_traces_are_told_of_services_in_sight_alone(browser_: Browser, stranger: Browser) -> None:
+    assert exemplars(browser_, **{"query": DURATION, "from": "24h"})
+    assert not exemplars(stranger, **{"query": DURATION, "from": "24h"})
+
+
+def test_a_table_lists_the_traces_behind_it_the_highest_first(browser_: Browser) -> None:
+    page = browser_.get("/graphs/services/store", params={"from": "1h", "as": "table"})
+    table = page.text.split('aria-label="Request duration"')[1].split("</section>")[0]
+    traces = re.findall(r'href="/traces/([0-9a-f]{32})"', table)
+    assert traces[0] == SLOW_TRACE
+    assert 1 < len(traces) <= 20
+    often = page.text.split('aria-label="Request duration, how often"')[1].split("</table>")[0]
+    assert " /s</td>" in often, "how often is no duration"
 
 
 def test_causes_say_who_and_what(browser_: Browser) -> None:

@@ -14,6 +14,8 @@ from andon.kernel.errors import Invalid
 from andon.web.model import Choice
 
 LONGEST_ADDRESS = 30_000
+_WHOLES = frozenset({PanelKind.STACK})
+"""Drawn as sums, in which a single observation has no place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +119,8 @@ class GraphView:
     """``tall``, ``wide`` or nothing."""
     sentence: str = ""
     table: TableView | None = None
+    exemplars: str = ""
+    """Where the traces behind it are asked for; empty where none could be drawn."""
     logs: str = ""
     """Where the lines of the same service and time are; empty where a graph is of no service."""
     traces: str = ""
@@ -126,6 +130,19 @@ class GraphView:
 class TableView:
     heads: tuple[str, ...]
     rows: tuple[tuple[str, tuple[str, ...]], ...]
+    traces: tuple[TraceRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceRow:
+    """One observation and the trace in which it was made."""
+
+    at: str
+    value: str
+    place: str
+    """What was measured, as far as that is told: version and environment."""
+    trace: str
+    href: str
 
 
 def graph_view(
@@ -142,6 +159,7 @@ def graph_view(
         explore=f"/graphs/explore?{range_}&{titled}",
         causes=f"/graphs/causes?{place_query(service, environment)}",
         topics=f"service:{service}" if service else "record",
+        exemplars="" if panel.kind in _WHOLES else f"/graphs/exemplars?{asked}",
         size=size or ("wide" if panel.wide else ""),
         logs=_behind(wanted, logs_address, service, environment),
         traces=_behind(wanted, traces_address, service, environment),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from andon.feedback.graphs.model.answers import Columns, Drawn, colours_of, names_of
+from andon.feedback.graphs.model.exemplars import Mark, chosen, mark_of, part_of
 from andon.feedback.graphs.model.panels import LONGEST_QUERY, MOST_QUERIES, PanelKind, Query, legend_of
 from andon.feedback.graphs.model.ranges import DAY, Range, promql_length
 from andon.feedback.graphs.observing import observed
@@ -156,6 +157,28 @@ class Asking:
             for name, labels, key in zip(names, plain, keys, strict=True)
         ]
         return drawn, len(rows) - len(keys)
+
+    def exemplars(self, asked: Asked, sight: Sight) -> tuple[Mark, ...]:
+        """Single observations of what a graph's questions read, each with its trace: the highest and the first of many
+        small parts of the time. Of what was at another time (``offset``) there are none.
+
+        Raises :class:`Invalid` for a question that is none, ``Unavailable``.
+        """
+        start, end = asked.range.start, max(asked.range.end, asked.now if asked.range.live else 0)
+        sources: dict[tuple[Matcher, ...], bool] = {}
+        for query in asked.queries:
+            for one in self._questions.sources(written(query.text[:LONGEST_QUERY], asked.range)):
+                if not one.moved:
+                    measured = one.measured or asked.kind is PanelKind.HEAT
+                    sources[one.matchers] = measured or sources.get(one.matchers, False)
+        part = part_of(asked.range.length)  # which is the same from one moment to the next: so are those chosen
+        found: list[Mark | None] = []
+        for matchers, measured in sources.items():
+            series = self.measurements.select(matchers, start, end, sight=sight, limit=MOST_SERIES)
+            by_id = {one.id: one for one in series}
+            told = self.measurements.exemplars(series, start, end, every=part) if series else ()
+            found += [mark_of(one, by_id[one.series], measured=measured) for one in told]
+        return chosen(one for one in found if one is not None)
 
     def last(self, query: str, span: Range, at: int, sight: Sight) -> dict[str, float]:
         """The value at a moment for each service; the question has to leave their label."""

@@ -37,6 +37,20 @@ class AnswerShape(msgspec.Struct, kw_only=True):
     left_out: int = 0
 
 
+class ExemplarShape(msgspec.Struct, kw_only=True):
+    """One observation with its trace. ``value`` is ``null`` where the graph's axis shows something else."""
+
+    time: int
+    value: float | None
+    trace: str
+    href: str
+    labels: dict[str, str]
+
+
+class ExemplarsShape(msgspec.Struct, kw_only=True):
+    exemplars: list[ExemplarShape]
+
+
 class CauseShape(msgspec.Struct, kw_only=True):
     """What happened, as a line on a graph; times are ms."""
 

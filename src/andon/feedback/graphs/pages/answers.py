@@ -12,13 +12,22 @@ from litestar import Response
 from andon.feedback.graphs.addresses import Wanted, wanted
 from andon.feedback.graphs.asking import Asked, Asking
 from andon.feedback.graphs.model.answers import Columns
+from andon.feedback.graphs.model.exemplars import Mark
 from andon.feedback.graphs.model.ranges import moment_of
 from andon.feedback.graphs.pages.drawing import cause_list
 from andon.feedback.graphs.picture import picture
 from andon.feedback.graphs.service import GraphsService, moment
-from andon.feedback.graphs.views import AnswerShape, CauseShape, CausesShape, LineShape
+from andon.feedback.graphs.views import (
+    AnswerShape,
+    CauseShape,
+    CausesShape,
+    ExemplarShape,
+    ExemplarsShape,
+    LineShape,
+)
 from andon.feedback.telemetry.contract.moments import now_ms
 from andon.feedback.telemetry.contract.sight import sight_of
+from andon.feedback.traces.contract import trace_address
 from andon.kernel.errors import Invalid
 from andon.web.http.pages import Handlers, Html, PageContext, deed, page
 
@@ -27,7 +36,7 @@ _MOST_POINTS = 10_000
 
 def answer_pages(graphs: GraphsService, asking: Asking) -> Handlers:
     def answered(context: PageContext, asked: Wanted, points: int) -> Columns:
-        now = now_ms()
+        sight, now = sight_of(context.principal), now_ms()
         span = asked.span(now, min(points, _MOST_POINTS))
         service = _place(context, asked)
         versions: dict[str, int] = {}
@@ -44,7 +53,7 @@ def answer_pages(graphs: GraphsService, asking: Asking) -> Handlers:
             since=asked.number("since", 0),
             now=now,
         )
-        return asking.columns(question, sight_of(context.principal))
+        return asking.columns(question, sight)
 
     @page("/graphs/data")
     def data(context: PageContext) -> Html:
@@ -65,6 +74,13 @@ def answer_pages(graphs: GraphsService, asking: Asking) -> Handlers:
             )
         headers = {"content-disposition": 'attachment; filename="graph.csv"'}
         return Response(text.getvalue(), media_type="text/csv", headers=headers)
+
+    @page("/graphs/exemplars")
+    def exemplars(context: PageContext) -> Html:
+        asked, now = wanted(context.scope["query_string"]), now_ms()
+        question = Asked(queries=asked.queries(), range=asked.span(now), kind=asked.kind, now=now)
+        found = asking.exemplars(question, sight_of(context.principal))
+        return _json(ExemplarsShape(exemplars=[_exemplar(one) for one in found]))
 
     @page("/graphs/image.svg")
     def image(context: PageContext) -> Html:
@@ -128,7 +144,7 @@ def answer_pages(graphs: GraphsService, asking: Asking) -> Handlers:
             graphs.remove_annotation(tx, context.principal, annotation)
         return context.go(_back(context.form.get("back", "")))
 
-    return [data, as_csv, image, causes, listed, annotate, remove]
+    return [data, as_csv, exemplars, image, causes, listed, annotate, remove]
 
 
 def _place(context: PageContext, asked: Wanted) -> str | None:
@@ -149,6 +165,11 @@ def _back(to: str) -> str:
 def _cell(text: str) -> str:
     """A name that no spreadsheet takes for a formula."""
     return f"'{text}" if text[:1] in "=+-@\t\r" else text
+
+
+def _exemplar(one: Mark) -> ExemplarShape:
+    href = trace_address(one.trace, one.span)
+    return ExemplarShape(time=one.time, value=one.value, trace=one.trace, href=href, labels=dict(one.labels))
 
 
 def _shape(columns: Columns) -> AnswerShape:

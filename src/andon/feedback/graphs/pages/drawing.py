@@ -6,22 +6,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from andon.feedback.graphs.addresses import Bar, GraphView, TableView, Wanted, bar, graph_view
+from andon.feedback.graphs.addresses import Bar, GraphView, TableView, TraceRow, Wanted, bar, graph_view
 from andon.feedback.graphs.asking import Asked, Asking
 from andon.feedback.graphs.model.answers import Columns, figures
 from andon.feedback.graphs.model.causes import Cause
-from andon.feedback.graphs.model.panels import Panel
+from andon.feedback.graphs.model.exemplars import Mark
+from andon.feedback.graphs.model.panels import Panel, PanelKind
 from andon.feedback.graphs.model.units import said
 from andon.feedback.graphs.picture import sentence
 from andon.feedback.graphs.service import GraphsService
+from andon.feedback.telemetry.contract.metrics import ENVIRONMENT, VERSION
 from andon.feedback.telemetry.contract.moments import now_ms
 from andon.feedback.telemetry.contract.sight import sight_of
+from andon.feedback.traces.contract import trace_address
 from andon.kernel.errors import AndonError
 from andon.web.http.pages import PageContext
 from andon.web.model import State
 
 TABLE_POINTS = 40
 MOST_COLUMNS = 12
+MOST_TRACES = 20
+"""Rows of them below a table."""
 SHOWN_CAUSES = 60
 _ICONS = {
     "deployment": "deploy",
@@ -156,11 +161,30 @@ def graph_views(
 def with_table(context: PageContext, asking: Asking, view: GraphView, asked: Wanted) -> GraphView:
     now = now_ms()
     question = Asked(queries=view.panel.queries, range=asked.span(now, TABLE_POINTS), kind=view.panel.kind)
+    sight = sight_of(context.principal)
     try:
-        columns = asking.columns(question, sight_of(context.principal))
+        columns = asking.columns(question, sight)
+        marks = asking.exemplars(question, sight) if view.exemplars else ()
     except AndonError as error:
         return replace(view, sentence=str(error))
-    return replace(view, sentence=sentence(columns, view.panel.unit), table=table_of(columns, view.panel.unit))
+    unit = "1/s" if view.panel.kind is PanelKind.HEAT else view.panel.unit
+    table = replace(table_of(columns, unit), traces=trace_rows(marks, view.panel.unit))
+    return replace(view, sentence=sentence(columns, unit), table=table)
+
+
+def trace_rows(marks: Sequence[Mark], unit: str) -> tuple[TraceRow, ...]:
+    """The highest first."""
+    highest = sorted(marks, key=lambda one: (one.value is None, -(one.value or 0.0), -one.time))[:MOST_TRACES]
+    return tuple(
+        TraceRow(
+            at=f"{datetime.fromtimestamp(one.time / 1000, UTC):%d %b %H:%M:%S}",
+            value="" if one.value is None else said(one.value, unit),
+            place=" ".join(value for name, value in one.labels if name in (VERSION, ENVIRONMENT)),
+            trace=one.trace,
+            href=trace_address(one.trace, one.span),
+        )
+        for one in highest
+    )
 
 
 def table_of(columns: Columns, unit: str) -> TableView:
