@@ -15,14 +15,15 @@ from andon.feedback.telemetry.own.access import (
     MOST_SUCCESSES,
     AccessFollower,
     Endpoints,
+    exemplars_of,
     packed,
     sampled,
     unpacked,
 )
-from andon.feedback.telemetry.own.router import Places
+from andon.feedback.telemetry.own.router import Place, Places, RouterMetrics
 from andon.flow.environments.contract import SetId
 from andon.flow.routing.access import AccessFolder, EnvoyAccessLog
-from andon.flow.routing.contract import Access, AccessPosition
+from andon.flow.routing.contract import Access, AccessPosition, RouterStatistics, SetStatistics
 from andon.flow.sources.contract import Service
 from tests.flow.installation import Installation
 
@@ -85,6 +86,26 @@ def request(number: int = 0, status: int = 200, **more: object) -> dict[str, obj
     }
 
 
+def access(time: int, service: str = "store", *, set: str = "set_a", duration: int = 1, trace: int = 0) -> Access:
+    return Access(
+        time=time,
+        duration=duration,
+        service=Service(service),
+        environment="production",
+        local=False,
+        set=SetId(set),
+        endpoint="",
+        method="GET",
+        path="/",
+        status=200,
+        flags="",
+        received=0,
+        sent=0,
+        request="",
+        traceparent=f"00-{trace:032x}-00f067aa0ba902b7-01" if trace else "",
+    )
+
+
 def test_a_failed_request_is_a_line_with_its_service_version_and_trace(log: Log) -> None:
     log.local.deploy(log.local.built(), environment="acceptance")
     live = log.local.place("acceptance").live
@@ -114,6 +135,47 @@ def test_a_failed_request_is_a_line_with_its_service_version_and_trace(log: Log)
     }
     assert (missing.severity, missing.trace) == (Severity.INFO, "")
     assert (left.severity, left.body) == (Severity.INFO, "GET /3 no answer 12.3 ms DC")
+
+
+def test_a_traced_request_is_an_exemplar_of_the_durations_that_the_router_counts(log: Log) -> None:
+    log.local.deploy(log.local.built(), environment="acceptance")
+    live = log.local.place("acceptance").live
+    assert live is not None
+
+    def traced(number: int, us: int, flags: str = "01") -> dict[str, object]:
+        return request(number, us=us, set=live.id, trace=f"00-{number:032x}-00f067aa0ba902b7-{flags}")
+
+    log.write(
+        *(traced(number, us) for number, us in ((1, 20_000), (2, 900_000), (3, 30_000), (1001, 10_000))),
+        traced(4, 2_000_000, flags="00"),
+        request(5, us=3_000_000, set=live.id),
+        {**traced(6, 4_000_000), "set": "set_unknown"},
+    )
+    follower = log.follower()
+    follower.round()
+    kept = log.intake.exemplars
+    assert sorted((int(one.trace, 16), one.value) for one in kept) == [(1, 0.02), (2, 0.9), (1001, 0.01)]
+    assert {one.span for one in kept} == {"00f067aa0ba902b7"}
+    assert kept[0].time == 1_790_000_000_001
+    bucket = RouterStatistics(failed_writes=0, sets=(SetStatistics(set=live.id, times=((0.5, 0), (1.0, 3))),))
+    metrics = RouterMetrics(
+        log.intake, statistics=lambda: bucket, places=Places(log.local.environments, log.local.database.reading)
+    )
+    metrics.round()
+    counted = {one.id: one for batch in log.intake.batches for one in batch.series}
+    assert {counted[one.series].label("le") for one in kept} == {"+Inf"}
+    assert {counted[one.series].name for one in kept} == {"andon_request_duration_seconds_bucket"}
+
+
+def test_of_each_second_of_a_set_two_requests_are_exemplars() -> None:
+    places = {SetId(one): Place("store", "production", one) for one in ("set_a", "set_b")}
+    requests = [
+        access(number * 1000, set=("set_a", "set_b")[number % 2], duration=number % 700, trace=number + 1)
+        for number in range(5000)
+    ]
+    found = exemplars_of(requests, places)
+    assert len(found) == 2 * 2 * 5
+    assert {one.value for one in found} >= {698e-6, 699e-6}
 
 
 def test_each_request_is_taken_once_over_restarts_and_when_the_log_is_turned_over(log: Log) -> None:
@@ -170,26 +232,7 @@ def test_what_is_no_line_is_counted(log: Log) -> None:
 
 
 def test_one_service_under_load_costs_another_no_line() -> None:
-    def access(service: str, time: int, status: int = 200) -> Access:
-        return Access(
-            time=time,
-            duration=1,
-            service=Service(service),
-            environment="production",
-            local=False,
-            set=SetId("set_a"),
-            endpoint="",
-            method="GET",
-            path="/",
-            status=status,
-            flags="",
-            received=0,
-            sent=0,
-            request="",
-            traceparent="",
-        )
-
-    requests = [access("loud", number * 10) for number in range(5000)] + [access("quiet", 1) for _ in range(50)]
+    requests = [access(number * 10, "loud") for number in range(5000)] + [access(1, "quiet") for _ in range(50)]
     kept = sampled(requests)
     assert sum(one.service == "quiet" for one, _ in kept) == 50
     assert sum(one.service == "loud" for one, _ in kept) == MOST_SUCCESSES

@@ -3,6 +3,10 @@
 Failures are kept, and of the others as many as are of use: beyond :data:`MOST_SUCCESSES` a second of one environment
 (of failures :data:`MOST_FAILURES`) every n-th is, and says in the field ``sampled`` for how many it stands. Rates are
 the router's counters' matter.
+
+A traced request is an exemplar of its set's durations as well: of each second the slowest and the first, so that a
+service's graphs lead to its traces without a line of its own. The router makes no traces: it tells those that came
+with a request (``traceparent``) and whose sender says that they are recorded.
 """
 
 from __future__ import annotations
@@ -15,12 +19,22 @@ from contextlib import AbstractContextManager
 
 from andon.feedback.telemetry.contract.intake import Batch, Dropped, Intake, Way
 from andon.feedback.telemetry.contract.logs import LogLine, LogSource, Severity
+from andon.feedback.telemetry.contract.metrics import (
+    ENVIRONMENT,
+    SERVICE,
+    VERSION,
+    Exemplar,
+    SeriesId,
+    canonical,
+    series_id,
+)
+from andon.feedback.telemetry.own import names
 from andon.feedback.telemetry.own.delivery import Delivery, token_of
 from andon.feedback.telemetry.own.follower import DAY
 from andon.feedback.telemetry.own.positions import Positions
-from andon.feedback.telemetry.own.router import Places
+from andon.feedback.telemetry.own.router import Place, Places
 from andon.feedback.telemetry.ways.texts import body_text, sound
-from andon.flow.environments.contract import Environments
+from andon.flow.environments.contract import Environments, SetId
 from andon.flow.routing.contract import Access, AccessLog, AccessPosition
 from andon.kernel.db import Reading
 
@@ -36,6 +50,8 @@ MOST_FAILURES = 1000
 
 _OFFSET_BITS = 40
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
+_RECORDED = 1
+"""The flag of a trace that is kept: https://www.w3.org/TR/trace-context/#sampled-flag."""
 _LOOK_AGAIN_SECONDS = 5.0
 
 
@@ -123,10 +139,18 @@ class AccessFollower:
                 stands_for=stands_for,
             )
             days.setdefault(line.time // DAY, []).append(line)
+        exemplars: dict[int, list[Exemplar]] = {}
+        for exemplar in exemplars_of(requests, places):
+            exemplars.setdefault(exemplar.time * 1000 // DAY, []).append(exemplar)
         token = f"{packed(before) if before else 0}-{position}"
         return [
-            Batch(way=Way.ROUTER, logs=lines, token=token_of("router", token, str(day)))
-            for day, lines in sorted(days.items())
+            Batch(
+                way=Way.ROUTER,
+                logs=days.get(day, ()),
+                exemplars=exemplars.get(day, ()),
+                token=token_of("router", token, str(day)),
+            )
+            for day in sorted(days.keys() | exemplars.keys())
         ]
 
 
@@ -166,10 +190,58 @@ def sampled(requests: Sequence[Access]) -> list[tuple[Access, int]]:
     return kept
 
 
+def exemplars_of(requests: Sequence[Access], places: Mapping[SetId, Place]) -> list[Exemplar]:
+    """Of each second of each set the first request whose trace is kept, and the slowest: of what is read at once, so
+    that a second which two rounds share may have four."""
+    first: dict[tuple[SetId, int], Access] = {}
+    slowest: dict[tuple[SetId, int], Access] = {}
+    for one in requests:
+        if one.set is None or one.set not in places or not _is_recorded(one.traceparent):
+            continue
+        second = (one.set, one.time // 1_000_000)
+        first.setdefault(second, one)
+        if second not in slowest or slowest[second].duration < one.duration:
+            slowest[second] = one
+    kept = [*first.values(), *(one for second, one in slowest.items() if one is not first[second])]
+    series = {one: _durations(one, places[one]) for one in {second[0] for second in first}}
+    return [
+        Exemplar(
+            series=series[one.set],
+            time=one.time // 1000,
+            value=one.duration / 1e6,
+            trace=_trace(one.traceparent)[0],
+            span=_trace(one.traceparent)[1],
+        )
+        for one in kept
+        if one.set is not None
+    ]
+
+
+def _durations(one: SetId, place: Place) -> SeriesId:
+    """The bucket that every request of the set is in."""
+    labels = {
+        SERVICE: place.service,
+        ENVIRONMENT: place.environment,
+        VERSION: place.version,
+        "set": one,
+        "le": "+Inf",
+    }
+    return series_id(names.DURATION_BUCKET.name, canonical(labels))
+
+
+def _trace(traceparent: str) -> tuple[str, str]:
+    """Trace and span, as https://www.w3.org/TR/trace-context/ writes them; empty where there is none."""
+    found = _TRACEPARENT.fullmatch(traceparent)
+    return (found[1], found[2]) if found and found[1].strip("0") else ("", "")
+
+
+def _is_recorded(traceparent: str) -> bool:
+    return _trace(traceparent)[0] != "" and bool(int(traceparent[-2:], 16) & _RECORDED)
+
+
 def line_of(one: Access, position: int, *, version: str, instance: str, stands_for: int) -> LogLine:
     """``stands_for`` is how many requests this one is kept for."""
-    traced = _TRACEPARENT.fullmatch(one.traceparent)
-    trace, span = (traced[1], traced[2]) if traced and traced[1].strip("0") else ("", "")
+    trace, span = _trace(one.traceparent)
     milliseconds = one.duration / 1000
     fields = {
         "method": one.method,
