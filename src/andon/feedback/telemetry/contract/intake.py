@@ -85,6 +85,9 @@ class Receipt:
     logs: int = 0
     spans: int = 0
     dropped: Mapping[Dropped, int] = field(default_factory=dict)
+    disputed: frozenset[int] = frozenset()
+    """Series of which nothing was stored, since the store knows them as another kind. Whoever goes on sending them must
+    go on naming them: a sample alone does not say of which kind it is."""
 
 
 class Intake(Protocol):

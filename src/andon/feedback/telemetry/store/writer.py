@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from andon.feedback.telemetry.contract.intake import Batch, Dropped, Receipt, Way
 from andon.feedback.telemetry.contract.logs import LogLine, Template
-from andon.feedback.telemetry.contract.metrics import SERVICE
-from andon.feedback.telemetry.store.book import FIRST_REFUSED, Book, level_of, why
+from andon.feedback.telemetry.contract.metrics import SERVICE, Kind
+from andon.feedback.telemetry.store.book import FIRST_REFUSED, Book, kind_of, level_of, why
 from andon.feedback.telemetry.store.counting import LineCounter
 from andon.feedback.telemetry.store.drops import Drops
 from andon.feedback.telemetry.store.engine import StoreError
@@ -43,6 +43,10 @@ MOST_AT_ONCE = 1_000_000
 _CELLS_OF_A_ROW = 20
 _LOOK_AT_DISK_SECONDS = 1.0
 _MOST_DAYS = 200_000
+_OF_ANOTHER_KIND = next(state for state in range(FIRST_REFUSED, 256) if why(state) is Dropped.KIND)
+_GUESSING = {Way.REMOTE_WRITE, Way.SCRAPE, Way.GRAPHITE}
+"""Ways in whose senders often do not say what is a counter, and are guessed at by its name."""
+_RUNNING = {Kind.GAUGE, Kind.COUNTER}
 
 _log = logging.getLogger(__name__)
 
@@ -227,6 +231,9 @@ class Writer:
             times = np.asarray(batch.times, np.int64)
             values = np.asarray(batch.values, np.float64)
             states, places = self._book.look_up(ids, values)
+            disputed = self._disputed(batch)
+            if disputed:
+                states[np.isin(ids, np.fromiter(disputed, np.uint64, len(disputed)))] = _OF_ANOTHER_KIND
             refused = states >= FIRST_REFUSED
             dropped: dict[Dropped, int] = {}
             if refused.any():
@@ -239,7 +246,13 @@ class Writer:
                 states, places = states[taken], places[taken]
             kept.append((ids, times, level_of(states), *encode(values, places)))
             receipts.append(
-                Receipt(samples=int(ids.size), logs=len(batch.logs), spans=len(batch.spans), dropped=dropped)
+                Receipt(
+                    samples=int(ids.size),
+                    logs=len(batch.logs),
+                    spans=len(batch.spans),
+                    dropped=dropped,
+                    disputed=disputed,
+                )
             )
         token = batches[0].token if len(batches) == 1 else ""
         ids, times, *rest = (np.concatenate(part) for part in zip(*kept, strict=True))
@@ -252,6 +265,18 @@ class Writer:
         for batch, receipt in zip(told, receipts, strict=True):
             self._drops.took(batch.way, samples=receipt.samples, logs=receipt.logs, spans=receipt.spans)
         return receipts[: len(batches)]
+
+    def _disputed(self, batch: Batch) -> frozenset[int]:
+        """Series that the batch names as another kind than they are known as: whoever came first is right for a day."""
+        if not batch.series:
+            return frozenset()
+        ids = np.fromiter((one.id for one in batch.series), np.uint64, len(batch.series))
+        states, _ = self._book.look_up(ids, np.zeros(ids.size))
+        return frozenset(
+            int(one.id)
+            for one, state in zip(batch.series, states.tolist(), strict=True)
+            if state < FIRST_REFUSED and not agree(kind_of(state), one.kind, batch.way)
+        )
 
     def _write_logs(self, lines: Sequence[LogLine], token: str) -> None:
         ids, new = self._templates.assign(lines)
@@ -286,6 +311,11 @@ class Writer:
             if len(self._days) + len(new) > _MOST_DAYS:
                 self._days.clear()  # writing one down again does no harm
             self._days.update((day, id_) for id_ in new)
+
+
+def agree(known: Kind, named: Kind, way: Way) -> bool:
+    """Whether samples that are named as one kind may be stored with those of the other."""
+    return known is named or (way in _GUESSING and {known, named} == _RUNNING)
 
 
 def _refused(error: StoreError) -> Unavailable:

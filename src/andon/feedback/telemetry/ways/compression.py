@@ -6,6 +6,8 @@ import zlib
 
 import cramjam
 
+from andon.feedback.telemetry.contract.intake import Dropped
+from andon.feedback.telemetry.ways.refusing import Refused
 from andon.kernel.errors import Invalid
 
 MOST_RECEIVED = 8 * 1024**2
@@ -16,11 +18,12 @@ _LARGEST_ZSTD_WINDOW = 23
 """As a power of two: 8 MiB, what RFC 8878 asks every decoder to support, and all that we do."""
 
 
-class TooLarge(Invalid):
+class TooLarge(Refused):
     """More than a request may hold."""
 
     code = "telemetry.too_large"
     status = 413
+    why = Dropped.TOO_LARGE
 
 
 def too_large(limit: int) -> TooLarge:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -80,8 +81,8 @@ class Gathering:
         self.logs: list[LogLine] = []
         self.spans: list[Span] = []
         self._left = MOST_ITEMS
-        self.learned: Callable[[], None] | None = None
-        """Called once everything is stored."""
+        self.learned: Callable[[AbstractSet[int]], None] | None = None
+        """Called once everything is stored, with the series that must be named again."""
         self.dropped: Counter[tuple[Dropped, str]] = Counter()
         self.reasons: dict[Dropped, str] = {}
         """For each reason one example, for the answer to whoever sent it."""
@@ -178,7 +179,7 @@ def _done(told: Future[Receipt], intake: Intake, gathering: Gathering) -> None:
     if told.cancelled() or told.exception():
         return
     if gathering.learned is not None:
-        gathering.learned()
+        gathering.learned(told.result().disputed)
     _count(intake, gathering)
 
 

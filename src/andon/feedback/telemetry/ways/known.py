@@ -7,6 +7,7 @@ labels sets that share one cannot be made on purpose, and by chance not in a mil
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from typing import Generic, TypeVar
 
 _LOOK_AT = 16
@@ -16,7 +17,8 @@ _BEFORE_MIDNIGHT = 3_000
 and must be named for it."""
 MOST = 1_000_000
 
-T = TypeVar("T")
+T = TypeVar("T", bound=int | tuple[object, ...])
+"""A series, or a tuple with one or more among what else is known of them."""
 
 
 class Known(Generic[T]):
@@ -32,8 +34,14 @@ class Known(Generic[T]):
         read while another thread adds to it."""
         return {} if now % _DAY >= _DAY - _BEFORE_MIDNIGHT else self._found
 
-    def learn(self, named: dict[int, T]) -> None:
-        """These have been stored now."""
+    def learn(self, named: dict[int, T], disputed: AbstractSet[int] = frozenset()) -> None:
+        """These have been stored now, except for series that must be named again."""
+        if disputed:
+            named = {
+                told: one
+                for told, one in named.items()
+                if disputed.isdisjoint(one if isinstance(one, tuple) else (one,))
+            }
         if len(self._found) + len(named) > self._most:
             self._found = {}
         self._found.update(named)

@@ -41,6 +41,7 @@ class NetworkWays:
                     *Beacons(intake, window, self._executor, allowed).routes(),
                 ),
                 self._executor,
+                intake=intake,
             )
         )
         self.grpc = GrpcDoor(otlp)

@@ -25,6 +25,7 @@ from andon.feedback.telemetry.ways.browser.patience import Patience
 from andon.feedback.telemetry.ways.doors.requests import Answer, Request, Route
 from andon.feedback.telemetry.ways.gathering import Gathering, Window, fits, handed_over
 from andon.feedback.telemetry.ways.otlp.attributes import short
+from andon.feedback.telemetry.ways.refusing import Refused
 from andon.feedback.telemetry.ways.texts import body_text, field_text, sound
 from andon.kernel.errors import Forbidden, Invalid, TooMany
 
@@ -81,6 +82,13 @@ class Allowed:
     metrics: Collection[str] = frozenset()
 
 
+class UnknownPlace(Refused):
+    """A service or an environment that there is not."""
+
+    code = "telemetry.unknown_place"
+    why = Dropped.NAME
+
+
 class Beacons:
     """``POST /beacon``, and ``/beacon.js`` that sends it."""
 
@@ -99,7 +107,15 @@ class Beacons:
 
     def routes(self) -> tuple[Route, ...]:
         return (
-            Route("/beacon", ("POST", "OPTIONS"), self.take, received=LARGEST, opened=LARGEST, public=True),
+            Route(
+                "/beacon",
+                ("POST", "OPTIONS"),
+                self.take,
+                received=LARGEST,
+                opened=LARGEST,
+                public=True,
+                way=Way.BROWSER,
+            ),
             Route("/beacon.js", ("GET", "HEAD"), self.script, public=True),
         )
 
@@ -147,15 +163,13 @@ class Beacons:
         try:
             beacon = msgspec.json.decode(request.body, type=_Beacon)
         except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-            self._intake.drop(Way.BROWSER, Dropped.MALFORMED)
             raise Invalid("This is not a beacon.", remedy="Send what beacon.js sends.") from error
         gathering = Gathering(Way.BROWSER, self._window)
         told = {"service": beacon.service, "environment": beacon.environment}
         if request.origin is not None:
             told = request.origin.over(told)
         if not self._allowed.knows(told["service"], told["environment"]):
-            self._intake.drop(Way.BROWSER, Dropped.NAME)
-            raise Invalid(
+            raise UnknownPlace(
                 "There is no such service or environment.", remedy="Set data-service and data-environment on the tag."
             )
         version = self._versions.label(told["service"], short(sound(beacon.version))[:40])

@@ -8,9 +8,11 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from concurrent.futures import Executor
 from typing import Any
 
+from andon.feedback.telemetry.contract.intake import Intake
 from andon.feedback.telemetry.ways.compression import opened, too_large
 from andon.feedback.telemetry.ways.doors.requests import Answer, Request, Route, refusal
 from andon.feedback.telemetry.ways.gathering import Origin
+from andon.feedback.telemetry.ways.refusing import why_lost
 from andon.kernel.errors import AndonError, NotAuthenticated, TooMany
 
 MOST_AT_ONCE = 256 * 1024**2
@@ -49,10 +51,16 @@ class Budget:
 
 
 class WaysIn:
-    """The routes. One object serves every listening place; :meth:`at` makes the application of one."""
+    """The routes. One object serves every listening place; :meth:`at` makes the application of one.
 
-    def __init__(self, routes: Iterable[Route], executor: Executor, budget: Budget | None = None) -> None:
+    ``intake`` is told of what is refused for good.
+    """
+
+    def __init__(
+        self, routes: Iterable[Route], executor: Executor, budget: Budget | None = None, *, intake: Intake | None = None
+    ) -> None:
         self._routes = {route.path: route for route in routes}
+        self._intake = intake
         self._executor = executor
         self._budget = budget or Budget()
 
@@ -93,10 +101,17 @@ class WaysIn:
                 _admit(request, admits)
             return await self._with_body(request, route, receive)
         except AndonError as error:
+            self._count(route, request, error)
             return route.refuse(request, error)
         except Exception:  # noqa: BLE001 - a defect of ours must cost one request, and be answered as one
             _log.exception("%s was not answered", request.path)
             return refusal(request, AndonError("Andon could not take this in.", remedy="Its log says why."))
+
+    def _count(self, route: Route, request: Request, error: AndonError) -> None:
+        why = why_lost(error)
+        if why is not None and route.way is not None and self._intake is not None:
+            service = request.origin.service if request.origin is not None else ""
+            self._intake.drop(route.way, why, service=service)
 
     async def _with_body(self, request: Request, route: Route, receive: Receive) -> Answer:
         held = 0

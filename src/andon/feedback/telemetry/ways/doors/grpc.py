@@ -10,7 +10,7 @@ import grpc  # type: ignore[import-untyped]  # grpcio carries no types
 
 from andon.feedback.telemetry.ways.doors.listening import Place, Tcp, Unix, bound, clear, give_rights, taken
 from andon.feedback.telemetry.ways.doors.loop import LoopThread
-from andon.feedback.telemetry.ways.otlp.grpc import OtlpHandlers
+from andon.feedback.telemetry.ways.otlp.grpc import LARGEST, OtlpHandlers
 
 if TYPE_CHECKING:
     from andon.feedback.telemetry.ways.otlp.exporting import Otlp
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 _GRACE = 5.0
 _MOST_AT_ONCE = 64
 """Calls under way at one place; whoever comes on top is told RESOURCE_EXHAUSTED by gRPC itself."""
-_LARGEST = 4 * 1024**2
-"""Bytes of a call, the default of gRPC and of OpenTelemetry's collector: they are in memory before we are asked."""
 
 
 @dataclass(slots=True)
@@ -75,7 +73,7 @@ class GrpcDoor:
         server = grpc.aio.server(
             options=[
                 ("grpc.so_reuseport", 0),  # else a second server on the port would take every other call in silence
-                ("grpc.max_receive_message_length", _LARGEST),
+                ("grpc.max_receive_message_length", LARGEST),
                 ("grpc.max_metadata_size", 16 * 1024),
                 ("grpc.max_connection_idle_ms", 600_000),
                 ("grpc.http2.min_ping_interval_without_data_ms", 10_000),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from andon.feedback.telemetry.contract.intake import Way
 from andon.feedback.telemetry.ways.compression import MOST_OPENED, MOST_RECEIVED
 from andon.feedback.telemetry.ways.gathering import Origin
 from andon.feedback.telemetry.ways.otlp.answers import retry_header
@@ -49,7 +50,8 @@ def refusal(_request: Request, error: AndonError) -> Answer:
 class Route:
     """What answers at a path. ``received`` and ``opened`` are the most bytes of a body before and after opening it.
 
-    A route that is ``public`` asks for no token: browsers have none.
+    A route that is ``public`` asks for no token: browsers have none. ``way`` is what requests are counted by that are
+    refused for good.
     """
 
     path: str
@@ -59,3 +61,4 @@ class Route:
     received: int = MOST_RECEIVED
     opened: int = MOST_OPENED
     public: bool = False
+    way: Way | None = None

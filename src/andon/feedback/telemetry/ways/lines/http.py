@@ -44,7 +44,7 @@ def lines_route(intake: Intake, window: Window, executor: Executor) -> Route:
             answer["dropped"] = said
         return Answer(200, msgspec.json.encode(answer), "application/json")
 
-    return Route("/v1/lines", ("POST",), take)
+    return Route("/v1/lines", ("POST",), take, way=Way.JSON)
 
 
 def _read(request: Request, window: Window) -> Gathering:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import grpc  # type: ignore[import-untyped]  # grpcio carries no types
 
+from andon.feedback.telemetry.ways.compression import too_large
 from andon.feedback.telemetry.ways.gathering import Origin
 from andon.feedback.telemetry.ways.otlp.answers import Signal, code_of, status_message
 from andon.feedback.telemetry.ways.otlp.exporting import Otlp
@@ -16,9 +18,11 @@ METHODS = {
     "/opentelemetry.proto.collector.logs.v1.LogsService/Export": Signal.LOGS,
     "/opentelemetry.proto.collector.trace.v1.TraceService/Export": Signal.TRACES,
 }
+LARGEST = 4 * 1024**2
+"""Bytes of a call, the default of gRPC and of OpenTelemetry's collector: they are in memory before we are asked."""
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
-Export = Callable[[bytes, "grpc.aio.ServicerContext"], Awaitable[bytes]]
+Export = Callable[[object, "grpc.aio.ServicerContext"], Awaitable[bytes]]
 
 
 class OtlpHandlers(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio carries no types
@@ -32,14 +36,22 @@ class OtlpHandlers(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio carr
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
         signal = METHODS.get(handler_call_details.method)
-        return None if signal is None else grpc.unary_unary_rpc_method_handler(self._export(signal))
+        # On the wire a call with one message is a stream of one. Only of a stream are we told that the message did not
+        # come because it was too large, which is to be counted.
+        return None if signal is None else grpc.stream_unary_rpc_method_handler(self._export(signal))
 
     def _export(self, signal: Signal) -> Export:
-        async def export(body: bytes, context: grpc.aio.ServicerContext) -> bytes:
+        async def export(_messages: object, context: grpc.aio.ServicerContext) -> bytes:
+            body = await context.read()
+            if not isinstance(body, bytes):
+                # gRPC itself has refused it before it was all there, and answered
+                self._otlp.refuse(too_large(LARGEST), self._origin)
+                raise asyncio.CancelledError
             try:
                 self._admit(context)
                 response = await self._otlp.export(signal, body, self._origin)
             except AndonError as error:
+                self._otlp.refuse(error, self._origin)
                 await _abort(context, error)
                 raise  # abort has raised
             return bytes(response.SerializeToString())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]  # carries no types
 
+from andon.feedback.telemetry.contract.intake import Way
 from andon.feedback.telemetry.ways.compression import too_large
 from andon.feedback.telemetry.ways.doors.requests import Answer, Request, Route
 from andon.feedback.telemetry.ways.otlp.answers import Signal, retry_header, status_json, status_message
@@ -33,7 +34,7 @@ def _route(otlp: Otlp, signal: Signal) -> Route:
             return Answer(200, msgspec.json.encode(MessageToDict(response)), _JSON)
         return Answer(200, response.SerializeToString(), _PROTOBUF)
 
-    return Route(f"/v1/{signal}", ("POST",), export, refuse=_refusal)
+    return Route(f"/v1/{signal}", ("POST",), export, refuse=_refusal, way=Way.OTLP)
 
 
 def _refusal(request: Request, error: AndonError) -> Answer:

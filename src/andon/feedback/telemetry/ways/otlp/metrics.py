@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from itertools import accumulate, pairwise
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
@@ -83,16 +84,15 @@ class MetricsDecoder:
         reading = Reading(self._known, self._window, self._starts)
         reading.everything(request, origin)
         named = reading.gathering.series
-        if not self._known.still(
-            [one for one in reading.unnamed[:: len(reading.unnamed) // 64 + 1] if one not in named]
-        ):
+        unnamed = list(reading.unnamed)
+        if not self._known.still([one for one in unnamed[:: len(unnamed) // 64 + 1] if one not in named]):
             reading = Reading(self._known, self._window, self._starts)
             reading.everything(request, origin)
         return reading
 
-    def stored(self, reading: Reading) -> None:
-        """What was read is on the disk now: it need not be named again."""
-        self._known.learn(reading.named)
+    def stored(self, reading: Reading, disputed: AbstractSet[int] = frozenset()) -> None:
+        """What was read is on the disk now: it need not be named again, except for these series."""
+        self._known.learn(reading.named, disputed)
         if len(self._starts) + len(reading.starts) > _MOST_STARTS:
             self._starts = {}
         self._starts.update(reading.starts)
@@ -106,7 +106,7 @@ class Reading:
         self.points = 0
         self.rejected = 0
         self.named: dict[int, Ids] = {}
-        self.unnamed: list[int] = []
+        self.unnamed: dict[int, Kind] = {}
         self.starts: dict[int, int] = {}
         self._found = known.at(self.gathering.now)
         self._earlier = starts
@@ -171,6 +171,9 @@ class Reading:
         if not point.flags & _NO_VALUE and not all(map(math.isfinite, values)):
             self._reject(Dropped.NOT_A_NUMBER, named.sent)
             return
+        if named.grows and values[0] < 0 and isinstance(point, NumberDataPoint):
+            self._reject(Dropped.MALFORMED, f"{named.sent} is said to grow only, and is {values[0]:g}")
+            return
         if len(point.attributes) > MOST_LABELS:
             self._reject(Dropped.NAME, f"{named.sent} has {len(point.attributes)} attributes")
             return
@@ -182,11 +185,14 @@ class Reading:
             if made is None:
                 self._reject(Dropped.NAME, named.sent)
                 return
+            if any(self._known_as(one) is not one.kind for one in made):
+                self._reject(Dropped.KIND, named.sent)
+                return
             ids = self.named[told] = tuple(one.id for one in made)
             for one in made:
                 gathering.series.setdefault(one.id, one)
         else:
-            self.unnamed.append(ids[0])
+            self.unnamed[ids[0]] = named.kind
         ended = bool(point.flags & _NO_VALUE)
         if named.kind is Kind.COUNTER and not ended and not isinstance(point, SummaryDataPoint):
             self._beginning(ids, point.start_time_unix_nano // 1_000_000, time)
@@ -220,6 +226,11 @@ class Reading:
                 return None
             made.append(one_made)
         return made
+
+    def _known_as(self, one: Series) -> Kind:
+        """What the same request has it as."""
+        named = self.gathering.series.get(one.id)
+        return self.unnamed.get(one.id, one.kind) if named is None else named.kind
 
     def _beginning(self, ids: Ids, start: int, time: int) -> None:
         """A zero where a sum began to be counted, if that is news."""
@@ -276,11 +287,12 @@ class Reading:
 class _Named:
     """What a metric is called, and what its numbers mean."""
 
-    __slots__ = ("bound", "help", "kind", "name", "sent", "unit")
+    __slots__ = ("bound", "grows", "help", "kind", "name", "sent", "unit")
 
     def __init__(self, metric: Metric, data: str, temporality: int, *, monotonic: bool) -> None:
         self.name = prometheus_name(metric.name, metric.unit, monotonic=monotonic, gauge=data == "gauge")
         self.sent, self.unit, self.help = sound(metric.name), sound(metric.unit), sound(metric.description)
+        self.grows = monotonic
         self.bound = "quantile" if data == "summary" else "le"
         if not metric.name:
             self.name = ""

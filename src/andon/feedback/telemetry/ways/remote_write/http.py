@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Executor
 
-from andon.feedback.telemetry.contract.intake import Intake
+from andon.feedback.telemetry.contract.intake import Intake, Way
 from andon.feedback.telemetry.ways.doors.requests import Answer, Request, Route
 from andon.feedback.telemetry.ways.gathering import Origin, Window, handed_over
 from andon.feedback.telemetry.ways.known import Known
@@ -27,7 +28,7 @@ class RemoteWrite:
         self._families: dict[str, Family] = {}
 
     def route(self) -> Route:
-        return Route(PATH, ("POST",), self.answer)
+        return Route(PATH, ("POST",), self.answer, way=Way.REMOTE_WRITE)
 
     async def answer(self, request: Request) -> Answer:
         """204 once everything is stored; 400 with what is wrong if part of it was dropped, and the rest is stored:
@@ -40,7 +41,7 @@ class RemoteWrite:
         loop = asyncio.get_running_loop()
         reading = await loop.run_in_executor(self._executor, self._read, request.body, request.origin, second)
         receipt = await handed_over(self._intake, reading.gathering)
-        self._stored(reading, request.origin)
+        self._stored(reading, request.origin, receipt.disputed)
         headers: tuple[tuple[bytes, bytes], ...] = ()
         if second:
             headers = (
@@ -75,9 +76,9 @@ class RemoteWrite:
             if known.still(reading.unnamed()):
                 return reading
 
-    def _stored(self, reading: Reading, origin: Origin | None) -> None:
+    def _stored(self, reading: Reading, origin: Origin | None, disputed: AbstractSet[int]) -> None:
         if not reading.gathering.empty:  # else no batch went, and named nothing
-            self.known(origin).learn(reading.named)
+            self.known(origin).learn(reading.named, disputed)
         if len(self._families) + len(reading.told) > _MOST_FAMILIES:
             self._families = {}
         self._families.update(reading.told)

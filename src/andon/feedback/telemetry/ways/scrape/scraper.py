@@ -161,6 +161,8 @@ class Scraper:
         except Failed as error:
             one.up, one.error = False, str(error)
             seen, named = {}, {}
+            if error.lost is not None:
+                self._intake.drop(Way.SCRAPE, error.lost, service=one.target.labels.get(SERVICE, ""))
         finally:
             one.asking = None
         for id_ in one.last:

@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from andon.feedback.telemetry.contract.intake import Dropped
 from andon.feedback.telemetry.ways.compression import opened, too_large
+from andon.feedback.telemetry.ways.refusing import why_lost
 from andon.kernel.errors import Invalid
 from andon.kernel.sockets import connect_pinned
 
@@ -41,7 +43,11 @@ class Page:
 
 
 class Failed(Exception):
-    """The target did not give its metrics; the message says why."""
+    """The target did not give its metrics; the message says why, and ``lost`` where it gave what cannot be taken."""
+
+    def __init__(self, message: str, lost: Dropped | None = None) -> None:
+        super().__init__(message)
+        self.lost = lost
 
 
 class Asking:
@@ -57,7 +63,9 @@ class Asking:
         try:
             self._socket = self._connected()
             return self._spoken(self._socket)
-        except (OSError, http.client.HTTPException, Invalid, ValueError) as error:
+        except Invalid as error:
+            raise Failed(error.message, why_lost(error)) from error
+        except (OSError, http.client.HTTPException, ValueError) as error:
             raise Failed(str(error) or type(error).__name__) from error
         finally:
             if self._socket is not None:
