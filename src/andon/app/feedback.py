@@ -19,6 +19,7 @@ from andon.feedback.telemetry.asking.traces import StoredTraces
 from andon.feedback.telemetry.contract.metrics import Level, Sight
 from andon.feedback.telemetry.own.availability import Availability, Step, Window
 from andon.feedback.telemetry.room import telemetry_room
+from andon.feedback.telemetry.store.editions import EditionsRead
 from andon.feedback.telemetry.store.engine import Engine, at_url, over_socket
 from andon.feedback.telemetry.store.retention import Keep
 from andon.feedback.telemetry.where import Where
@@ -41,7 +42,9 @@ def build_feedback(settings: TelemetrySettings, where: Where, flow: Flow, people
     if not settings.enabled:
         return Feedback((), _nothing)
     engine = ask(settings, where)
-    measurements = StoredMeasurements(engine, keep(settings))
+    # a server may be written to from other machines, whose writing nobody counts here
+    editions = None if settings.url else EditionsRead(where.editions)
+    measurements = StoredMeasurements(engine, keep(settings), editions)
     questions = PromqlEngine(measurements)
     logs, traces = StoredLogs(engine), StoredTraces(engine)
     rooms = (

@@ -19,6 +19,7 @@ from andon.feedback.telemetry.store.book import Book
 from andon.feedback.telemetry.store.counting import Counted, LineCounter
 from andon.feedback.telemetry.store.door import Deed, Door
 from andon.feedback.telemetry.store.drops import Drops
+from andon.feedback.telemetry.store.editions import Editions
 from andon.feedback.telemetry.store.engine import EmbeddedEngine, Engine, at_url
 from andon.feedback.telemetry.store.rollups import Rollups
 from andon.feedback.telemetry.store.schema import upgrade
@@ -83,7 +84,7 @@ class TelemetryProcess:
             clear(self.where.backups)
         upgrade(engine)
         book = Book(limit=settings.series_per_service, total=settings.series, level=self.level)
-        tables = Tables(engine)
+        tables = Tables(engine, editions=Editions(self.where.editions))
         drops = Drops()
         disk = DiskWatch(self.where.data, settings.disk_reserve)
         rollups = Rollups(engine)

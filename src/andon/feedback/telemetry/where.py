@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from andon.feedback.telemetry.heard import state_file
+
 
 @dataclass(frozen=True, slots=True)
 class Where:
@@ -27,6 +29,11 @@ class Where:
         return self.sockets / "telemetry.sock"
 
     @property
+    def editions(self) -> Path:
+        """Counts what is written down of series; see :mod:`andon.feedback.telemetry.store.editions`."""
+        return self.data / "telemetry" / "editions"
+
+    @property
     def state(self) -> Path:
         """What the process tells of itself."""
-        return self.data / "telemetry" / "state.json"
+        return state_file(self.data)

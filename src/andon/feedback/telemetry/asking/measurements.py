@@ -8,11 +8,13 @@ from typing import cast
 import numpy as np
 
 from andon.feedback.telemetry.asking.matching import fitting
+from andon.feedback.telemetry.asking.remembering import Question, Selection, Selections
 from andon.feedback.telemetry.asking.sampling import MOST_SAMPLES, Sampler
 from andon.feedback.telemetry.asking.statements import BOUNDS, listed, understood
 from andon.feedback.telemetry.contract.metrics import (
     NAME,
     Column,
+    Comparison,
     Exemplar,
     Kind,
     Level,
@@ -24,8 +26,10 @@ from andon.feedback.telemetry.contract.metrics import (
     SeriesId,
     Sight,
 )
+from andon.feedback.telemetry.store.editions import EditionsRead
 from andon.feedback.telemetry.store.engine import Engine, Value
 from andon.feedback.telemetry.store.retention import Keep
+from andon.feedback.telemetry.store.schema import DAY_MS
 from andon.kernel.errors import Invalid
 
 _KINDS = {one.value: one for one in Kind}
@@ -39,13 +43,32 @@ class StoredMeasurements:
     A question is cut off after :data:`~.statements.SECONDS`; ``Unavailable`` says so then.
     """
 
-    def __init__(self, engine: Engine, keep: Keep) -> None:
-        self._engine, self._keep = engine, keep
+    def __init__(self, engine: Engine, keep: Keep, editions: EditionsRead | None = None) -> None:
+        """With ``editions``, selections are remembered until series are written down that may belong to them."""
+        self._engine, self._keep, self._editions = engine, keep, editions
         self._sampler = Sampler(engine)
+        self._selections = Selections()
 
     def select(
         self, matchers: Sequence[Matcher], start: int, end: int, *, sight: Sight, limit: int = 100_000
     ) -> tuple[Series, ...]:
+        # before the question: what is written down while it is answered makes the answer an old one
+        edition = self._editions.of(_name_of(matchers)) if self._editions else None
+        if edition is None:
+            return self._select(matchers, start, end, sight, limit)[0]
+        question = Question(tuple(matchers), start // DAY_MS, end // DAY_MS, sight, limit)
+        kept = self._selections.get(question, edition)
+        if kept is not None:
+            for id_, levels in kept.levels.items():
+                self._sampler.learn(id_, levels)
+            return kept.series
+        series, several = self._select(matchers, start, end, sight, limit)
+        self._selections.keep(question, Selection(edition, series, several))
+        return series
+
+    def _select(
+        self, matchers: Sequence[Matcher], start: int, end: int, sight: Sight, limit: int
+    ) -> tuple[tuple[Series, ...], dict[SeriesId, frozenset[Level]]]:
         asked = fitting(matchers, start, end, sight)
         # a series has a row for each of its days; sorting all of them by their labels is worth it only to cut them
         newest = (
@@ -56,23 +79,25 @@ class StoredMeasurements:
             rows = self._engine.rows(
                 f"{newest} LIMIT {asked.value(2 * limit + 1, 'UInt64')} SETTINGS {BOUNDS}", asked.values
             )
-            found = self._named(rows)
+            found, several = self._named(rows)
             if len(rows) > 2 * limit:
                 rows = self._engine.rows(
                     f"SELECT * FROM ({newest}) ORDER BY name, labels, id, day DESC "
                     f"LIMIT {asked.value(2 * limit + 1, 'UInt64')} SETTINGS {BOUNDS}",
                     asked.values,
                 )
-                found = self._named(rows)
-        return tuple(sorted(found, key=lambda one: (one.name, one.labels))[:limit])
+                found, several = self._named(rows)
+        return tuple(sorted(found, key=lambda one: (one.name, one.labels))[:limit]), several
 
-    def _named(self, rows: Sequence[Sequence[object]]) -> list[Series]:
-        """The series of these rows, the newest first."""
+    def _named(self, rows: Sequence[Sequence[object]]) -> tuple[list[Series], dict[SeriesId, frozenset[Level]]]:
+        """The series of these rows, of which the newest come first, and the levels of those that have several."""
         found: dict[SeriesId, Series] = {}
+        several: dict[SeriesId, frozenset[Level]] = {}
         for _, id_, name, kind, level, unit, help_, path, labels in rows:
             id_ = cast("SeriesId", id_)
             if id_ in found:
-                self._sampler.learn(id_, {found[id_].level, _LEVELS[str(level)]})
+                several[id_] = several.get(id_, frozenset()) | {found[id_].level, _LEVELS[str(level)]}
+                self._sampler.learn(id_, several[id_])
                 continue
             found[id_] = Series(
                 id=id_,
@@ -84,7 +109,7 @@ class StoredMeasurements:
                 help=str(help_),
                 path=str(path),
             )
-        return list(found.values())
+        return list(found.values()), several
 
     def samples(
         self,
@@ -200,3 +225,7 @@ class StoredMeasurements:
     def _texts(self, statement: str, values: Mapping[str, Value]) -> tuple[str, ...]:
         with understood():
             return tuple(str(text) for (text,) in self._engine.rows(f"{statement} SETTINGS {BOUNDS}", values))
+
+
+def _name_of(matchers: Sequence[Matcher]) -> str | None:
+    return next((one.value for one in matchers if one.label == NAME and one.comparison is Comparison.EQUAL), None)

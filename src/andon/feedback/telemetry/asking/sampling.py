@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +41,7 @@ class Sampler:
         self._until: dict[Resolution, int] = {}
         self._looked = 0.0
 
-    def learn(self, series: int, levels: set[Level]) -> None:
+    def learn(self, series: int, levels: AbstractSet[Level]) -> None:
         """A series that was declared to be of another level has samples in the partitions of both."""
         if len(self._levels) > _MOST_DECLARED:
             self._levels.clear()  # whoever asks for samples has asked for their series before

@@ -66,7 +66,7 @@ class Door:
             uvicorn.Config(
                 self._answer,
                 interface="asgi3",
-                loop="asyncio",
+                loop="auto",
                 lifespan="off",
                 ws="none",
                 log_config=None,
@@ -90,7 +90,7 @@ class Door:
         self._path.unlink(missing_ok=True)
 
     def _serve(self) -> None:
-        asyncio.run(self._server.serve(sockets=[self._listening]))
+        self._server.run(sockets=[self._listening])
 
     async def _answer(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["type"] != "http":

@@ -16,6 +16,7 @@ from andon.feedback.telemetry.contract.metrics import SERVICE, Exemplar, Kind, L
 from andon.feedback.telemetry.contract.moments import now_ms
 from andon.feedback.telemetry.contract.traces import Span, SpanEvent
 from andon.feedback.telemetry.store.book import KINDS, LEVELS, Book
+from andon.feedback.telemetry.store.editions import Editions
 from andon.feedback.telemetry.store.engine import Column, Engine
 from andon.feedback.telemetry.store.schema import DAY_MS, SPAN_KINDS, SPAN_STATES
 from andon.feedback.telemetry.store.schema import KINDS as KINDS_TYPE
@@ -28,10 +29,10 @@ _MOST_LISTED = 10_000
 
 
 class Tables:
-    """``now`` answers milliseconds since 1970."""
+    """``now`` answers milliseconds since 1970; ``editions`` tells other processes of series that are written down."""
 
-    def __init__(self, engine: Engine, now: Callable[[], int] = now_ms) -> None:
-        self._engine, self.now = engine, now
+    def __init__(self, engine: Engine, now: Callable[[], int] = now_ms, *, editions: Editions | None = None) -> None:
+        self._engine, self.now, self._editions = engine, now, editions
         self._lock = threading.Lock()
         self._turning = threading.Lock()
         self._last_seq = 0
@@ -82,6 +83,8 @@ class Tables:
                 Column("labels", _MAP, [dict(one.labels) for one in series]),
             ],
         )
+        if self._editions:
+            self._editions.turn(one.name for one in series)
 
     def repeat_series(self, ids: Sequence[int], day: int) -> None:
         """Write series down for one more day: of samples that came late, or early."""
@@ -94,6 +97,8 @@ class Tables:
                 {"day": day},
                 insert_deduplication_token=os.urandom(16).hex(),
             )
+        if self._editions and ids:
+            self._editions.turn_all()
 
     def write_samples(
         self,
