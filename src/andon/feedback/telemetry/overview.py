@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
-from andon.feedback.promql.contract import Questions, Vector
+from andon.feedback.promql.contract import Line, Matrix, Questions, Vector
 from andon.feedback.telemetry.contract.intake import Dropped, Way
 from andon.feedback.telemetry.contract.metrics import SERVICE, Sight
-from andon.feedback.telemetry.listening import Heard, read_state
+from andon.feedback.telemetry.heard import Heard, read_state
 from andon.feedback.telemetry.store.engine import Engine
 from andon.feedback.telemetry.store.offenders import Offender, offenders
 from andon.feedback.telemetry.where import Where
 from andon.kernel.errors import Unavailable
 from andon.kernel.settings import TelemetrySettings
 
-HOUR = 3_600_000
+LATELY = 5 * 60_000
+"""Milliseconds over which what comes in a second is told."""
 
 WAYS: Mapping[Way, str] = {
     Way.STATSD: "StatsD",
@@ -28,7 +30,7 @@ WAYS: Mapping[Way, str] = {
     Way.BROWSER: "Browsers",
     Way.ROUTER: "The router",
     Way.HOST: "Machines and instances",
-    Way.ANDON: "Andon: logs, the pipeline",
+    Way.ANDON: "Andon itself: logs, the pipeline",
 }
 
 REASONS: Mapping[Dropped, str] = {
@@ -71,6 +73,8 @@ class Seen:
     series: Mapping[str, int] | None = None
     """Of today, by service; the empty one is what names no service. ``None`` is not known."""
     limit: int = 0
+    rate: float | None = None
+    """Samples that came in a second of late; ``None`` is not known yet."""
     offenders: tuple[Offender, ...] = ()
     bytes: Mapping[str, int] | None = None
     """On the disk, by table."""
@@ -95,10 +99,22 @@ class Seen:
         """The conclusion, for the head of a page."""
         if self.fault:
             return "Telemetry does not answer"
-        rate = self.samples / 3600
-        shown = f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
-        head = f"Telemetry takes in {shown} samples a second" if self.samples else "Nothing has come in this hour"
-        return f"{head}, and lost {self.lost:,.0f} in the last hour" if self.lost >= 1 else f"{head}, and lost none"
+        if not self.samples:
+            head = "Nothing has come in this hour"
+        elif self.rate is None:
+            head = "Telemetry has begun to take in samples"
+        else:
+            head = f"Telemetry takes in {per_second(self.rate)} samples a second"
+        if self.lost >= 1:
+            return (
+                f"{head}; {self.lost:,.0f} that came in the last hour {'was' if self.lost < 2 else 'were'} not taken in"
+            )
+        return f"{head}; nothing of the last hour was lost" if self.samples else head
+
+
+def per_second(rate: float) -> str:
+    """Without digits that nobody believes."""
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +133,8 @@ class Overview:
         state = read_state(self.where.state)
         places = state.places if state is not None and whole else ()
         try:
-            ways = self._ways(at) if whole else ()
+            received = self._counted("andon_telemetry_received_total", at) if whole else ()
+            lost = self._counted("andon_telemetry_dropped_total", at) if whole else ()
             series = self._counts("max by (service) (last_over_time(andon_telemetry_series[5m]))", at, sight)
             sizes = self._named("max by (table) (last_over_time(andon_telemetry_table_bytes[5m]))", "table", at)
             memory = self._named(
@@ -133,33 +150,19 @@ class Overview:
         return Seen(
             places=places,
             running=state is not None,
-            ways=ways,
+            ways=_ways(received, lost),
             series=series,
             limit=self.settings.series_per_service,
+            rate=_rate([one for one in received if ("kind", "samples") in one.labels], at - LATELY),
             offenders=crowded,
             bytes={name: int(size) for name, size in sizes.items()} if whole and sizes else None,
             memory=int(memory["telemetry"]) if whole and "telemetry" in memory else None,
         )
 
-    def _ways(self, at: int) -> tuple[WayIn, ...]:
-        taken: dict[Way, dict[str, float]] = {}
-        for labels, value in self._ask("sum by (way, kind) (increase(andon_telemetry_received_total[1h]))", at):
-            taken.setdefault(Way(labels["way"]), {})[labels["kind"]] = value
-        lost: dict[Way, dict[Dropped, float]] = {}
-        for labels, value in self._ask("sum by (way, reason) (increase(andon_telemetry_dropped_total[1h]))", at):
-            if value > 0:
-                lost.setdefault(Way(labels["way"]), {})[Dropped(labels["reason"])] = value
-        return tuple(
-            WayIn(
-                way=way,
-                samples=taken.get(way, {}).get("samples", 0.0),
-                logs=taken.get(way, {}).get("logs", 0.0),
-                spans=taken.get(way, {}).get("spans", 0.0),
-                dropped=lost.get(way, {}),
-            )
-            for way in Way
-            if way in taken or way in lost
-        )
+    def _counted(self, name: str, at: int) -> tuple[Line, ...]:
+        """Every reading of the last hour."""
+        answer = self.questions.instant(f"{name}[1h]", at, sight=None)
+        return answer.lines if isinstance(answer, Matrix) else ()
 
     def _counts(self, query: str, at: int, sight: Sight) -> Mapping[str, int]:
         return {labels.get(SERVICE, ""): int(value) for labels, value in self._ask(query, at, sight)}
@@ -170,3 +173,45 @@ class Overview:
     def _ask(self, query: str, at: int, sight: Sight = None) -> list[tuple[dict[str, str], float]]:
         answer = self.questions.instant(query, at, sight=sight)
         return [(dict(point.labels), point.value) for point in answer.points] if isinstance(answer, Vector) else []
+
+
+def _ways(received: Iterable[Line], dropped: Iterable[Line]) -> tuple[WayIn, ...]:
+    taken: dict[Way, dict[str, float]] = {}
+    for line in received:
+        labels = dict(line.labels)
+        of_way = taken.setdefault(Way(labels["way"]), {})
+        of_way[labels["kind"]] = of_way.get(labels["kind"], 0.0) + grown(line.values.tolist())
+    lost: dict[Way, dict[Dropped, float]] = {}
+    for line in dropped:
+        labels = dict(line.labels)
+        reasons, why = lost.setdefault(Way(labels["way"]), {}), Dropped(labels["reason"])
+        reasons[why] = reasons.get(why, 0.0) + grown(line.values.tolist())
+    return tuple(
+        WayIn(
+            way=way,
+            samples=taken.get(way, {}).get("samples", 0.0),
+            logs=taken.get(way, {}).get("logs", 0.0),
+            spans=taken.get(way, {}).get("spans", 0.0),
+            dropped={why: count for why, count in lost.get(way, {}).items() if count > 0},
+        )
+        for way in Way
+        if way in taken or way in lost
+    )
+
+
+def grown(readings: Sequence[float]) -> float:
+    """What a counter has counted from its first reading to its last. ``increase()`` would add what it guesses of the
+    edges, and here somebody counts what they have sent. After a reading that is smaller it began anew, at nothing."""
+    return sum(after - before if after >= before else after for before, after in pairwise(readings))
+
+
+def _rate(lines: Sequence[Line], since: int) -> float | None:
+    """Per second, over as much of the time since a moment (ms) as was looked at."""
+    lately = [[(time, value) for time, value in _readings(line) if time >= since] for line in lines]
+    times = [time for readings in lately for time, _ in readings]
+    seconds = (max(times) - min(times)) / 1000 if times else 0.0
+    return sum(grown([value for _, value in readings]) for readings in lately) / seconds if seconds else None
+
+
+def _readings(line: Line) -> Iterable[tuple[int, float]]:
+    return zip(line.times.tolist(), line.values.tolist(), strict=True)

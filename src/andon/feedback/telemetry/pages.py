@@ -9,25 +9,18 @@ from datetime import UTC, datetime
 from andon.feedback.telemetry.contract.moments import now_ms
 from andon.feedback.telemetry.contract.sight import sight_of
 from andon.feedback.telemetry.control import Control
-from andon.feedback.telemetry.overview import REASONS, WAYS, Overview, Seen, WayIn
+from andon.feedback.telemetry.overview import REASONS, WAYS, Overview, Seen, WayIn, per_second
 from andon.feedback.telemetry.store.backup import BackupInfo
 from andon.kernel.access import Permission
 from andon.kernel.errors import AndonError
 from andon.kernel.settings import TelemetrySettings
 from andon.web.http.pages import Handlers, Html, PageContext, deed, page
 from andon.web.model import State
+from andon.web.rendering import plural, size
 from andon.web.shell import Action, Page
 
-_TABLES: Mapping[str, str] = {
-    "samples": "Samples",
-    "samples_minute": "One value a minute",
-    "samples_hour": "One value an hour",
-    "series": "Names of series",
-    "logs": "Lines of logs",
-    "spans": "Traces",
-    "exemplars": "Exemplars",
-    "templates": "Patterns of lines",
-}
+_SPEAKS: Mapping[str, str] = {"StatsD": "UDP and TCP", "Graphite": "TCP", "Syslog": "UDP and TCP"}
+"""Of the places that speak no HTTP, over what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +29,22 @@ class WayRow:
     way: WayIn
     lost: tuple[tuple[str, float], ...]
     """Why, in words, and how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceRow:
+    what: str
+    over: str
+    address: str
+    fault: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRow:
+    what: str
+    how_long: str
+    size: str
+    """On the disk, in words; empty where another row has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,7 @@ def telemetry_pages(overview: Overview, control: Control, settings: TelemetrySet
     def telemetry(context: PageContext) -> Html:
         sight = sight_of(context.principal)
         seen = overview.look(now_ms(), sight=sight)
+        port = settings.statsd_port
         administers = context.principal.may(Permission.ADMINISTER)
         return context.page(
             "telemetry/telemetry.html",
@@ -72,9 +82,11 @@ def telemetry_pages(overview: Overview, control: Control, settings: TelemetrySet
             seen=seen,
             whole=sight is None,
             ways=_ways(seen),
+            rate=None if seen.rate is None else per_second(seen.rate),
+            places=_places(seen),
             services=_services(seen),
-            tables=[(_TABLES[name], size) for name, size in (seen.bytes or {}).items() if name in _TABLES],
-            settings=settings,
+            kept=_kept(seen, settings),
+            first=f'echo "login.success:1|c|#service:store" > /dev/udp/127.0.0.1/{port}' if port else "",
             copies=_copies(control) if administers else None,
             copy=Action("Copy telemetry now", "/telemetry/backups", kind="plain") if administers else None,
         )
@@ -97,6 +109,39 @@ def _ways(seen: Seen) -> list[WayRow]:
         )
         for one in seen.ways
     ]
+
+
+def _places(seen: Seen) -> list[PlaceRow]:
+    return [
+        PlaceRow(one.what, _SPEAKS.get(one.what, ""), one.address.rpartition("//")[2].removeprefix("tcp:"), one.fault)
+        for one in seen.places
+    ]
+
+
+def _kept(seen: Seen, settings: TelemetrySettings) -> list[KeptRow]:
+    sizes = seen.bytes or {}
+    tables = (
+        ("Single samples", "samples", _days(settings.raw_days)),
+        ("One value a minute", "samples_minute", _days(settings.minute_days)),
+        ("One value an hour", "samples_hour", _days(settings.hour_days)),
+        ("Names of series", "series", "as long as what they name"),
+        ("Lines of logs", "logs", _days(settings.log_days)),
+        ("Patterns of lines", "templates", "for good"),
+        ("Traces", "spans", _days(settings.trace_days)),
+        ("Exemplars, which lead from metrics to traces", "exemplars", _days(settings.raw_days)),
+    )
+    rows = [
+        KeptRow(what, how_long, size(sizes[table]) if table in sizes else "none yet")
+        for what, table, how_long in tables
+    ]
+    for one in settings.level_days:
+        level, _, days = one.partition("=")
+        rows.insert(1, KeptRow(f"Those of the {level} level", _days(int(days)), ""))
+    return rows
+
+
+def _days(days: int) -> str:
+    return plural(days // 365, "year") if days >= 730 and days % 365 == 0 else plural(days, "day")
 
 
 def _services(seen: Seen) -> list[ServiceRow]:

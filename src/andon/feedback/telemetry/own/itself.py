@@ -12,6 +12,7 @@ import psutil
 from andon.feedback.telemetry.contract.intake import Intake, Way
 from andon.feedback.telemetry.contract.moments import now_ms
 from andon.feedback.telemetry.own import names
+from andon.feedback.telemetry.own.names import Metric
 from andon.feedback.telemetry.own.sampling import Recorder, Sheet
 from andon.feedback.telemetry.store.drops import Counts
 from andon.feedback.telemetry.store.engine import Engine
@@ -74,10 +75,14 @@ class TelemetryItself:
     tables: Callable[[], Mapping[str, TableSize]] | None = None
     now: Callable[[], int] = now_ms
     _recorder: Recorder = field(init=False)
+    _before: int = field(init=False)
+    _told: set[tuple[Metric, frozenset[tuple[str, str]]]] = field(default_factory=set, init=False)
+    """Counters that a round has told of. One that is new was nothing at the round before: that growth is growth too."""
     _tables_at: float = field(default=float("-inf"), init=False)
 
     def __post_init__(self) -> None:
         self._recorder = Recorder(self.intake, Way.ANDON, self.now)
+        self._before = self.now()
 
     def round(self) -> None:
         """Raises ``Unavailable`` when the store cannot say how large it is; everything else has been told then."""
@@ -100,12 +105,20 @@ class TelemetryItself:
         for kind, by_way in (("samples", counts.samples), ("logs", counts.logs), ("spans", counts.spans)):
             for way, count in by_way.items():
                 if count:  # most ways bring one kind alone
-                    sheet.add(names.RECEIVED, count, {"way": way.value, "kind": kind})
+                    self._count(sheet, names.RECEIVED, count, {"way": way.value, "kind": kind})
         for (way, why, service), count in counts.dropped.items():
-            sheet.add(names.DROPPED, count, {"way": way.value, "reason": why.value, "service": service})
+            self._count(sheet, names.DROPPED, count, {"way": way.value, "reason": why.value, "service": service})
+        self._before = sheet.now
         for service, count in self.series().items():
             sheet.add(names.SERIES_TODAY, count, {"service": service})
         sheet.add(names.WAITING, self.waiting(), {})
+
+    def _count(self, sheet: Sheet, metric: Metric, count: float, labels: Mapping[str, str]) -> None:
+        counter = (metric, frozenset(labels.items()))
+        if counter not in self._told and self._before < sheet.now:
+            sheet.add(metric, 0, labels, at=self._before)
+        self._told.add(counter)
+        sheet.add(metric, count, labels)
 
 
 def _tell_process(sheet: Sheet, role: str, pid: int) -> None:
