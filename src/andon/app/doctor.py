@@ -15,6 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from andon.app.supervisor import running_pid
+from andon.feedback.telemetry.heard import read_state, state_file
 from andon.flow.routing.adapters import envoy_binary, envoy_version
 from andon.kernel.errors import AndonError
 from andon.kernel.sandbox.doctor import check_limits, check_sandbox
@@ -57,6 +58,7 @@ def _checks(settings: Settings) -> Iterator[Check]:
     yield _data(settings.data)
     yield _room(settings.data)
     yield _port(settings)
+    yield from _telemetry(settings)
 
 
 def _git() -> Check:
@@ -112,6 +114,26 @@ def _room(data: Path) -> Check:
     if free < _LEAST_ROOM:
         return Check("disk", Grade.WARNING, told, "Make room: packages, logs and workspaces need some GiB.")
     return Check("disk", Grade.GOOD, told)
+
+
+def _telemetry(settings: Settings) -> Iterator[Check]:
+    """Nothing where it does not run: then nothing of it is amiss yet."""
+    if not settings.telemetry.enabled or running_pid(settings.data) is None:
+        return
+    state = read_state(state_file(settings.data))
+    if state is None:
+        log = settings.data / "log" / "telemetry.log"
+        yield Check("telemetry", Grade.WARNING, "Its process is not up.", f"Read {log}")
+        return
+    for one in state.faults:
+        yield Check(
+            "telemetry",
+            Grade.WARNING,
+            f"{one.what} is not taken in: {one.fault}",
+            "It is tried again until it can be; nothing needs to be started again.",
+        )
+    if not state.faults:
+        yield Check("telemetry", Grade.GOOD, f"{len(state.places)} ways in listen on ports of this machine")
 
 
 def _port(settings: Settings) -> Check:

@@ -21,6 +21,7 @@ import msgspec
 
 from andon.app.preparation import prepare
 from andon.app.role import IS_READY, PARENT, READY, Refused, Role, roles
+from andon.feedback.telemetry.heard import read_state, state_file
 from andon.kernel.errors import AndonError, Unavailable
 from andon.kernel.keeper import control
 from andon.kernel.settings import Settings
@@ -171,8 +172,16 @@ class Supervisor:
         told = os.read(child.ready, select.PIPE_BUF)
         if told and told != IS_READY:
             self._say(str(_refused(child.role, told, _GOES_ON)))
+        if told == IS_READY and child.role is Role.TELEMETRY:
+            self._say_unheard()
         os.close(child.ready)
         child.ready = -1
+
+    def _say_unheard(self) -> None:
+        """What telemetry cannot listen at, which whoever sends it would not notice."""
+        state = read_state(state_file(self._settings.data))
+        for one in state.faults if state is not None else ():
+            self._say(f"{one.what} is not taken in: {one.fault} It is tried again until it can be.")
 
     def _fell(self, child: _Child, now: float) -> None:
         if child.ready >= 0:

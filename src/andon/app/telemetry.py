@@ -165,7 +165,7 @@ class _Wiring:
         )
         network = NetworkWays(store.writer, window, allowed)
 
-        def statsd(addresses: Sequence[tuple[str, int]]) -> StatsdWay:
+        def statsd() -> StatsdWay:
             return StatsdWay(
                 store.engine,
                 store.tables,
@@ -173,7 +173,7 @@ class _Wiring:
                 store.writer,
                 parser=store.parser,
                 disk=store.disk,
-                listening=addresses,
+                listening=(),
                 past=self._keep.horizon(Resolution.RAW),
                 took=lambda samples: store.drops.took(Way.STATSD, samples=samples),
             )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
+from andon.feedback.telemetry.heard import Heard, State
 from andon.feedback.telemetry.ingress import GRPC, OTLP, STATSD, Ingress, Place
 from andon.feedback.telemetry.ways.doors.lines import LineDoor
 from andon.feedback.telemetry.ways.doors.listening import Tcp, Unix
@@ -22,33 +23,10 @@ from andon.kernel.settings import TelemetrySettings
 
 LOOPBACK = "127.0.0.1"
 
+_PAUSES = (1, 2, 5, 10, 30, 60)
+"""Rounds, of a second each, until the next try."""
+
 _log = logging.getLogger(__name__)
-
-
-class Heard(msgspec.Struct, frozen=True):
-    """One place that is listened at, or that should be."""
-
-    what: str
-    """Such as "OpenTelemetry over HTTP"."""
-    address: str
-    fault: str = ""
-    """Why it is not listened at."""
-
-
-class State(msgspec.Struct, frozen=True):
-    """What the process tells of itself, for the console and ``andon doctor``."""
-
-    places: tuple[Heard, ...] = ()
-    environments: int = 0
-    """How many have sockets of their own."""
-
-
-def read_state(path: Path) -> State | None:
-    """``None`` when no telemetry process has written one."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=State)
-    except (FileNotFoundError, msgspec.DecodeError):
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +39,38 @@ class _Way:
     """Whether senders can show one."""
 
 
+@dataclass(slots=True)
+class _Opened:
+    """An environment's sockets, by what closes them."""
+
+    http: str = ""
+    grpc: str = ""
+    statsd: Path | None = None
+
+
+@dataclass(slots=True)
+class _Missed:
+    """Something that is not listened at. Tried again after pauses that grow: whoever has the port may keep it."""
+
+    rounds: int = 0
+    """Until the next try."""
+    tries: int = 0
+
+    def due(self) -> bool:
+        self.rounds -= 1
+        return self.rounds < 0
+
+    def again(self) -> None:
+        self.rounds = _PAUSES[min(self.tries, len(_PAUSES) - 1)]
+        self.tries += 1
+
+
 class Listening:
     """``places`` answers the environments there are, and the services with jobs; asked about once a second.
 
-    ``statsd`` makes the StatsD way, listening at these hosts and ports. ``admits`` is asked of each request's token
-    where others than this machine's programs can send; what speaks no HTTP knows no tokens and stays on loopback. What
-    cannot be listened at is told in the state file and tried again each minute; everything else goes on.
+    ``statsd`` makes the StatsD way, which listens nowhere yet. ``admits`` is asked of each request's token where others
+    than this machine's programs can send; what speaks no HTTP knows no tokens and stays on loopback. What cannot be
+    listened at is logged, told in the state file, and tried again until it can; everything else goes on.
     """
 
     def __init__(
@@ -74,29 +78,29 @@ class Listening:
         settings: TelemetrySettings,
         ingress: Ingress,
         network: NetworkWays,
-        statsd: Callable[[Sequence[tuple[str, int]]], StatsdWay],
+        statsd: Callable[[], StatsdWay],
         places: Callable[[], Iterable[Place]],
         state: Path,
         admits: Callable[[str], bool] | None = None,
     ) -> None:
         self._settings, self._ingress, self._network = settings, ingress, network
-        self._make_statsd, self._places, self._state = statsd, places, state
+        self._statsd, self._places, self._state = statsd(), places, state
         self._admits = None if settings.on_loopback else admits
-        self._statsd: StatsdWay | None = None
         self._heard: dict[str, Heard] = {}
-        self._open: dict[Place, tuple[str, ...]] = {}
-        self._rounds = 0
+        self._missed: dict[str, _Missed] = {}
+        self._open: dict[Place, _Opened] = {}
+        self._deaf: dict[Place, _Missed] = {}
 
     def start(self) -> None:
+        """Raises ``Unavailable`` when the store does not answer; a port that is taken is no reason."""
         self._network.start()
-        self._listen_statsd()
+        self._statsd.start()
         for way in self._ways():
             self._listen(way)
         self._tell()
 
     def stop(self) -> None:
-        if self._statsd is not None:
-            self._statsd.stop()
+        self._statsd.stop()
         self._network.stop()
         self._state.unlink(missing_ok=True)
 
@@ -105,24 +109,24 @@ class Listening:
         wanted = set(self._places())
         changed = False
         for place in wanted - self._open.keys():
-            self._open[place] = self._open_place(place)
-            changed = True
+            missed = self._deaf.get(place)
+            if missed is None or missed.due():
+                changed = self._open_place(place) or changed
         for place in self._open.keys() - wanted:
             self._close_place(place)
             changed = True
-        self._rounds += 1
-        if self._rounds % 60 == 0:
-            faulty = {name for name, heard in self._heard.items() if heard.fault}
-            for way in self._ways():
-                if way.what in faulty:
-                    self._listen(way)
-                    changed = True
+        self._deaf = {place: missed for place, missed in self._deaf.items() if place in wanted}
+        for way in self._ways():
+            if way.what in self._missed and self._missed[way.what].due():
+                self._listen(way)
+                changed = True
         if changed:
             self._tell()
 
     def _ways(self) -> tuple[_Way, ...]:
         settings, network = self._settings, self._network
         return (
+            _Way("StatsD", settings.statsd_port, "telemetry.statsd_port", self._statsd.listen),
             _Way("OpenTelemetry over HTTP", settings.otlp_port, "telemetry.otlp_port", network.http.listen, True),
             _Way(
                 "OpenTelemetry over gRPC",
@@ -143,54 +147,57 @@ class Listening:
         try:
             self._heard[way.what] = Heard(way.what, way.listen(door))
         except AndonError as error:
-            self._miss(way.what, str(door), error)
-
-    def _listen_statsd(self) -> None:
-        """Without its port there are still the environments' sockets."""
-        settings = self._settings
-        host = settings.host if settings.on_loopback else LOOPBACK
-        wanted = ((host, settings.statsd_port),) if settings.statsd_port else ()
-        self._statsd = self._make_statsd(wanted)
-        try:
-            self._statsd.start()
-        except AndonError as error:
-            self._miss("StatsD", f"{host}:{settings.statsd_port}", error)
-            self._statsd = self._make_statsd(())
-            self._statsd.start()
+            missed = self._missed.setdefault(way.what, _Missed())
+            missed.again()
+            # once and not each time: what has changed is worth a line, and the page tells it as long as it lasts
+            if way.what not in self._heard or self._heard[way.what].fault != str(error):
+                _log.warning("%s is not taken in: %s It is tried again until it can be.", way.what, error)
+            self._heard[way.what] = Heard(way.what, str(door), str(error))
             return
-        for host, port in self._statsd.addresses:
-            self._heard["StatsD"] = Heard("StatsD", f"{host}:{port}")
+        if self._missed.pop(way.what, None) is not None:
+            _log.warning("%s is taken in now, at %s.", way.what, self._heard[way.what].address)
 
-    def _miss(self, what: str, address: str, error: AndonError) -> None:
-        if what not in self._heard or self._heard[what].fault != str(error):
-            _log.warning("%s: %s", what, error)
-        self._heard[what] = Heard(what, address, str(error))
+    def _open_place(self, place: Place) -> bool:
+        """Whether the environment is listened to. All its sockets, or none."""
+        opened = _Opened()
+        try:
+            self._open_sockets(place, opened)
+        except (AndonError, OSError) as error:
+            self._close_sockets(opened)
+            if place not in self._deaf:
+                _log.warning("%s/%s cannot send telemetry: %s", place.service, place.environment, error)
+            self._deaf.setdefault(place, _Missed()).again()
+            return False
+        self._open[place] = opened
+        if self._deaf.pop(place, None) is not None:
+            _log.warning("%s/%s can send telemetry now.", place.service, place.environment)
+        return True
 
-    def _open_place(self, place: Place) -> tuple[str, ...]:
+    def _open_sockets(self, place: Place, opened: _Opened) -> None:
+        """Raises ``Unavailable`` or ``OSError``."""
         folder = self._ingress.folder(place)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         origin = Origin(service=place.service, environment=place.environment)
-        opened: list[str] = []
-        try:
-            opened.append(self._network.http.listen(Unix(path=folder / OTLP, origin=origin)))
-            opened.append(self._network.grpc.listen(Unix(path=folder / GRPC, origin=origin)))
-            if self._statsd is not None:
-                self._statsd.open_origin(folder / STATSD, StatsdOrigin(place.service, place.environment))
-        except AndonError as error:
-            _log.warning("%s/%s cannot send telemetry: %s", place.service, place.environment, error)
-        return tuple(opened)
+        opened.http = self._network.http.listen(Unix(path=folder / OTLP, origin=origin))
+        opened.grpc = self._network.grpc.listen(Unix(path=folder / GRPC, origin=origin))
+        self._statsd.open_origin(folder / STATSD, StatsdOrigin(place.service, place.environment))
+        opened.statsd = folder / STATSD
 
     def _close_place(self, place: Place) -> None:
-        http, *grpc = self._open.pop(place) or ("",)
-        self._network.http.close(http)
-        for one in grpc:
-            self._network.grpc.close(one)
-        if self._statsd is not None:
-            self._statsd.close_origin(self._ingress.folder(place) / STATSD)
+        self._close_sockets(self._open.pop(place))
+
+    def _close_sockets(self, opened: _Opened) -> None:
+        if opened.http:
+            self._network.http.close(opened.http)
+        if opened.grpc:
+            self._network.grpc.close(opened.grpc)
+        if opened.statsd is not None:
+            self._statsd.close_origin(opened.statsd)
 
     def _tell(self) -> None:
-        state = State(tuple(self._heard.values()), len(self._open))
-        write_private(self._state, msgspec.json.encode(state))
+        # in the order in which they are written down, whichever could be listened at first
+        places = tuple(self._heard[way.what] for way in self._ways() if way.what in self._heard)
+        write_private(self._state, msgspec.json.encode(State(places, len(self._open))))
 
 
 def _both(door: LineDoor) -> Callable[[Tcp], str]:

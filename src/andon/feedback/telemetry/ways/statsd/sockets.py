@@ -20,7 +20,7 @@ _DROPS = 8
 _TRIES = 20
 
 
-def listen(host: str, port: int) -> tuple[socket.socket, socket.socket]:
+def listen(host: str, port: int, setting: str = "telemetry.statsd_port") -> tuple[socket.socket, socket.socket]:
     """A datagram and a stream socket at one port; 0 is any that is free. Raises ``Unavailable``."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for attempt in range(_TRIES):
@@ -39,7 +39,7 @@ def listen(host: str, port: int) -> tuple[socket.socket, socket.socket]:
                 raise Unavailable(
                     f"StatsD cannot be received at {host}:{port}: {error.strerror}.",
                     safe="Everything else is received.",
-                    remedy="End the program that listens there, or choose another port for StatsD in the settings.",
+                    remedy=f"End the program that listens there, or change {setting}.",
                 ) from error
         else:
             return datagrams, streams

@@ -17,6 +17,7 @@ from andon.feedback.telemetry.store.engine import Engine
 from andon.feedback.telemetry.store.schema import DAY_MS
 from andon.feedback.telemetry.store.tables import Tables
 from andon.feedback.telemetry.store.writer import DiskWatch
+from andon.feedback.telemetry.ways.doors.listening import Tcp
 from andon.feedback.telemetry.ways.statsd.buffers import Buffer
 from andon.feedback.telemetry.ways.statsd.flushing import MOST_KEYS, PATIENCE_SECONDS, Flushing
 from andon.feedback.telemetry.ways.statsd.origins import ANYONE, Origin, Origins
@@ -48,9 +49,9 @@ class Statistics:
 class StatsdWay:
     """What is received is stored at once, by the store's own engine.
 
-    ``listening`` are hosts and ports, each for UDP and TCP; port 0 is any that is free. ``past`` is how many
-    milliseconds the store keeps raw samples: older times are refused. Where the store is a server, ``parser`` is an
-    engine in this process that cuts the lines up.
+    ``listening`` are hosts and ports to begin with, each for UDP and TCP; port 0 is any that is free. Others are opened
+    by :meth:`listen`. ``past`` is how many milliseconds the store keeps raw samples: older times are refused. Where the
+    store is a server, ``parser`` is an engine in this process that cuts the lines up.
 
     Start and stop from one thread; origins come and go from any.
     """
@@ -122,6 +123,19 @@ class StatsdWay:
         self._flushing.hurry()
         self._full.put(None)
         self._thread.join()
+
+    def listen(self, place: Tcp) -> str:
+        """Receive datagrams and streams at this port too; says at which address. After :meth:`start`.
+
+        Raises ``Unavailable`` when it is taken; everything else goes on.
+        """
+        datagrams, streams = listen(place.host, place.port, place.setting)
+        host, port = datagrams.getsockname()[:2]
+        anyone = self._origins.number(ANYONE)
+        self._receiver.add(datagrams, anyone)
+        self._receiver.add_door(streams, anyone)
+        self.addresses = (*self.addresses, (host, port))
+        return f"{host}:{port}"
 
     def open_origin(self, path: Path, origin: Origin, *, mode: int = 0o600) -> None:
         """Receive datagrams at this path from now on; they are this origin's whatever they say.
