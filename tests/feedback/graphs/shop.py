@@ -207,6 +207,13 @@ class Shop:
         left = 3.1e9 - 4e8 * np.sin(hours / 30) - self._walk() * 3e7
         self.add("host_memory_available_bytes", left, Kind.GAUGE, {}, level=Level.INFRASTRUCTURE, unit="By")
         self._pipeline()
+        self._newcomer()
+
+    def _newcomer(self) -> None:
+        """A service that has been there for five minutes."""
+        times = np.arange(self.now - 5 * MINUTE, self.now + 30 * MINUTE, 15_000, dtype=np.int64)
+        place = {"service": "wishlist", "environment": "production"}
+        self.add("wishes_open", 40 + 9 * np.sin(times / 3e5), Kind.GAUGE, place, unit="1", times=times)
 
     def _exemplars(self) -> list[Exemplar]:
         """Some requests with their traces, and one that took longer than all others."""
@@ -337,7 +344,7 @@ def served(
         graphs_room(
             measurements=measurements,
             questions=Engine(measurements),
-            sources=cast("Sources", Shelf("store", "catalogue")),
+            sources=cast("Sources", Shelf("store", "catalogue", "wishlist")),
             people=people,
         ),
         record_room(people, settings.data / "keys" / "record.pem"),

@@ -119,6 +119,18 @@ def test_a_range_is_chosen_without_loading_the_page_anew(context: BrowserContext
     assert page.evaluate("window.kept")
 
 
+def test_a_young_service_opens_with_its_life_and_a_link_to_another_range_is_kept(
+    context: BrowserContext, server: Serving
+) -> None:
+    page = drawn(context.new_page(), server.address + "/graphs/services/wishlist")
+    expect(page.locator("[data-range='15m']")).to_have_attribute("aria-current", "true")
+    expect(page.locator("[data-graph-live]")).to_have_attribute("data-state", "on")
+    span = "(() => { const { min, max } = document.querySelector('#graph-1').plotted.scales.x; return max - min })()"
+    assert page.evaluate(span) == pytest.approx(900_000, rel=0.01)
+    drawn(page, server.address + "/graphs/services/wishlist?from=24h")
+    assert page.evaluate(span) == pytest.approx(86_400_000, rel=0.01)
+
+
 def test_a_flag_says_who_did_what_and_links_to_it_by_pointer_and_by_keyboard(
     context: BrowserContext, server: Serving
 ) -> None:

@@ -102,6 +102,7 @@ def test_everything_is_cut_by_sight(server: Serving, stranger: Browser) -> None:
     assert nobody.get("/graphs/causes").status_code == 403
 
 
+CURRENT = r'data-range="(\w+)" aria-current="true"'
 DURATION = "histogram_quantile(0.95, sum by (le) (rate(andon_request_duration_seconds_bucket[$window])))"
 
 
@@ -188,6 +189,24 @@ def test_the_dashboard_of_a_service_begins_with_business_and_names_its_gap(brows
     assert "Nothing of the service is measured here" in silent
     assert "data-service=&#34;catalogue&#34;" in silent
     assert browser_.get("/graphs/services/nothing").status_code == 404
+
+
+def test_a_young_service_opens_with_a_range_that_holds_its_life_unless_the_address_says_another(
+    browser_: Browser,
+) -> None:
+    def chosen(path: str) -> str:
+        return str(re.findall(CURRENT, browser_.get(path).text)[0])
+
+    page = browser_.get("/graphs/services/wishlist").text
+    assert re.search(r"Measured for \d+ minutes so far\.", page)
+    assert 'data-graphs="15m"' in page
+    assert "from=15m" in re.findall(r'<a href="(/logs[^"]*)"', page)[0]
+    assert chosen("/graphs/services/wishlist") == "15m"
+    assert chosen("/graphs/services/wishlist?from=6h") == "6h"
+    assert chosen("/graphs/services/store") == "6h"
+    assert "Measured for" not in browser_.get("/graphs/services/store").text
+    fixed = browser_.get("/graphs/services/wishlist", params={"to": "1h"}).text
+    assert "6h to 1h" in fixed
 
 
 def test_the_first_page_has_figures_of_each_service(browser_: Browser) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote, urlencode
 
 from andon.feedback.graphs.model.panels import MOST_QUERIES, Panel, PanelKind, Query
-from andon.feedback.graphs.model.ranges import CHOICES, COMPARISONS, USUAL_POINTS, Range, compared, range_of
+from andon.feedback.graphs.model.ranges import CHOICES, COMPARISONS, USUAL, USUAL_POINTS, Range, compared, range_of
 from andon.feedback.logs.contract import search_address as logs_address
 from andon.feedback.traces.contract import search_address as traces_address
 from andon.kernel.errors import Invalid
@@ -23,7 +23,7 @@ class Wanted:
     """What an address asks for. ``pairs`` has everything in it, in its order."""
 
     pairs: tuple[tuple[str, str], ...] = ()
-    start: str = "6h"
+    start: str = USUAL
     end: str = ""
     compare: str = ""
     table: bool = False
@@ -80,7 +80,7 @@ class Wanted:
         return urlencode([*kept, *((name, value) for name, value in changes.items() if value)])
 
 
-def wanted(query_string: bytes, default: str = "6h") -> Wanted:
+def wanted(query_string: bytes, default: str = USUAL) -> Wanted:
     """Read an address' query. Raises ``Invalid`` for one that is too long."""
     if len(query_string) > LONGEST_ADDRESS:
         raise Invalid("The address is too long.", remedy="Save these graphs as a dashboard.")

@@ -12,19 +12,21 @@ import numpy as np
 from andon.feedback.graphs.model.answers import Columns, Drawn, colours_of, names_of
 from andon.feedback.graphs.model.exemplars import Mark, chosen, mark_of, part_of
 from andon.feedback.graphs.model.panels import LONGEST_QUERY, MOST_QUERIES, PanelKind, Query, legend_of
-from andon.feedback.graphs.model.ranges import DAY, Range, promql_length
+from andon.feedback.graphs.model.ranges import DAY, HOUR, Range, promql_length
 from andon.feedback.graphs.observing import observed
 from andon.feedback.promql.contract import Questions
 from andon.feedback.telemetry.contract.metrics import (
     NAME,
     SERVICE,
     VERSION,
+    Column,
     Comparison,
     Kind,
     Labels,
     Matcher,
     Measurements,
     MetricName,
+    Resolution,
     Series,
     Sight,
     named,
@@ -40,6 +42,8 @@ MOST_VALUES = 400_000
 """In one answer."""
 MOST_SERIES = 5_000
 """Looked at for a service's dashboard."""
+MOST_AGED = 1_000
+"""Looked at for how long a service has been measured."""
 _HEXADECIMAL = re.compile(r"[0-9a-f]{6,40}")
 
 
@@ -202,6 +206,30 @@ class Asking:
             own += self.measurements.select(pipeline, span.start, span.end, sight=sight, limit=500)
         machine = (Matcher(NAME, Comparison.LIKE, "host_(cpu_seconds_total|memory_available_bytes)"),)
         return own + self.measurements.select(machine, span.start, span.end, sight=sight, limit=500)
+
+    def life(self, service: str, environment: str, within: int, now: int, sight: Sight) -> int | None:
+        """How many milliseconds ago something of a service was first measured, to the minute; ``None`` when that is
+        longer ago than ``within``, or nothing was in the last week."""
+        wanted, midnight = named_for(service, environment), (now - within) // DAY * DAY
+        if self.measurements.select(wanted, midnight - 7 * DAY, midnight - 1, sight=sight, limit=1):
+            return None
+        series = self.measurements.select(wanted, midnight, now, sight=sight, limit=MOST_AGED)
+        hour = self._begun(series, midnight, (now // HOUR + 1) * HOUR, Resolution.HOUR)
+        minute = hour and self._begun(hour[1], hour[0], hour[0] + HOUR, Resolution.MINUTE)
+        return now - minute[0] if minute and now - minute[0] <= within else None
+
+    def _begun(
+        self, series: Sequence[Series], start: int, end: int, resolution: Resolution
+    ) -> tuple[int, tuple[Series, ...]] | None:
+        """When the first bucket begins that has a sample, and a few of the series that have one in it."""
+        counts = self.measurements.samples(series, start, end, resolution=resolution, column=Column.COUNT)
+        if not len(counts.times):
+            return None
+        first = int(counts.times.min())
+        owners = np.searchsorted(counts.offsets, np.flatnonzero(counts.times == first), "right") - 1
+        # a bucket has the time of its end
+        begun = (first - 1) // resolution.milliseconds * resolution.milliseconds
+        return begun, tuple(counts.series[place] for place in owners[:20].tolist())
 
     def names(self, now: int, sight: Sight) -> tuple[MetricName, ...]:
         """What has been measured in the last week."""

@@ -21,6 +21,8 @@ USUAL_POINTS = 480
 MOST_POINTS = 10_800
 """Of one line: what a question in PromQL may answer."""
 CHOICES = ("15m", "1h", "6h", "24h", "7d", "30d", "90d")
+USUAL = "6h"
+"""What graphs open with."""
 COMPARISONS = {"": "nothing", "1d": "the day before", "1w": "the week before"}
 _LENGTH = re.compile(r"(\d{1,6})(ms|s|m|h|d|w)")
 _UNITS = {"ms": 1, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
@@ -81,7 +83,7 @@ def range_of(start: str, end: str, now: int, *, points: int = USUAL_POINTS, step
 
     Raises :class:`Invalid`.
     """
-    first, last = moment_of(start or "6h", now), moment_of(end, now)
+    first, last = moment_of(start or USUAL, now), moment_of(end, now)
     if not 0 < last - first <= LONGEST:
         raise Invalid(
             "The range begins after it ends, or is longer than two years.", remedy="Choose another one: from=6h"
@@ -93,6 +95,13 @@ def range_of(start: str, end: str, now: int, *, points: int = USUAL_POINTS, step
     return Range(
         start=first // step * step, end=last // step * step, step=step, live=end.strip() in ("", "now") and last == now
     )
+
+
+def opening(life: int | None) -> str:
+    """What graphs of something open with that was first measured ``life`` ms ago: the shortest choice that holds all of
+    it, and no longer one than usual. ``None`` is longer ago, or never."""
+    fit = (one for one in CHOICES[: CHOICES.index(USUAL)] if life is not None and life <= length_of(one))
+    return next(fit, USUAL)
 
 
 def step_for(length: int, points: int) -> int:

@@ -12,6 +12,7 @@ from andon.feedback.graphs.asking import Asking
 from andon.feedback.graphs.contract import DashboardName
 from andon.feedback.graphs.definition import yaml_of
 from andon.feedback.graphs.model.panels import MOST_PANELS, Dashboard, Panel, PanelKind, Query
+from andon.feedback.graphs.model.ranges import USUAL
 from andon.feedback.graphs.pages.drawing import board, graph_views
 from andon.feedback.graphs.service import GraphsService
 from andon.feedback.telemetry.contract.sight import sight_of
@@ -60,7 +61,7 @@ def dashboard_pages(graphs: GraphsService, asking: Asking) -> Handlers:
                 context,
                 graphs,
                 asked,
-                default="6h",
+                default=USUAL,
                 here=f"/graphs/dashboards/{one.name}?{urlencode(asked.pairs)}",
                 service=service,
                 environment=environment,
@@ -146,7 +147,7 @@ def dashboard_pages(graphs: GraphsService, asking: Asking) -> Handlers:
         with context.database.reading() as reading:
             found = graphs.dashboard(reading, context.principal, name)
         one = found.dashboard
-        asked = wanted(context.scope["query_string"], "6h")
+        asked = wanted(context.scope["query_string"])
         service, environment = one.service or "", one.environment or ""
         views = graph_views(
             context, asking, one.panels, replace(asked, table=False), service=service, environment=environment

@@ -9,6 +9,7 @@ from andon.feedback.graphs.addresses import Wanted, graph_view, wanted
 from andon.feedback.graphs.asking import Asked, Asking
 from andon.feedback.graphs.model.editing import Choices, Function, filters_from, functions_for, question, unit_of
 from andon.feedback.graphs.model.panels import Panel, PanelKind, Query
+from andon.feedback.graphs.model.ranges import USUAL
 from andon.feedback.graphs.model.rules import value_unit
 from andon.feedback.graphs.pages.drawing import board, with_table
 from andon.feedback.graphs.service import GraphsService
@@ -113,7 +114,7 @@ def exploring_pages(graphs: GraphsService, asking: Asking) -> Handlers:
                 context,
                 graphs,
                 asked,
-                default="6h",
+                default=USUAL,
                 here=f"/graphs/explore?{urlencode(asked.pairs)}",
                 service=asked.get("service")[:80],
                 environment=asked.get("environment")[:80],

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from andon.feedback.graphs.addresses import GraphView, service_address, wanted
 from andon.feedback.graphs.asking import Asking
-from andon.feedback.graphs.model.ranges import range_of
+from andon.feedback.graphs.model.ranges import MINUTE, USUAL, length_of, opening, range_of
 from andon.feedback.graphs.model.rules import FILLERS, LEVELS, TITLES, Filler, level_panels, title_of
 from andon.feedback.graphs.model.units import said
 from andon.feedback.graphs.pages.drawing import board, graph_views
@@ -70,7 +70,7 @@ def service_pages(graphs: GraphsService, asking: Asking, sources: Sources) -> Ha
             (title_of(one.name), asking.last(f"sum by (service) (rate({one.name}[$window]))", span, now, sight))
             for one in counted[:MOST_COUNTED]
         ]
-        trends = asking.by_service(_REQUESTS, range_of("6h", "", now, points=40), sight)
+        trends = asking.by_service(_REQUESTS, range_of(USUAL, "", now, points=40), sight)
         made = []
         for service in services:
             told = tuple((name, said(values.get(service), unit)) for name, values, unit in found)
@@ -139,19 +139,22 @@ def service_pages(graphs: GraphsService, asking: Asking, sources: Sources) -> Ha
         sight = sight_of(context.principal)
         asked = wanted(context.scope["query_string"])
         now = now_ms()
-        span = asked.span(now)
+        default, life = USUAL, None
         trouble: Unavailable | None = None
         environments: tuple[str, ...] = ()
         series: tuple[Series, ...] = ()
+        environment = asked.get("environment")
         try:
             environments = asking.environments_of(service, now, sight)
+            if not environment and "environment" not in asked.first and "production" in environments:
+                environment = "production"
+            if not asked.get("from").strip() and not asked.end:
+                life = asking.life(service, environment, length_of(USUAL), now, sight)
+                default = opening(life)
+                asked = replace(asked, start=default)
+            series = asking.series_of(service, environment, asked.span(now), sight)
         except Unavailable as error:
             trouble = error
-        environment = asked.get("environment")
-        if not environment and "environment" not in asked.first and "production" in environments:
-            environment = "production"
-        if trouble is None:
-            series = asking.series_of(service, environment, span, sight)
         found = level_panels(series, service, environment)
         levels, number = [], 1
         for one in found:
@@ -176,6 +179,7 @@ def service_pages(graphs: GraphsService, asking: Asking, sources: Sources) -> Ha
             Page(
                 title=f"{service} · Graphs",
                 sentence="Telemetry does not answer" if trouble else _sentence(service, environment, missing),
+                lede="" if life is None else _young(life),
                 crumbs=(Crumb("Graphs", "/graphs"), Crumb(service, f"/services/{service}")),
                 wide=True,
             ),
@@ -185,7 +189,7 @@ def service_pages(graphs: GraphsService, asking: Asking, sources: Sources) -> Ha
                 context,
                 graphs,
                 asked,
-                default="6h",
+                default=default,
                 here=f"{service_address(service)}?{urlencode(asked.pairs)}",
                 service=service,
                 environment=environment,
@@ -205,6 +209,12 @@ def _sentence(service: str, environment: str, missing: list[str]) -> str:
         return f"{place} is not measured yet"
     told = missing[0] if len(missing) == 1 else f"{', '.join(missing[:-1])} and {missing[-1]}"
     return f"{place} is measured, and silent on {told}"
+
+
+def _young(life: int) -> str:
+    minutes = -(-life // MINUTE)
+    told = plural(minutes, "minute") if minutes < 120 else plural(minutes // 60, "hour")
+    return f"Measured for {told} so far."
 
 
 def _by_level(names: Iterable[MetricName]) -> tuple[tuple[str, tuple[MetricName, ...]], ...]:
