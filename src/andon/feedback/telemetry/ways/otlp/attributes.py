@@ -29,9 +29,9 @@ Plain = str | bool | int | float | None | list["Plain"] | dict[str, "Plain"]
 
 def text(value: AnyValue) -> str:
     """As a label or field: text as it is, lists and maps as JSON, bytes in base 64."""
+    if words := value.string_value:  # nearly all of them, and twice as fast so
+        return words
     match value.WhichOneof("value"):
-        case "string_value":
-            return value.string_value
         case "bool_value":
             return "true" if value.bool_value else "false"
         case "int_value":
@@ -40,7 +40,7 @@ def text(value: AnyValue) -> str:
             return repr(value.double_value)
         case "bytes_value":
             return base64.b64encode(value.bytes_value).decode()
-        case None:
+        case "string_value" | None:
             return ""
     return json.dumps(plain(value), ensure_ascii=False, separators=(",", ":"))
 

@@ -14,6 +14,8 @@ from andon.feedback.telemetry.ways.texts import Fields, body_text, sound
 
 _INDEXED = ("host.name", "k8s.pod.name", "container.id")
 """Attributes of the resource that a line is searched by; the others tell nothing of the line."""
+_SEVERITIES = tuple(Severity(max((number - 1) // 4 * 4 + 1, Severity.DEBUG)) for number in range(25))
+_ZEROS = bytes(16)
 
 
 def read_logs(request: ExportLogsServiceRequest, origin: Origin | None, window: Window) -> Gathering:
@@ -24,11 +26,12 @@ def read_logs(request: ExportLogsServiceRequest, origin: Origin | None, window: 
         resource = resource_of(of_resource.resource, origin)
         for scope in of_resource.scope_logs:
             gathering.spend(len(scope.log_records))
+            name = sound(scope.scope.name)
             for record in scope.log_records:
                 if gathering.full:
                     gathering.drop(Dropped.TOO_LARGE, service=resource.service)
                     continue
-                line = _line(record, resource, sound(scope.scope.name), gathering.now)
+                line = _line(record, resource, name, gathering.now)
                 if gathering.in_time(line.time // 1000):
                     gathering.logs.append(line)
                 else:
@@ -67,11 +70,9 @@ def _line(record: LogRecord, resource: Resource, scope: str, now: int) -> LogLin
 
 def identifier(raw: bytes, length: int) -> str:
     """In hexadecimal; empty where it is missing, all zeros or of another length."""
-    return raw.hex() if len(raw) == length and any(raw) else ""
+    return raw.hex() if len(raw) == length and raw != _ZEROS[:length] else ""
 
 
 def severity_of_number(number: int) -> Severity:
     """OpenTelemetry's 1 to 24, of which each of ours begins a four; its TRACE is our DEBUG."""
-    if number <= 0 or number > 24:
-        return Severity.UNKNOWN
-    return Severity(max((number - 1) // 4 * 4 + 1, Severity.DEBUG))
+    return _SEVERITIES[number] if 0 < number < len(_SEVERITIES) else Severity.UNKNOWN
