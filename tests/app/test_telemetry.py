@@ -30,8 +30,16 @@ def ports() -> dict[str, int]:
 
 
 @pytest.fixture(scope="module")
-def andon(ports: dict[str, int]) -> Iterator[Andon]:
+def taken() -> Iterator[socket.socket]:
+    """Somebody else's, at the port that Graphite is to come in by."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def andon(ports: dict[str, int], taken: socket.socket) -> Iterator[Andon]:
     settings = {f"ANDON_TELEMETRY_{name}_PORT": str(port) for name, port in ports.items()}
+    settings["ANDON_TELEMETRY_GRAPHITE_PORT"] = str(taken.getsockname()[1])
     with Andon(settings=settings) as running:
         until((running.data / "telemetry" / "state.json").exists, "telemetry listens")
         yield running
@@ -100,6 +108,29 @@ def test_a_metric_that_was_sent_is_answered_for(andon: Andon, ports: dict[str, i
     assert ask(andon, "basket_value") == {"shop": 12.5}, "what was acknowledged can be read at once"
 
 
+def test_a_port_that_is_taken_is_told_wherever_one_looks_and_listened_at_once_it_is_free(
+    andon: Andon, taken: socket.socket
+) -> None:
+    port = taken.getsockname()[1]
+    told = f"Graphite is not taken in: Telemetry cannot listen on 127.0.0.1:{port}"
+    until(lambda: told in (andon.folder / "up.out").read_text(), "whoever started it is told")
+    assert "telemetry.graphite_port" in (andon.folder / "up.out").read_text()
+    assert told in (andon.data / "log" / "telemetry.log").read_text()
+    assert told in command(andon, "doctor").stdout.replace("\n", " ").replace("  ", " ")
+
+    def page() -> str:
+        return httpx.get(
+            f"{andon.address}/telemetry", headers={"Authorization": f"Bearer {andon.token}"}, timeout=30
+        ).text
+
+    assert "not listening" in page()
+    taken.close()
+    until(lambda: "not listening" not in page(), "it is tried again")
+    with socket.create_connection(("127.0.0.1", port)) as sender:
+        sender.sendall(b"by.graphite 7 -1\n")
+        until(lambda: ask(andon, "by_graphite") == {"": 7.0}, "it is taken in")
+
+
 def test_acknowledged_data_survive_the_sudden_end_of_the_process_and_nothing_else_ends(
     andon: Andon, ports: dict[str, int]
 ) -> None:
@@ -133,12 +164,14 @@ def test_a_copy_is_made_while_it_goes_on_and_put_back_by_one_command(andon: Ando
 
 def test_what_telemetry_says_of_itself_is_shown(andon: Andon) -> None:
     until(lambda: bool(ask(andon, "andon_telemetry_received_total")), "it has told of itself")
+    # the store answers a moment before the ways in are open
+    until((andon.data / "telemetry" / "state.json").exists, "telemetry listens")
     shown = command(andon, "telemetry", "show", "--json")
     assert shown.returncode == 0, shown.stderr
     told = json.loads(shown.stdout)
     assert told["running"] is True
     assert told["fault"] == ""
-    assert {place["what"] for place in told["places"]} == {"StatsD", "OpenTelemetry over HTTP"}
+    assert {place["what"] for place in told["places"]} == {"StatsD", "OpenTelemetry over HTTP", "Graphite"}
     page = httpx.get(f"{andon.address}/telemetry", headers={"Authorization": f"Bearer {andon.token}"}, timeout=30)
     assert page.status_code == 200, page.text
     for title in ("Ways in", "Where it listens", "Series today", "What is kept", "Copies"):
