@@ -10,7 +10,9 @@ from andon.feedback.logs.addresses import origin_address, term_text, trace_addre
 from andon.feedback.logs.model.counting import as_phrases, as_words, metric_of
 from andon.feedback.logs.model.marking import Marker, head_and_rest, seen
 from andon.feedback.logs.model.ranges import DAY, HOUR, MINUTE, SECOND, moment_of, span_of, width_in_words
-from andon.feedback.telemetry.contract.logs import LogLine, Term, TermKind
+from andon.feedback.logs.patterns import is_new
+from andon.feedback.logs.service import Deployed
+from andon.feedback.telemetry.contract.logs import LogLine, Template, Term, TermKind
 from andon.feedback.telemetry.contract.searching import Matching, parse
 from andon.feedback.telemetry.store.templates import masked
 from andon.kernel.errors import Invalid
@@ -149,3 +151,31 @@ def test_an_address_says_its_search_and_takes_no_more_than_it_can_hold() -> None
     assert asked.span(NOW).start == NOW - 6 * HOUR
     with pytest.raises(Invalid):
         wanted(b"q=" + b"x" * 9_000)
+
+
+@pytest.mark.parametrize(
+    ("version", "first_seen", "new"),
+    [
+        ("b81d07e", 150, True),  # said while the new version was tested
+        ("b81d07e", 250, True),
+        ("3f2c91a", 50, False),
+        ("3f2c91a", 250, True),  # by an instance of the former version, and yet only since
+        ("b81d07e", 50, False),  # the version came back, and has said it before the other one was there
+        ("", 150, False),
+    ],
+)
+def test_what_came_with_a_deployment_was_first_said_by_its_version_or_since(
+    version: str, first_seen: int, new: bool
+) -> None:
+    last = Deployed(
+        deployment="dep",
+        service="store",
+        environment="production",
+        version="b81d07e",
+        at=200,
+        succeeded=True,
+        after=100,
+    )
+    said = Template(id=1, text="low on <*>", service="store", first_seen=first_seen, first_version=version)
+    assert is_new(said, last) is new
+    assert not is_new(Template(id=1, text="x", service="till", first_seen=300, first_version=version), last)

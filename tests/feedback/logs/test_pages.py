@@ -12,6 +12,9 @@ import pytest
 
 from andon.feedback.telemetry.contract.logs import LogLine, LogQuery, Severity
 from andon.feedback.telemetry.memory_logs import MemoryLogs
+from andon.flow.deployments.contract import DeploymentFinished, DeploymentId, DeploymentState, Kind
+from andon.flow.sources.contract import CommitHash, Service
+from andon.kernel.events import Actor, ActorKind, append
 from tests.feedback.logs.chatter import COMPLAINT, HOUR, MINUTE, NEW, OLD, SECOND, TRACE, Chatter
 from tests.serving import Browser, Serving
 
@@ -286,3 +289,22 @@ def test_without_script_the_tail_says_how_to_follow_in_a_terminal(page: Browser)
 def all_lines(logs: MemoryLogs, chatter: Chatter) -> tuple[LogLine, ...]:
     query = LogQuery(start=chatter.now - 24 * HOUR, end=chatter.now + MINUTE, at_least=Severity.UNKNOWN)
     return logs.search(query, sight=None, limit=100_000).lines
+
+
+def test_a_version_that_came_back_brings_no_new_patterns(server: Serving, page: Browser) -> None:
+    """Changes what was deployed: stays the last."""
+    happened = DeploymentFinished(
+        deployment=DeploymentId("dep_back"),
+        service=Service("store"),
+        environment="production",
+        kind=Kind.ROLL_BACK,
+        commit=CommitHash((OLD * 6)[:40]),
+        state=DeploymentState.SUCCEEDED,
+        reason="",
+        lead_time=None,
+    )
+    with server.database.transaction() as tx:
+        append(tx, happened, by=Actor(ActorKind.PERSON, "Maxine", "Maxine"))
+    read = " ".join(Read(page.get("/logs/templates?from=12h")).text.split())
+    assert "payment refused by the bank for order value" in read
+    assert "new since" not in read

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from andon.feedback.registry.drawing import strip
+from andon.feedback.registry.drawing import hosts_sentence, strip
 from andon.feedback.registry.model.affected import reached
 from andon.feedback.registry.model.instrumentation import PathKind, is_looked_at, unmeasured
-from andon.feedback.registry.model.known import Availability, Day, listed, share_said
+from andon.feedback.registry.model.known import Availability, Day, Host, listed, share_said
 from andon.feedback.registry.model.levels import LEVELS, gaps, own
 from andon.feedback.telemetry.contract.metrics import Kind, Level, MetricName
 from andon.web.model import State
@@ -24,6 +24,9 @@ def test_a_level_without_a_metric_is_silent_and_has_a_line_that_fills_it() -> No
     assert [one.level for one in found] == list(LEVELS)
     assert [one.level for one in found if one.silent] == [Level.APPLICATION, Level.CLIENT, Level.INFRASTRUCTURE]
     assert all(one.filler.line and one.filler.why for one in found)
+    client = next(one for one in found if one.level is Level.CLIENT).filler
+    assert 'data-service="till"' in client.of("till")
+    assert not client.command, "it belongs into a page and not into a terminal"
 
 
 def test_what_names_no_service_is_not_a_services_own() -> None:
@@ -144,6 +147,7 @@ def test_a_day_on_which_nobody_asked_is_no_data_and_never_good() -> None:
     assert [one.state for one in drawn.bars] == [State.NONE, State.BAD, State.OK]
     assert drawn.without == 1
     assert drawn.share == "98.017 %"
+    assert drawn.said == "98.017 % of 1,009 requests in 3 days did not fail; on 1 of these days nobody asked"
     nothing = strip(Availability(service="a", environment="b", days=days[:1]))
     assert nothing.said == "No data: nobody asked in 1 day"
 
@@ -151,3 +155,12 @@ def test_a_day_on_which_nobody_asked_is_no_data_and_never_good() -> None:
 def test_names_are_listed_as_in_a_sentence() -> None:
     assert [listed(["a", "b", "c"][:n]) for n in range(4)] == ["", "a", "a and b", "a, b and c"]
     assert listed(list("abcdefg")) == "a, b, c, d and 3 more"
+
+
+@pytest.mark.parametrize(
+    ("silent", "told"),
+    [(0, "3 machines with 0 instances"), (1, "; web1 tells nothing of itself"), (2, "web2 tell nothing of themselves")],
+)
+def test_machines_that_are_only_named_are_said_to_tell_nothing(silent: int, told: str) -> None:
+    hosts = [Host(name=f"web{place}", placed=(), reported=None if place <= silent else 1) for place in (1, 2, 3)]
+    assert hosts_sentence(hosts).endswith(told)

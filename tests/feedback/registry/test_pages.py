@@ -60,6 +60,7 @@ def test_a_service_is_told_of_with_what_is_missing(reader: Browser) -> None:
     assert "1 changed file of code was looked at" in page
     assert "the router&#39;s log, a sample" in page
     assert "No data: nobody asked in 90 days" in page
+    assert "/beacon.js&#34; data-service=&#34;store&#34;" in page, "the line that fills the silent level"
 
 
 def test_a_caller_without_spans_of_the_callee_is_known_from_the_routers_log(api: httpx.Client) -> None:

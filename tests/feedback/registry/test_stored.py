@@ -21,13 +21,15 @@ def test_levels_machines_and_instances_are_told_the_same(filling: Filling) -> No
     legacy = {"service": "legacy", "instance": "l-1", "version": "1.4"}
     filling.put(series("target_info", Kind.GAUGE, Level.APPLICATION, **legacy, host_name="annex"), _LATELY, [1, 1])
     filling.put(series("queue", Kind.GAUGE, Level.BUSINESS, **legacy), _LATELY, [1, 2])
+    counted = series("andon_telemetry_series", Kind.GAUGE, Level.INFRASTRUCTURE, service="legacy")
+    filling.put(counted, _LATELY, [4, 4])
     held = filling.measurements()
     telemetry = Telemetry(held, MemoryTraces(), Days(InMemory().measurements()))  # type: ignore[arg-type]  # memory's own
     assert telemetry.services(NOW, None) == ("legacy", "store")
     measured = telemetry.levels("store", NOW, telemetry.common(NOW))
     assert [one.level for one in measured if not one.silent] == [Level.BUSINESS]
     measured = telemetry.levels("legacy", NOW, telemetry.common(NOW))
-    assert [one.level for one in measured if not one.silent] == [Level.BUSINESS], "who sends is no measurement"
+    assert [one.level for one in measured if not one.silent] == [Level.BUSINESS], "who sends, and how much, is no measurement"
     assert telemetry.hosts(NOW, None) == ("annex", "forge")
     assert telemetry.host("forge", NOW, None) == (NOW - 30_000, {"host_load1": 2.5})
     assert telemetry.host("annex", NOW, None) == (None, {})

@@ -51,9 +51,10 @@ def new_ones(templates: Sequence[Template], last: Deployed | None) -> tuple[Temp
 
 
 def is_new(template: Template, last: Deployed) -> bool:
-    """Whether a pattern was first said by that version, or since it was there."""
+    """Whether a pattern was first said by that version, or since it was there. A version that came back, after another
+    one, brings nothing new: it said the same before."""
     return template.service == last.service and (
-        template.first_version == last.version or template.first_seen >= last.at
+        template.first_seen >= last.at or (template.first_version == last.version and template.first_seen >= last.after)
     )
 
 

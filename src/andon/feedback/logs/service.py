@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from andon.feedback.logs import storage
@@ -40,6 +40,9 @@ class Deployed:
     at: int
     """Microseconds since 1970."""
     succeeded: bool
+    after: int = 0
+    """When the deployment before it, of another version, had ended: until then nothing was said by this one, unless it
+    has come back."""
 
 
 class LogsService:
@@ -143,7 +146,7 @@ class LogsService:
             if one is None or not one.succeeded:
                 continue
             if newest is not None and one.version != newest.version:
-                return newest
+                return replace(newest, after=one.at)
             newest = one if newest is None or one.version == newest.version else newest
         return None
 

@@ -55,7 +55,7 @@ def registry_routes(registry: RegistryService) -> Handlers:
                     metrics=one.names,
                     silent=one.silent,
                     examples=list(one.examples),
-                    line=one.filler.line if one.silent else "",
+                    line=one.filler.of(found.entry.service) if one.silent else "",
                 )
                 for one in found.entry.levels
             ],

@@ -68,7 +68,7 @@ def strip(available: Availability) -> Strip:
         said=f"No data: nobody asked in {plural(len(available.days), 'day')}"
         if whole.share is None
         else f"{share_said(whole.share)} of {whole.requests:,} requests in {plural(len(available.days), 'day')} "
-        "did not fail" + (f"; on {without} of them nobody asked" if without else ""),
+        "did not fail" + (f"; on {without} of these days nobody asked" if without else ""),
     )
 
 
@@ -147,7 +147,10 @@ def host_sentence(found: Affected) -> str:
 def hosts_sentence(hosts: Sequence[Host]) -> str:
     silent = [one.name for one in hosts if one.reported is None]
     told = f"{plural(len(hosts), 'machine')} with {plural(sum(one.instances for one in hosts), 'instance')}"
-    return f"{told}; {listed(silent)} {'is' if len(silent) == 1 else 'are'} silent" if silent else told
+    if not silent:
+        return told
+    says = "tells nothing of itself" if len(silent) == 1 else "tell nothing of themselves"
+    return f"{told}; {listed(silent)} {says}"
 
 
 def path_said(one: Reached) -> str:

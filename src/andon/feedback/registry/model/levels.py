@@ -11,8 +11,10 @@ from andon.feedback.telemetry.contract.metrics import Level, MetricName
 LEVELS = (Level.BUSINESS, Level.APPLICATION, Level.CLIENT, Level.INFRASTRUCTURE, Level.PIPELINE)
 """In the order in which graphs show them: first whether it does anybody good."""
 MOST_EXAMPLES = 6
-_NO_MEASUREMENTS = frozenset({"target_info", "otel_scope_info"})
-"""Say who sends, and nothing of how it does."""
+_NO_MEASUREMENTS = frozenset(
+    {"target_info", "otel_scope_info", "andon_telemetry_series", "andon_telemetry_dropped_total"}
+)
+"""Say who sends and how much, and nothing of how it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,12 @@ class Filler:
 
     why: str
     line: str
+    """With ``SERVICE`` where its name belongs."""
+    command: bool = False
+    """Whether it is typed in a terminal."""
+
+    def of(self, service: str) -> str:
+        return self.line.replace("SERVICE", service)
 
 
 FILLERS: Mapping[Level, Filler] = {
@@ -31,16 +39,21 @@ FILLERS: Mapping[Level, Filler] = {
     Level.APPLICATION: Filler(
         "Requests, errors and durations come from the router by themselves, once it is deployed and asked.",
         "git push andon",
+        command=True,
     ),
     Level.CLIENT: Filler(
         "How long a page takes in its reader's browser, and what fails there, nobody else can tell.",
-        "OTEL_EXPORTER_OTLP_ENDPOINT=…   # from the browser's OpenTelemetry, with the service's name",
+        '<script src="/beacon.js" data-service="SERVICE" data-environment="production" defer></script>',
     ),
     Level.INFRASTRUCTURE: Filler(
-        "Processor time and memory of its instances are measured by themselves while one runs.", "git push andon"
+        "Processor time and memory of its instances are measured by themselves while one runs.",
+        "git push andon",
+        command=True,
     ),
     Level.PIPELINE: Filler(
-        "Builds, queues, tests and lead times are measured by themselves, from the first run on.", "andon run"
+        "Builds, queues, tests and lead times are measured by themselves, from the first run on.",
+        "git push andon",
+        command=True,
     ),
 }
 
