@@ -23,12 +23,12 @@ def traces_room(*, traces: TraceStore, sources: Sources, deployments: Deployment
     def entries(reading: Reading, principal: Principal) -> Iterator[Entry]:
         visible = principal.visible_services()
         if visible is None or visible:
-            yield Entry("Traces that failed", f"{SEARCH}?failed=1", "route", "traces")
+            yield Entry("Traces that failed", f"{SEARCH}?failed=1", "trace", "traces")
 
     return Room(
         name="traces",
         templates="andon.feedback.traces",
         handlers=(*trace_pages(service, sources, deployments), *trace_routes(service)),
-        navigation=(NavItem("Feedback", "Traces", SEARCH, "route", "t"),),
+        navigation=(NavItem("Feedback", "Traces", SEARCH, "trace", "t"),),
         entries=entries,
     )

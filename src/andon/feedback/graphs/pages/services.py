@@ -8,16 +8,17 @@ from urllib.parse import urlencode
 
 from andon.feedback.graphs.addresses import GraphView, service_address, wanted
 from andon.feedback.graphs.asking import Asking
-from andon.feedback.graphs.model.ranges import MINUTE, USUAL, length_of, opening, range_of
+from andon.feedback.graphs.model.ranges import DAY, MINUTE, USUAL, length_of, opening, range_of
 from andon.feedback.graphs.model.rules import FILLERS, LEVELS, TITLES, Filler, level_panels, title_of
 from andon.feedback.graphs.model.units import said
 from andon.feedback.graphs.pages.drawing import board, graph_views
 from andon.feedback.graphs.service import GraphsService
-from andon.feedback.telemetry.contract.metrics import Kind, Level, MetricName, Series, Sight
+from andon.feedback.registry.contract import service_address as registry_address
+from andon.feedback.telemetry.contract.metrics import SERVICE, Kind, Level, MetricName, Series, Sight
 from andon.feedback.telemetry.contract.moments import now_ms
 from andon.feedback.telemetry.contract.sight import sight_of
 from andon.flow.sources.contract import Service, Sources
-from andon.kernel.errors import Unavailable
+from andon.kernel.errors import NotFound, Unavailable
 from andon.web.http.pages import Handlers, Html, PageContext, page
 from andon.web.model import Trend
 from andon.web.rendering import plural
@@ -25,6 +26,7 @@ from andon.web.shell import Crumb, Page
 
 MOST_SERVICES = 30
 """Shown on the first page with their figures."""
+MOST_SENDERS = 1_000
 MOST_NAMES = 400
 MOST_COUNTED = 6
 """Business metrics of which a service's first one is shown on its card."""
@@ -62,6 +64,11 @@ def service_pages(graphs: GraphsService, asking: Asking, sources: Sources) -> Ha
         with context.database.reading() as reading:
             return tuple(one for one in sources.services(reading) if services is None or one in services)
 
+    def measured(now: int, sight: Sight) -> tuple[str, ...]:
+        """Services that sent anything in the last week, whoever runs them."""
+        start = now - 7 * DAY
+        return asking.measurements.label_values(SERVICE, (), start, now, sight=sight, limit=MOST_SENDERS)
+
     def cards(services: Sequence[str], names: Sequence[MetricName], now: int, sight: Sight) -> tuple[ServiceCard, ...]:
         span = range_of("15m", "", now)
         found = [(name, asking.last(query, span, now, sight), unit) for name, query, unit in _FIGURES]
@@ -91,12 +98,14 @@ def service_pages(graphs: GraphsService, asking: Asking, sources: Sources) -> Ha
     def home(context: PageContext) -> Html:
         sight = sight_of(context.principal)
         now = now_ms()
-        services = visible(context)
+        deployed = visible(context)
+        services: tuple[str, ...] = deployed
         trouble: Unavailable | None = None
         shown: tuple[ServiceCard, ...] = ()
         names: tuple[MetricName, ...] = ()
         try:
             names = asking.names(now, sight)
+            services += tuple(one for one in measured(now, sight) if one not in deployed)
             shown = cards(services[:MOST_SERVICES], names, now, sight)
         except Unavailable as error:
             trouble = error
@@ -104,7 +113,7 @@ def service_pages(graphs: GraphsService, asking: Asking, sources: Sources) -> Ha
         fit = [one for one in names if all(word in one.name for word in asked.lower().split())]
         with context.database.reading() as reading:
             dashboards = graphs.dashboards(reading, context.principal)
-        silent = sum(one.silent for one in shown)
+        silent = sum(one.silent for one in shown if one.name in deployed)
         sentence = (
             f"{plural(len(names), 'metric')} of {plural(len(services), 'service')}"
             if names
@@ -134,8 +143,7 @@ def service_pages(graphs: GraphsService, asking: Asking, sources: Sources) -> Ha
     @page("/graphs/services/{service:str}")
     def show(context: PageContext, service: str) -> Html:
         context.principal.require_sight(service)
-        with context.database.reading() as reading:
-            sources.default_branch(reading, Service(service))
+        deployed = service in visible(context)
         sight = sight_of(context.principal)
         asked = wanted(context.scope["query_string"])
         now = now_ms()
@@ -153,6 +161,14 @@ def service_pages(graphs: GraphsService, asking: Asking, sources: Sources) -> Ha
                 default = opening(life)
                 asked = replace(asked, start=default)
             series = asking.series_of(service, environment, asked.span(now), sight)
+            if not deployed:
+                if service not in measured(now, sight):
+                    raise NotFound(
+                        f"Neither is there a repository {service!r} that you may see, nor has anything of that name "
+                        "sent telemetry within a week.",
+                        remedy="See what has: /registry.",
+                    )
+                series = tuple(one for one in series if one.label(SERVICE))  # the machine is not known to be its own
         except Unavailable as error:
             trouble = error
         found = level_panels(series, service, environment)
@@ -180,7 +196,10 @@ def service_pages(graphs: GraphsService, asking: Asking, sources: Sources) -> Ha
                 title=f"{service} · Graphs",
                 sentence="Telemetry does not answer" if trouble else _sentence(service, environment, missing),
                 lede="" if life is None else _young(life),
-                crumbs=(Crumb("Graphs", "/graphs"), Crumb(service, f"/services/{service}")),
+                crumbs=(
+                    Crumb("Graphs", "/graphs"),
+                    Crumb(service, f"/services/{service}" if deployed else registry_address(service)),
+                ),
                 wide=True,
             ),
             levels=() if trouble else levels,
