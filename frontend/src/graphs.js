@@ -5,7 +5,7 @@ import { element, icon, typing } from "./element.js";
 import { causesOf, drawCauses, hidePop, onCauses, putFlags, rereadCauses } from "./graphs.causes.js";
 import { explain, putExemplars, reach } from "./graphs.exemplars.js";
 import { figures, legend } from "./graphs.legend.js";
-import { picture, plot, SYNC } from "./graphs.plot.js";
+import { picture, piled, plot, SYNC } from "./graphs.plot.js";
 import { moment, said } from "./graphs.units.js";
 import { ask, view } from "./graphs.view.js";
 
@@ -64,7 +64,7 @@ class Graph extends HTMLElement {
 
   get unit() { return this.dataset.unit ?? ""; }
   get kind() { return this.dataset.kind ?? "line"; }
-  get points() { return Math.max(120, Math.min(2000, Math.round(this.plotBox.clientWidth / (this.kind === "heat" ? 6 : this.kind === "dots" ? 2 : 1.5)))); }
+  get points() { return Math.max(this.kind === "bars" ? 20 : 120, Math.min(2000, Math.round(this.plotBox.clientWidth / (this.kind === "bars" ? 8 : this.kind === "heat" ? 6 : this.kind === "dots" ? 2 : 1.5)))); }
   get plotted() { return this.#plot; }
   get answer() { return this.#answer; }
 
@@ -205,7 +205,7 @@ class Graph extends HTMLElement {
   }
 
   #shown = (line) => !this.#hidden.has(line.key);
-  #drawn() { return this.kind === "stack" ? this.#lines.filter(this.#shown) : this.#lines; }
+  #drawn() { return piled(this.kind) ? this.#lines.filter(this.#shown) : this.#lines; }
 
   #draw() {
     hidePop();
@@ -262,7 +262,9 @@ class Graph extends HTMLElement {
   }
 
   #follow(u) {
-    const place = u?.cursor.left >= 0 ? u.cursor.idx : null;
+    let place = u?.cursor.left >= 0 ? u.cursor.idx : null;
+    // a bar lies before its time
+    if (place != null && this.kind === "bars" && place + 1 < this.#answer.times.length && this.#answer.times[place] < u.posToVal(u.cursor.left, "x")) place += 1;
     let pill = this.querySelector(".plot-time");
     if (place == null) {
       if (pill) pill.hidden = true;
@@ -355,7 +357,7 @@ class Graph extends HTMLElement {
     if (!list) return;
     const item = (name, label, act) => element("li", {}, element("button", { type: "button", onclick: (event) => { act(event.currentTarget); this.querySelector(".plot-menu").removeAttribute("open"); } }, icon(name), label));
     list.append(
-      this.kind === "heat" || this.kind === "stack" ? "" : item("graph", "Logarithmic scale", (button) => { this.#log = !this.#log; button.setAttribute("aria-pressed", String(this.#log)); this.redraw(); }),
+      this.kind === "heat" || piled(this.kind) ? "" : item("graph", "Logarithmic scale", (button) => { this.#log = !this.#log; button.setAttribute("aria-pressed", String(this.#log)); this.redraw(); }),
       item("download", "Save as PNG", () => this.save()),
     );
     const csv = this.querySelector("[data-csv]");

@@ -37,10 +37,13 @@ export function cells(lines) {
   return filled.includes(true) ? made.slice(first, last + 1) : made;
 }
 
+/** Whether lines are drawn on top of each other. */
+export const piled = (kind) => kind === "stack" || kind === "bars";
+
 /** Columns for uPlot. Stacked lines stand on those after them; `null` stays a gap where all are. */
 function columns(kind, answer, lines, shown) {
   if (kind === "heat") return [answer.times, answer.times.map(() => 0)];
-  if (kind !== "stack") return [answer.times, ...lines.map((line) => line.values)];
+  if (!piled(kind)) return [answer.times, ...lines.map((line) => line.values)];
   const present = lines.filter((line) => !line.past && shown(line));
   const sum = answer.times.map((_, i) => (present.some((line) => line.values[i] != null) ? 0 : null));
   const stacked = [];
@@ -65,6 +68,25 @@ function alone(u, index, show, gaps) {
   return found.length ? found : null;
 }
 
+/** Bars from zero, each as long as the time in which its value came: since the value before. */
+function bars(u, index) {
+  const [times, values] = [u.data[0], u.data[index]];
+  const path = new Path2D();
+  const ratio = devicePixelRatio || 1;
+  const zero = u.valToPos(0, "y", true);
+  let left = times.length > 1 ? u.valToPos(2 * times[0] - times[1], "x", true) : u.bbox.left;
+  for (let i = 0; i < times.length; i += 1) {
+    const right = u.valToPos(times[i], "x", true);
+    if (values[i] != null) {
+      const top = u.valToPos(values[i], "y", true);
+      const gap = right - left > 4 * ratio ? ratio : 0;
+      path.rect(Math.round(left), top, Math.max(ratio, Math.round(right - gap) - Math.round(left)), zero - top);
+    }
+    left = right;
+  }
+  return { stroke: path, fill: path, clip: null, band: null, gaps: null, flags: 0 };
+}
+
 /** The line's own colour, in the plot's tokens. */
 export const hue = (line, tone) => tone[line.colour] ?? tone[1];
 
@@ -72,7 +94,8 @@ function stroke(line, place, tone, kind, only) {
   const colour = hue(line, tone);
   const series = { label: line.label, stroke: line.past ? pale(colour, 0.42) : colour, width: line.past ? 1 : 1.6, dash: DASHES[Math.min(3, line.round ?? 0)], spanGaps: false };
   series.points = { show: false, filter: alone, size: 4, width: 0, fill: colour, stroke: colour };
-  if (line.past && only) Object.assign(series, { fill: pale(tone.none, 0.14), stroke: tone.none });
+  if (kind === "bars") Object.assign(series, { paths: bars, fill: line.past ? pale(tone.none, 0.3) : colour, width: 0, points: { show: false } });
+  else if (line.past && only) Object.assign(series, { fill: pale(tone.none, 0.14), stroke: tone.none });
   else if (kind === "stack" && !line.past) Object.assign(series, { fill: pale(colour, 0.78), width: 0, points: { show: false } });
   else if (kind === "dots") Object.assign(series, { paths: () => null, points: { show: true, size: 6, width: 0, fill: pale(colour, line.past ? 0.3 : 0.8), stroke: colour } });
   else if (only) series.fill = (u) => {
@@ -84,13 +107,13 @@ function stroke(line, place, tone, kind, only) {
   return series;
 }
 
-function heights(unit, log, reach) {
+function heights(unit, log, reach, zero) {
   return (u, least, most) => {
     const far = reach?.(most);
     if (far != null) [least, most] = [Math.min(least ?? (log ? far : 0), far), Math.max(most ?? far, far)];
     if (least == null || most == null) return log ? [0.1, 1] : [0, 1];
     if (log) return [10 ** Math.floor(Math.log10(least)), 10 ** Math.ceil(Math.log10(most))];
-    if (fromZero(unit)) {
+    if (zero || fromZero(unit)) {
       if (least >= 0) return [0, most > 0 ? most * 1.08 : 1];
       return [least * 1.08, Math.max(0, most * 1.08)];
     }
@@ -171,12 +194,12 @@ export function plot(setup, into) {
       // the others follow the pointer; what is dragged is one graph's
       sync: { key: SYNC, setSeries: false, scales: ["x", null], filters: { pub: (type) => type === "mousemove" || type === "mouseleave" } },
       drag: { x: true, y: false, setScale: false, dist: 4 },
-      points: { size: 7, width: 2, stroke: () => tone.surface, fill: (u, index) => (heat ? "transparent" : hue(lines[index - 1], tone)) },
+      points: { show: kind !== "bars", size: 7, width: 2, stroke: () => tone.surface, fill: (u, index) => (heat ? "transparent" : hue(lines[index - 1], tone)) },
       bind: { dblclick: () => () => { setup.onWiden(); return null; } },
     },
     scales: {
       x: { time: true, range: () => setup.span() },
-      y: heat ? { range: () => [0, Math.max(1, rows.length)] } : { distr: log ? 3 : 1, range: heights(unit, log, setup.reach) },
+      y: heat ? { range: () => [0, Math.max(1, rows.length)] } : { distr: log ? 3 : 1, range: heights(unit, log, setup.reach, piled(kind)) },
     },
     axes: [
       { stroke: tone.muted, font, grid, ticks: { show: false }, size: big ? 36 : 26, gap: 7, space: big ? 110 : 64, values: (u, splits, index, space, distance) => splits.map((at) => mark(at, distance)) },

@@ -215,6 +215,13 @@ class Shop:
         place = {"service": "wishlist", "environment": "production"}
         self.add("wishes_open", 40 + 9 * np.sin(times / 3e5), Kind.GAUGE, place, unit="1", times=times)
 
+        # as StatsD's counters are: what came since the last flush, and nothing where nothing came
+        for outcome, every in (("granted", 4), ("refused", 11)):
+            at = times[::every]
+            told = self._chance.poisson(3, len(at)).astype(np.float64) + 1
+            labels = {**place, "outcome": outcome}
+            self.add("wishes_made", told, Kind.DELTA, labels, level=Level.BUSINESS, times=at)
+
     def _exemplars(self) -> list[Exemplar]:
         """Some requests with their traces, and one that took longer than all others."""
         durations = [

@@ -201,6 +201,32 @@ def test_a_line_is_shown_alone_and_hidden_by_its_name(context: BrowserContext, s
     assert [lines.nth(place).get_attribute("aria-pressed") for place in range(3)] == ["false", "true", "true"]
 
 
+def test_a_counter_that_is_sent_now_and_then_is_bars_and_not_lonely_dots(
+    context: BrowserContext, server: Serving
+) -> None:
+    page = context.new_page()
+    said = troubles(page)
+    page.goto(server.address + "/graphs/explore")
+    page.locator("textarea[name=query]").fill("wishes_made")
+    page.keyboard.press("Control+Enter")
+    page.locator("#graph-1[data-kind=bars] .legend-line").nth(1).wait_for()
+    inked = page.evaluate(
+        "(() => { const c = document.querySelector('#graph-1 canvas');"
+        " const u = document.querySelector('#graph-1').plotted; const { left, top, width, height } = u.bbox;"
+        " const d = new Uint32Array(c.getContext('2d').getImageData(left, top, width, height).data.buffer);"
+        " const times = u.data[0]; const filled = u.data[1].filter((one) => one != null).length;"
+        " const counts = new Map(); for (const one of d) counts.set(one, (counts.get(one) ?? 0) + 1);"
+        " const most = [...counts].sort((a, b) => b[1] - a[1]).slice(0, 3).map(([, n]) => n / d.length);"
+        " return [filled, most] })()"
+    )
+    assert inked[0] >= 1
+    assert inked[1][1] > 0.005, "an area of one colour"
+    over(page, 0.999)
+    expect(page.locator("#graph-1 thead .legend-now")).to_have_text("at cursor")
+    assert page.locator("select[name=kind]").input_value() == "line"
+    assert not said
+
+
 def test_a_hundred_thousand_points_are_drawn(context: BrowserContext, server: Serving) -> None:
     page = context.new_page()
     said = troubles(page)

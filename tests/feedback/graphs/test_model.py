@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -310,6 +311,19 @@ def test_failures_are_drawn_as_failures_and_versions_keep_their_colour() -> None
 def test_figures_of_nothing_are_nothing() -> None:
     assert figures([None]).mean is None
     assert (figures([2, None, 4]).mean, figures([2, None, 4]).last) == (3, 4)
+
+
+def test_the_servers_bars_stand_on_each_other_and_where_nothing_came_there_is_none() -> None:
+    lines = [
+        Drawn(label=label, labels=(), values=values, colour=colour)
+        for label, values, colour in (("a", (2.0, None, 1.0), "1"), ("b", (None, None, 1.0), "2"))
+    ]
+    columns = Columns(start=0, end=30, step=10, times=(10, 20, 30), lines=tuple(lines))
+    drawn = picture(columns, "1", PanelKind.BARS)
+    first, second = re.findall(r'<path d="([^"]*)" fill="#', drawn)
+    assert (first.count("M"), second.count("M")) == (2, 1)
+    tops = [float(one) for one in re.findall(r"V([\d.]+)H", first)]
+    assert tops[0] == tops[1] < float(re.findall(r"V([\d.]+)H", second)[0])
 
 
 def test_the_servers_picture_has_gaps_and_no_markup_of_others() -> None:

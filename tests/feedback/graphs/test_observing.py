@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from andon.feedback.graphs.observing import bounds_of, observed, selector
+from andon.feedback.graphs.observing import bounds_of, observed, selector, summed_selector
 from andon.feedback.telemetry.contract.metrics import Comparison, Kind, Matcher, Series, canonical, named, series_id
 from andon.feedback.telemetry.memory import MemoryMeasurements
 from andon.flow.sources.contract import Service
@@ -37,6 +37,13 @@ def test_each_observation_counts_once_in_its_bucket_and_its_step() -> None:
 @pytest.mark.parametrize("text", ["rate(t[1m])", "t{", "g", "nothing", "t{service!~'x'}", "t + t", ""])
 def test_what_is_no_selector_of_observations_is_asked_otherwise(text: str) -> None:
     assert observed(STORE, text, TIMES, 10_000, None) is None
+
+
+def test_the_sum_of_a_selector_is_one_too() -> None:
+    for text in ("t", "sum(t)", "sum by (a, b) (t)", "sum (t) without (a)"):
+        assert summed_selector(text) == selector("t")
+    for text in ("sum(rate(t[1m]))", "sum(t) + sum(t)", "max(t)", "sum(t) > 1"):
+        assert summed_selector(text) is None
 
 
 def test_it_is_cut_by_sight() -> None:

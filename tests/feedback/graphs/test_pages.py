@@ -147,6 +147,34 @@ def test_a_table_lists_the_traces_behind_it_the_highest_first(browser_: Browser)
     assert " /s</td>" in often, "how often is no duration"
 
 
+def test_a_counter_that_is_sent_as_differences_is_drawn_as_bars_of_what_came_in_each_step(
+    browser_: Browser, shop: Shop
+) -> None:
+    def drawn(path: str, **query: str) -> str:
+        found = re.search(r'<andon-graph[^>]* data-kind="(\w+)"', browser_.get(path, params=query).text)
+        assert found
+        return found[1]
+
+    explore = "/graphs/explore"
+    assert drawn(explore, query="wishes_made") == "bars"
+    assert drawn(explore, query="wishes_made", kind="line") == "bars"
+    assert drawn(explore, query='sum by (outcome) (wishes_made{service="wishlist"})') == "bars"
+    assert drawn(explore, query="wishes_made", kind="dots") == "dots"
+    for other in ("baskets_open", "logins_total", "rate(wishes_made[5m])", "sum(wishes_made) * 2", "nothing_known"):
+        assert drawn(explore, query=other) == "line"
+    asked = browser_.get(explore, params={"metric": "wishes_made", "function": "increase"}, follow_redirects=False)
+    assert "kind=bars" in asked.headers["location"]
+    assert "the running total" not in browser_.get(explore, params={"metric": "wishes_made"}).text
+    found = data(browser_, **{"query": "sum(wishes_made)", "kind": "bars", "from": "15m", "points": "15"})
+    whole = [one for one in shop.series if one.name == "wishes_made"]
+    inside = sum(
+        float(values[(times > found.times[0] - found.step) & (times <= found.times[-1])].sum())
+        for times, values in (shop.samples[one.id] for one in whole)
+    )
+    assert found.head
+    assert sum(value or 0 for value in found.lines[0].values) == inside, "each is in one bar, the last one's too"
+
+
 def test_causes_say_who_and_what(browser_: Browser) -> None:
     found = browser_.get("/graphs/causes", params={"service": "store", "from": "10d"}).json()
     said = [(one["kind"], one["title"], one["failed"]) for one in found["causes"]]

@@ -14,7 +14,7 @@ from andon.kernel.errors import Invalid
 from andon.web.model import Choice
 
 LONGEST_ADDRESS = 30_000
-_WHOLES = frozenset({PanelKind.STACK})
+_WHOLES = frozenset({PanelKind.STACK, PanelKind.BARS})
 """Drawn as sums, in which a single observation has no place."""
 
 

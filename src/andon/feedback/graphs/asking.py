@@ -11,9 +11,9 @@ import numpy as np
 
 from andon.feedback.graphs.model.answers import Columns, Drawn, colours_of, names_of
 from andon.feedback.graphs.model.exemplars import Mark, chosen, mark_of, part_of
-from andon.feedback.graphs.model.panels import LONGEST_QUERY, MOST_QUERIES, PanelKind, Query, legend_of
+from andon.feedback.graphs.model.panels import LONGEST_QUERY, MOST_QUERIES, Panel, PanelKind, Query, legend_of
 from andon.feedback.graphs.model.ranges import DAY, HOUR, Range, promql_length
-from andon.feedback.graphs.observing import observed
+from andon.feedback.graphs.observing import observed, summed_selector
 from andon.feedback.promql.contract import Questions
 from andon.feedback.telemetry.contract.metrics import (
     NAME,
@@ -137,6 +137,10 @@ class Asking:
                     row[places[fits]] = line.values[fits]
             if grid is not None and counted is None:
                 now = int(grid[-1])
+                if asked.kind is PanelKind.BARS and len(times):
+                    # what came since the last whole step, not once more what that one has
+                    step = now - int(times[-1])
+                    text = written(query.text, replace(asked.range, step=step))
                 for line in self._questions.range(text, now, now, step, sight=sight).lines:
                     rows.setdefault(line.labels, np.full(len(whole), np.nan))[-1] = line.values[-1]
         except Invalid as error:
@@ -161,6 +165,21 @@ class Asking:
             for name, labels, key in zip(names, plain, keys, strict=True)
         ]
         return drawn, len(rows) - len(keys)
+
+    def fitting(self, panel: Panel, span: Range, sight: Sight) -> Panel:
+        """The same as bars where lines were to be drawn of what is sent as differences, as StatsD's counters are: the
+        answer of a plain question is what came in each step, and nothing where nothing came. A line would be lonely
+        dots. As dots they are drawn where that is asked for."""
+        if panel.kind is not PanelKind.LINE:
+            return panel
+        for query in panel.queries:
+            matchers = summed_selector(query.text)
+            if matchers is None:
+                return panel
+            series = self.measurements.select(matchers, span.start, span.end, sight=sight, limit=MOST_LINES)
+            if not series or any(one.kind is not Kind.DELTA for one in series):
+                return panel
+        return replace(panel, kind=PanelKind.BARS, note=panel.note or "What came in each step.")
 
     def exemplars(self, asked: Asked, sight: Sight) -> tuple[Mark, ...]:
         """Single observations of what a graph's questions read, each with its trace: the highest and the first of many

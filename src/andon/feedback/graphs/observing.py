@@ -19,6 +19,8 @@ MOST_SAMPLES = 5_000_000
 MOST_BUCKETS = 36
 _SELECTOR = re.compile(r"\s*([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(?:\{(.*)\})?\s*", re.DOTALL)
 _MATCHER = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*"((?:[^"\\\n]|\\.)*)"\s*(?:,|$)')
+_GROUPED = r"(?:(?:by|without)\s*\([\w\s,]*\)\s*)?"
+_SUM = re.compile(rf"\s*sum\s*{_GROUPED}\((.*?)\)\s*{_GROUPED}", re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)")
 
 
@@ -65,6 +67,12 @@ def bounds_of(values: NDArray[np.float64]) -> NDArray[np.float64]:
     low, high = np.searchsorted(every, [above.min(), above.max()])
     chosen: NDArray[np.float64] = every[max(0, int(low) - 1) : int(high) + 1]
     return chosen
+
+
+def summed_selector(text: str) -> Sequence[Matcher] | None:
+    """The matchers of a plain selector, or of the sum of one; ``None`` for any other question."""
+    summed = _SUM.fullmatch(text)
+    return selector(summed[1] if summed else text)
 
 
 def selector(text: str) -> Sequence[Matcher] | None:

@@ -32,7 +32,7 @@ _Place = Callable[[float], float]
 def picture(columns: Columns, unit: str, kind: PanelKind, causes: Iterable[Cause] = (), title: str = "") -> str:
     """The whole document. Lines begin at zero; a logarithm or a heat map is not drawn here."""
     lines = [one for one in columns.lines if not one.past and one.numbers][:MOST_LINES]
-    rows = _stacked(lines) if kind is PanelKind.STACK else [list(one.values) for one in lines]
+    rows = _stacked(lines) if kind in (PanelKind.STACK, PanelKind.BARS) else [list(one.values) for one in lines]
     most = max((value for row in rows for value in row if value is not None), default=0.0) or 1.0
     least = min(0.0, min((value for row in rows for value in row if value is not None), default=0.0))
 
@@ -100,6 +100,10 @@ def _line(
             for at, value in zip(columns.times, row, strict=True)
             if value is not None
         )
+    if kind is PanelKind.BARS:
+        return Markup('<path d="{}" fill="{}"><title>{}</title></path>').format(
+            "".join(_bars(columns, row, across, up)), colour, line.label
+        )
     drawn, pen = [], "M"
     for at, value in zip(columns.times, row, strict=True):
         if value is None:
@@ -110,6 +114,16 @@ def _line(
     return Markup(
         '<path d="{}" stroke="{}" stroke-width="1.5" stroke-linejoin="round"><title>{}</title></path>'
     ).format("".join(drawn), colour, line.label)
+
+
+def _bars(columns: Columns, row: Sequence[float | None], across: _Place, up: _Place) -> Iterator[str]:
+    """Each as wide as the time in which it came, but for a gap to the next."""
+    before = columns.times[0] - columns.step if columns.times else 0
+    for at, value in zip(columns.times, row, strict=True):
+        if value is not None:
+            left, right = across(before), across(at)
+            yield f"M{left:.1f},{up(0):.1f}V{up(value):.1f}H{max(left + 0.5, right - 1):.1f}V{up(0):.1f}Z"
+        before = at
 
 
 def _axes(columns: Columns, unit: str, least: float, most: float, across: _Place, up: _Place) -> Iterator[Markup]:

@@ -111,7 +111,7 @@ class QueryShape(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknow
 
 
 class PanelShape(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """``kind`` is ``line``, ``stack``, ``dots`` or ``heat``."""
+    """``kind`` is ``line``, ``stack``, ``bars``, ``dots`` or ``heat``."""
 
     title: str
     queries: list[QueryShape]

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from andon.feedback.graphs.model.panels import PanelKind
 from andon.feedback.graphs.model.rules import quoted
 from andon.feedback.telemetry.contract.metrics import Comparison, Kind
 
@@ -62,8 +63,10 @@ FUNCTIONS: tuple[Function, ...] = (
         frozenset({Kind.GAUGE, Kind.OBSERVATION}),
         grouped="max",
     ),
-    Function("raw", "the running total", "{}", _COUNTS),
+    Function("raw", "the running total", "{}", frozenset({Kind.COUNTER})),
 )
+DRAWN: Mapping[str, PanelKind] = {"heat": PanelKind.HEAT, "increase": PanelKind.BARS}
+"""How the answers of some functions are drawn; others are lines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,8 @@ class PanelKind(StrEnum):
     LINE = "line"
     STACK = "stack"
     """Areas on top of each other: parts of a whole."""
+    BARS = "bars"
+    """How much came in each step, from zero and on top of each other: what is counted now and then."""
     DOTS = "dots"
     """A dot for each value: things that happen now and then, such as builds."""
     HEAT = "heat"

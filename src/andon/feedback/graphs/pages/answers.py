@@ -13,6 +13,7 @@ from andon.feedback.graphs.addresses import Wanted, wanted
 from andon.feedback.graphs.asking import Asked, Asking
 from andon.feedback.graphs.model.answers import Columns
 from andon.feedback.graphs.model.exemplars import Mark
+from andon.feedback.graphs.model.panels import PanelKind
 from andon.feedback.graphs.model.ranges import moment_of
 from andon.feedback.graphs.pages.drawing import cause_list
 from andon.feedback.graphs.picture import picture
@@ -85,7 +86,7 @@ def answer_pages(graphs: GraphsService, asking: Asking) -> Handlers:
     @page("/graphs/image.svg")
     def image(context: PageContext) -> Html:
         asked = wanted(context.scope["query_string"])
-        columns = answered(context, asked, 300)
+        columns = answered(context, asked, 80 if asked.kind is PanelKind.BARS else 300)
         with context.database.reading() as reading:
             found, _ = graphs.causes(
                 reading,

@@ -12,10 +12,11 @@ from andon.feedback.graphs.model.answers import Columns, figures
 from andon.feedback.graphs.model.causes import Cause
 from andon.feedback.graphs.model.exemplars import Mark
 from andon.feedback.graphs.model.panels import Panel, PanelKind
+from andon.feedback.graphs.model.ranges import Range
 from andon.feedback.graphs.model.units import said
 from andon.feedback.graphs.picture import sentence
 from andon.feedback.graphs.service import GraphsService
-from andon.feedback.telemetry.contract.metrics import ENVIRONMENT, VERSION
+from andon.feedback.telemetry.contract.metrics import ENVIRONMENT, VERSION, Sight
 from andon.feedback.telemetry.contract.moments import now_ms
 from andon.feedback.telemetry.contract.sight import sight_of
 from andon.feedback.traces.contract import trace_address
@@ -151,11 +152,22 @@ def graph_views(
     first: int = 1,
 ) -> tuple[GraphView, ...]:
     """As a table where that is asked for: then the questions are asked here."""
+    sight, span = sight_of(context.principal), asked.span(now_ms())
     made = [
-        graph_view(number, panel, asked, service=service, environment=environment, size=size)
+        graph_view(
+            number, fitting(asking, panel, span, sight), asked, service=service, environment=environment, size=size
+        )
         for number, panel in enumerate(panels, first)
     ]
     return tuple(with_table(context, asking, one, asked) for one in made) if asked.table else tuple(made)
+
+
+def fitting(asking: Asking, panel: Panel, span: Range, sight: Sight) -> Panel:
+    """Drawn as it fits what it asks for; as it was where that cannot be told."""
+    try:
+        return asking.fitting(panel, span, sight)
+    except AndonError:
+        return panel
 
 
 def with_table(context: PageContext, asking: Asking, view: GraphView, asked: Wanted) -> GraphView:

@@ -7,11 +7,11 @@ from urllib.parse import urlencode
 
 from andon.feedback.graphs.addresses import Wanted, graph_view, wanted
 from andon.feedback.graphs.asking import Asked, Asking
-from andon.feedback.graphs.model.editing import Choices, Function, filters_from, functions_for, question, unit_of
+from andon.feedback.graphs.model.editing import DRAWN, Choices, Function, filters_from, functions_for, question, unit_of
 from andon.feedback.graphs.model.panels import Panel, PanelKind, Query
 from andon.feedback.graphs.model.ranges import USUAL
 from andon.feedback.graphs.model.rules import value_unit
-from andon.feedback.graphs.pages.drawing import board, with_table
+from andon.feedback.graphs.pages.drawing import board, fitting, with_table
 from andon.feedback.graphs.service import GraphsService
 from andon.feedback.telemetry.contract.metrics import Comparison, Kind, MetricName, Sight
 from andon.feedback.telemetry.contract.moments import now_ms
@@ -77,7 +77,8 @@ def exploring_pages(graphs: GraphsService, asking: Asking) -> Handlers:
             trouble = error
             build, made, its_unit = builder(Wanted(), now, sight)
         if made is not None and not queries:
-            chosen = {"kind": "heat"} if build.function == "heat" else {}
+            kind = DRAWN.get(build.function)
+            chosen = {"kind": kind.value} if kind else {}
             pairs = {**dict(asked.range_pairs()), **chosen, "query": made.text, "unit": its_unit}
             kept = [(name, value) for name, value in asked.pairs if name in _BUILT]
             return context.go(f"/graphs/explore?{urlencode([*pairs.items(), *kept])}")
@@ -85,6 +86,7 @@ def exploring_pages(graphs: GraphsService, asking: Asking) -> Handlers:
         if queries:
             title = asked.get("title")[:200] or queries[0].text[:120]
             panel = Panel(title=title, queries=queries, kind=asked.kind, unit=unit)
+            panel = fitting(asking, panel, asked.span(now), sight)
             service, environment = asked.get("service")[:80], asked.get("environment")[:80]
             if service:
                 context.principal.require_sight(service)
