@@ -28,7 +28,7 @@ def test_what_came_in_what_did_not_and_what_waits_is_told_by_way_reason_and_serv
     drops.took(Way.STATSD, samples=5)
     drops.took(Way.OTLP, logs=2, spans=3)
     drops.add(Way.STATSD, Dropped.CARDINALITY, 7, service="shop")
-    book.open(1, np.empty(0, np.uint64), np.empty(0, np.uint8), {"shop": 4, "": 2})
+    book.open(1, np.arange(6, dtype=np.uint64), np.zeros(6, np.uint8), ["shop", "shop", "", "shop", "", "shop"])
     TelemetryItself(
         intake,
         counts=drops.counts,

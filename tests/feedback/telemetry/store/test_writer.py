@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 
 from andon.feedback.telemetry.contract.intake import Batch, Dropped, Way
 from andon.feedback.telemetry.contract.logs import LogLine, LogSource, Severity
-from andon.feedback.telemetry.contract.metrics import Kind, Level, Series, canonical, series_id
+from andon.feedback.telemetry.contract.metrics import Exemplar, Kind, Level, Series, canonical, series_id
 from andon.feedback.telemetry.contract.traces import Span, SpanEvent
 from andon.feedback.telemetry.store.book import Book
 from andon.feedback.telemetry.store.drops import Drops
@@ -115,6 +116,47 @@ def test_two_that_disagree_about_what_a_name_means_are_not_mixed(store: Store) -
     store.writer.take(Batch(way=Way.STATSD, series=[first], ids=[first.id], times=[NOW], values=[1])).result(30)
     told = store.writer.take(Batch(way=Way.STATSD, series=[other], ids=[other.id], times=[NOW], values=[1]))
     assert told.result(30).dropped == {Dropped.KIND: 1}
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_labels_that_give_the_id_of_another_services_series_reach_nothing_of_it(
+    store: Store, tmp_path: Path, *, anew: bool
+) -> None:
+    theirs = series("orders", service="shop")
+    store.writer.take(Batch(way=Way.OTLP, series=[theirs], ids=[theirs.id], times=[NOW], values=[1])).result(30)
+    writer = store.writer
+    if anew:  # whose a series is, is known to the next process as well
+        later = Store(store.engine, tmp_path)
+        later.writer.start()
+        writer = later.writer
+    forged = replace(series("orders", service="rival", salt="2189"), id=theirs.id)
+    own = series("orders", service="rival")
+    told = writer.take(
+        Batch(
+            way=Way.OTLP,
+            series=[forged, own],
+            ids=[forged.id, own.id],
+            times=[NOW + 1] * 2,
+            values=[0, 2],
+            exemplars=[Exemplar(series=forged.id, time=NOW + 1, value=0, trace="a" * 32)],
+        )
+    ).result(30)
+    assert (told.samples, told.dropped) == (1, {Dropped.KIND: 1})
+    assert told.disputed == {int(forged.id)}
+    assert store.engine.rows("SELECT groupArray(value) FROM samples WHERE series = {id:UInt64}", {"id": theirs.id}) == [
+        ([1],)
+    ]
+    assert store.engine.rows("SELECT count() FROM exemplars") == [(0,)]
+    if anew:
+        writer.stop()
+
+
+def test_series_of_a_name_and_a_service_lie_side_by_side() -> None:
+    ours = [series("load", service="shop", host=str(number)).id for number in range(50)]
+    assert len({one >> 48 for one in ours}) == 1
+    assert len(set(ours)) == 50
+    others = {series("load", service="till").id >> 48, series("orders", service="shop").id >> 48}
+    assert not others & {ours[0] >> 48}
 
 
 def test_more_than_may_wait_is_refused_whole(engine: Engine, tmp_path: Path) -> None:

@@ -127,9 +127,15 @@ def canonical(labels: Mapping[str, str]) -> Labels:
 
 
 def series_id(name: str, labels: Labels) -> SeriesId:
-    """The id of a series that came in with its labels apart (StatsD's lines are told apart by their raw text)."""
+    """The id of a series that came in with its labels apart (StatsD's lines are told apart by their raw text).
+
+    Its first two bytes are the same for all series of a name and a service. Samples are stored by id, and a panel asks
+    for just those: so they lie side by side, and few blocks are read for them.
+    """
+    service = next((value for label, value in labels if label == SERVICE), "")
     told = "\x00".join((name, *(f"{label}\x01{value}" for label, value in labels)))
-    return SeriesId(int.from_bytes(blake2b(told.encode(), digest_size=8).digest(), "little"))
+    place = blake2b(f"{name}\x00{service}".encode(), digest_size=2).digest()
+    return SeriesId(int.from_bytes(place + blake2b(told.encode(), digest_size=6).digest(), "big"))
 
 
 _UNFIT = re.compile(r"[^a-zA-Z0-9_:]")

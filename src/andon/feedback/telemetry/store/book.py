@@ -6,12 +6,15 @@ versions and instances have gone, and what makes forgetting a matter of dropping
 
 It also remembers with how many decimals a series is kept: whole numbers of one scale compress best.
 
-800,000 series take some 8 MB here: ids as a sorted array, two bytes of state each, and a dictionary for the newest.
+And whose they are: ids are short enough for somebody to look for labels that give the id of another service's series.
+
+800,000 series take some 11 MB here: ids as a sorted array, six bytes of state each, and a dictionary for the newest.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -41,6 +44,8 @@ class Entered:
     """To be written down."""
     refused: dict[str, dict[Dropped, int]] = field(default_factory=dict)
     """By service: how many series were refused, and why."""
+    foreign: frozenset[int] = frozenset()
+    """Ids that belong to a series of another service: nothing that was sent for them may be stored."""
 
 
 class Book:
@@ -58,8 +63,10 @@ class Book:
         self._ids: NDArray[np.uint64] = np.empty(0, np.uint64)
         self._states: NDArray[np.uint8] = np.empty(0, np.uint8)
         self._places: NDArray[np.uint8] = np.empty(0, np.uint8)
+        self._owners: NDArray[np.uint32] = np.empty(0, np.uint32)
+        self._numbers: dict[str, int] = {}
         self._before: NDArray[np.uint64] = np.empty(0, np.uint64)
-        self._newest: dict[int, int] = {}
+        self._newest: dict[int, tuple[int, int]] = {}
         self._per_service: dict[str, int] = {}
         self._count = 0
 
@@ -68,8 +75,9 @@ class Book:
         """Days since 1970 that this book is about; -1 before :meth:`open`."""
         return self._day
 
-    def open(self, day: int, ids: NDArray[np.uint64], states: NDArray[np.uint8], services: dict[str, int]) -> None:
-        """Begin a day with what was written down of it already (nothing, unless this process began in mid-day)."""
+    def open(self, day: int, ids: NDArray[np.uint64], states: NDArray[np.uint8], services: Sequence[str]) -> None:
+        """Begin a day with what was written down of it already (nothing, unless this process began in mid-day):
+        ``services`` and ``states`` of the series with these ids."""
         order = np.argsort(ids, kind="stable")
         with self._lock:
             if self._newest:
@@ -79,7 +87,9 @@ class Book:
             self._ids, self._states = ids[order], states[order]
             self._places = np.zeros(ids.size, np.uint8)
             self._newest = {}
-            self._per_service = dict(services)
+            self._per_service = dict(Counter(services))
+            self._numbers = {}
+            self._owners = np.fromiter((self._number(one) for one in services), np.uint32, ids.size)[order]
             self._count = int(ids.size)
 
     def counts(self) -> dict[str, int]:
@@ -100,30 +110,34 @@ class Book:
         """Take note of series. Known ones cost a look-up."""
         new: list[Series] = []
         refused: dict[str, dict[Dropped, int]] = {}
+        foreign: set[int] = set()
         with self._lock:
             for one in named:
-                if self._state(one.id) != UNKNOWN:
-                    continue
                 service = one.label(SERVICE)
+                state, owner = self._known(one.id)
+                if state != UNKNOWN:
+                    if owner != self._numbers.get(service) and state < FIRST_REFUSED:
+                        foreign.add(one.id)
+                    continue
                 why = self._why_not(one, service)
                 if why is not None:
                     # remembered too, so that its next sample costs no more than one that is taken; it is bounded, since
                     # a flood of names must not fill the memory
                     if len(self._newest) + self._ids.size < 2 * self._total:
-                        self._newest[one.id] = _REFUSED[why]
+                        self._newest[one.id] = _REFUSED[why], self._number(service)
                     counts = refused.setdefault(service, {})
                     counts[why] = counts.get(why, 0) + 1
                     continue
                 level = self._level(one)
                 if level is not one.level:
                     one = replace(one, level=level)  # noqa: PLW2901 - from here on it is of this level
-                self._newest[one.id] = state_of(one)
+                self._newest[one.id] = state_of(one), self._number(service)
                 self._per_service[service] = self._per_service.get(service, 0) + 1
                 self._count += 1
                 new.append(one)
             if len(self._newest) > _MERGED_AT:
                 self._merge()
-        return Entered(tuple(new), refused)
+        return Entered(tuple(new), refused, frozenset(foreign))
 
     def strike(self, named: Sequence[Series]) -> None:
         """Take back what :meth:`enter` answered as new: it could not be written down, and is new the next time."""
@@ -137,6 +151,7 @@ class Book:
             self._ids = np.delete(self._ids, places)
             self._states = np.delete(self._states, places)
             self._places = np.delete(self._places, places)
+            self._owners = np.delete(self._owners, places)
 
     def look_up(
         self, ids: NDArray[np.uint64], values: NDArray[np.float64]
@@ -167,17 +182,24 @@ class Book:
         if own != one.id:
             state = self._state(own)
             if state == UNKNOWN:
-                self._newest[own] = state_of(one)
+                self._newest[own] = state_of(one), self._number(service)
             elif state < FIRST_REFUSED and kind_of(state) is not one.kind:
                 return Dropped.KIND
         return None
 
+    def _number(self, service: str) -> int:
+        return self._numbers.setdefault(service, len(self._numbers))
+
     def _state(self, series: int) -> int:
+        return self._known(series)[0]
+
+    def _known(self, series: int) -> tuple[int, int]:
+        """Its state, and the number of the service it is of."""
         newest = self._newest.get(series)
         if newest is not None:
             return newest
         place = self._place(series)
-        return UNKNOWN if place is None else int(self._states[place])
+        return (UNKNOWN, 0) if place is None else (int(self._states[place]), int(self._owners[place]))
 
     def _place(self, series: int) -> int | None:
         place = int(np.searchsorted(self._ids, np.uint64(series)))
@@ -185,12 +207,14 @@ class Book:
 
     def _merge(self) -> None:
         ids = np.fromiter(self._newest.keys(), np.uint64, len(self._newest))
-        states = np.fromiter(self._newest.values(), np.uint8, len(self._newest))
+        states = np.fromiter((state for state, _ in self._newest.values()), np.uint8, len(self._newest))
+        owners = np.fromiter((owner for _, owner in self._newest.values()), np.uint32, len(self._newest))
         order = np.argsort(ids)
         places = np.searchsorted(self._ids, ids[order])
         self._ids = np.insert(self._ids, places, ids[order])
         self._states = np.insert(self._states, places, states[order])
         self._places = np.insert(self._places, places, np.uint8(0))
+        self._owners = np.insert(self._owners, places, owners[order])
         self._newest = {}
 
 

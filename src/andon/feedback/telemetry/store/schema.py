@@ -45,8 +45,10 @@ CREATE TABLE IF NOT EXISTS samples (
     value Float64 ALIAS {VALUE}
 ) ENGINE = MergeTree PARTITION BY (level, intDiv(time, {DAY_MS})) ORDER BY (series, time)
 SETTINGS non_replicated_deduplication_window = 1000, min_parts_to_merge_at_once = 10,
-    enable_vertical_merge_algorithm = 0, merge_max_block_size = 65536
+    enable_vertical_merge_algorithm = 0, merge_max_block_size = 65536,
+    index_granularity = 2048, min_compress_block_size = 32768
 """
+"""The last two: an hour of a series is 360 samples, for which 8,192 would be unpacked. Half the time, 4 % more room."""
 
 
 def _rolled(table: str) -> str:

@@ -52,13 +52,13 @@ class Tables:
             "SELECT id, any(kind), any(level), any(service) FROM series WHERE day = {day:UInt16} GROUP BY id",
             {"day": day},
         )
-        services: dict[str, int] = {}
+        services: list[str] = []
         ids = np.empty(len(rows), np.uint64)
         states = np.empty(len(rows), np.uint8)
         for place, (id_, kind, level, service) in enumerate(rows):
             ids[place] = int(str(id_))
             states[place] = LEVELS.index(Level(str(level))) * len(KINDS) + KINDS.index(Kind(str(kind)))
-            services[str(service)] = services.get(str(service), 0) + 1
+            services.append(str(service))
         book.open(day, ids, states, services)
 
     def write_series(self, series: Sequence[Series], day: int) -> None:

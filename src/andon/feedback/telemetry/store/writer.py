@@ -215,8 +215,10 @@ class Writer:
         self._tables.turn_day(self._book)
         lines = [one for batch in batches for one in batch.logs]
         told = [*batches, *self._counted(lines)]
+        foreign: list[frozenset[int]] = []
         for batch in told:
             entered = self._book.enter(batch.series)
+            foreign.append(entered.foreign)
             # before their samples: a sample whose series nobody knows could never be found
             if entered.new:
                 try:
@@ -226,12 +228,12 @@ class Writer:
                     raise
         receipts = []
         kept: list[tuple[NDArray[np.generic], ...]] = []
-        for batch in told:
+        for batch, of_others in zip(told, foreign, strict=True):
             ids = np.asarray(batch.ids, np.uint64)
             times = np.asarray(batch.times, np.int64)
             values = np.asarray(batch.values, np.float64)
             states, places = self._book.look_up(ids, values)
-            disputed = self._disputed(batch)
+            disputed = self._disputed(batch) | of_others
             if disputed:
                 states[np.isin(ids, np.fromiter(disputed, np.uint64, len(disputed)))] = _OF_ANOTHER_KIND
             refused = states >= FIRST_REFUSED
@@ -259,7 +261,15 @@ class Writer:
         self._write_days(ids.astype(np.uint64, copy=False), times.astype(np.int64, copy=False))
         with self._rollups.writing(times.astype(np.int64, copy=False)) if self._rollups else nullcontext():
             self._tables.write_samples(ids, times, *rest, token=token)
-        self._tables.write_exemplars([one for batch in batches for one in batch.exemplars], token=token)
+        self._tables.write_exemplars(
+            [
+                one
+                for batch, receipt in zip(batches, receipts, strict=False)
+                for one in batch.exemplars
+                if one.series not in receipt.disputed
+            ],
+            token=token,
+        )
         self._write_logs(lines, token)
         self._tables.write_spans([one for batch in batches for one in batch.spans], token=token)
         for batch, receipt in zip(told, receipts, strict=True):

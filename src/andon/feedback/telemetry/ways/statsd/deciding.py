@@ -58,6 +58,8 @@ class Deciding:
         )
         for (one, meaning), state, place in zip(read, states.tolist(), places.tolist(), strict=True):
             refused_for = _why_not(state, meaning.series.kind)
+            if meaning.series.id in entered.foreign:
+                refused_for = Dropped.KIND
             service = self._place(meaning.series.label(SERVICE))
             if refused_for is not None:
                 keys.append(Key(one.hash, refusal(refused_for), service=service))
