@@ -41,7 +41,7 @@ REASONS: Mapping[Dropped, str] = {
     Dropped.NOT_A_NUMBER: "was no number",
     Dropped.NAME: "a name or label that cannot be kept",
     Dropped.TIME: "too far in the past or the future",
-    Dropped.CARDINALITY: "the service had all the series it may have",
+    Dropped.CARDINALITY: "the service had all the series it may have, or there were too many services",
     Dropped.KIND: "the name means something else already",
     Dropped.TOO_LARGE: "too large",
 }

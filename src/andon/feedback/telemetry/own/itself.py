@@ -6,6 +6,8 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from heapq import nlargest
+from operator import itemgetter
 
 import psutil
 
@@ -19,6 +21,8 @@ from andon.feedback.telemetry.store.engine import Engine
 
 EVERY = 10.0
 _TABLES_SECONDS = 60.0
+_MOST_SERVICES = 1000
+"""Whose series are told of one by one, those with the most first: names of services may be made up without end."""
 _ROLE_MODULE = "andon.app.role"
 
 
@@ -109,7 +113,7 @@ class TelemetryItself:
         for (way, why, service), count in counts.dropped.items():
             self._count(sheet, names.DROPPED, count, {"way": way.value, "reason": why.value, "service": service})
         self._before = sheet.now
-        for service, count in self.series().items():
+        for service, count in nlargest(_MOST_SERVICES, self.series().items(), key=itemgetter(1)):
             sheet.add(names.SERIES_TODAY, count, {"service": service})
         sheet.add(names.WAITING, self.waiting(), {})
 

@@ -34,6 +34,8 @@ _REFUSED = {Dropped.CARDINALITY: 254, Dropped.KIND: 253}
 _WHY = {state: why for why, state in _REFUSED.items()}
 FIRST_REFUSED = 253
 _MERGED_AT = 20_000
+MOST_SERVICES = 10_000
+"""Of a day. A label of endless values may be called ``service`` too, and then no service is ever full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +108,9 @@ class Book:
         with self._lock:
             return np.isin(ids, self._before, assume_unique=True)
 
-    def enter(self, named: Iterable[Series]) -> Entered:
-        """Take note of series. Known ones cost a look-up."""
+    def enter(self, named: Iterable[Series], *, ours: bool = False) -> Entered:
+        """Take note of series. Known ones cost a look-up. What Andon says of a service is ``ours``, and has room
+        however much the service itself says: that it says too much, before all."""
         new: list[Series] = []
         refused: dict[str, dict[Dropped, int]] = {}
         foreign: set[int] = set()
@@ -119,12 +122,12 @@ class Book:
                     if owner != self._numbers.get(service) and state < FIRST_REFUSED:
                         foreign.add(one.id)
                     continue
-                why = self._why_not(one, service)
+                why = self._why_not(one, service, ours=ours)
                 if why is not None:
                     # remembered too, so that its next sample costs no more than one that is taken; it is bounded, since
                     # a flood of names must not fill the memory
                     if len(self._newest) + self._ids.size < 2 * self._total:
-                        self._newest[one.id] = _REFUSED[why], self._number(service)
+                        self._newest[one.id] = _REFUSED[why], 0  # of nobody: names of services may be the flood
                     counts = refused.setdefault(service, {})
                     counts[why] = counts.get(why, 0) + 1
                     continue
@@ -174,8 +177,8 @@ class Book:
             np.maximum.at(places, at[sound], needed[sound])
             return found, places[at]
 
-    def _why_not(self, one: Series, service: str) -> Dropped | None:
-        if self._per_service.get(service, 0) >= self._limit or self._count >= self._total:
+    def _why_not(self, one: Series, service: str, *, ours: bool) -> Dropped | None:
+        if not ours and (self._full(service) or self._count >= self._total):
             return Dropped.CARDINALITY
         # StatsD's series are told apart by their raw text: the same name and labels may be here under another id
         own = series_id(one.name, one.labels)
@@ -186,6 +189,10 @@ class Book:
             elif state < FIRST_REFUSED and kind_of(state) is not one.kind:
                 return Dropped.KIND
         return None
+
+    def _full(self, service: str) -> bool:
+        count = self._per_service.get(service)
+        return len(self._per_service) >= MOST_SERVICES if count is None else count >= self._limit
 
     def _number(self, service: str) -> int:
         return self._numbers.setdefault(service, len(self._numbers))

@@ -44,6 +44,7 @@ _CELLS_OF_A_ROW = 20
 _LOOK_AT_DISK_SECONDS = 1.0
 _MOST_DAYS = 200_000
 _OF_ANOTHER_KIND = next(state for state in range(FIRST_REFUSED, 256) if why(state) is Dropped.KIND)
+_OURS = {Way.ANDON, Way.HOST, Way.ROUTER}
 _GUESSING = {Way.REMOTE_WRITE, Way.SCRAPE, Way.GRAPHITE}
 """Ways in whose senders often do not say what is a counter, and are guessed at by its name."""
 _RUNNING = {Kind.GAUGE, Kind.COUNTER}
@@ -217,7 +218,7 @@ class Writer:
         told = [*batches, *self._counted(lines)]
         foreign: list[frozenset[int]] = []
         for batch in told:
-            entered = self._book.enter(batch.series)
+            entered = self._book.enter(batch.series, ours=batch.way in _OURS)
             foreign.append(entered.foreign)
             # before their samples: a sample whose series nobody knows could never be found
             if entered.new:
