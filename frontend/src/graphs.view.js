@@ -1,11 +1,11 @@
 // What all graphs of a page have in common: the range, what it is compared with, whether it goes on. It stands in the
 // address, so that a link shows what its sender saw, and back works.
 
-const UNITS = { s: 1e3, m: 6e4, h: 36e5, d: 864e5, w: 6048e5 };
+const UNITS = { ms: 1, s: 1e3, m: 6e4, h: 36e5, d: 864e5, w: 6048e5 };
 const listeners = new Set();
 
 function milliseconds(text, now) {
-  const found = /^-?(?:now-)?(\d+)([smhdw])$/.exec(text);
+  const found = /^-?(?:now-)?(\d+)(ms|[smhdw])$/.exec(text);
   if (found) return now - Number(found[1]) * UNITS[found[2]];
   if (/^\d+$/.test(text)) return Number(text);
   const parsed = Date.parse(/([zZ]|[+-]\d\d:?\d\d)$/.test(text) ? text : `${text}Z`);

@@ -131,6 +131,24 @@ def test_a_young_service_opens_with_its_life_and_a_link_to_another_range_is_kept
     assert page.evaluate(span) == pytest.approx(86_400_000, rel=0.01)
 
 
+def test_a_time_in_words_is_the_same_for_the_page_and_the_pages_that_it_leads_to(
+    context: BrowserContext, server: Serving
+) -> None:
+    page = drawn(context.new_page(), server.address + "/graphs/services/store?from=now-2h&to=90m")
+    expect(page.locator("[data-graph-live]")).to_have_attribute("data-state", "off")
+    first, last, step = page.evaluate(
+        "(() => { const { times, step } = document.querySelector('#graph-1').answer;"
+        " return [times[0], times.at(-1), step] })()"
+    )
+    assert last - first == pytest.approx(30 * 60_000, abs=2 * step)
+    menu = page.locator("#graph-1 .plot-menu")
+    menu.locator("summary").click()
+    for name in ("Lines of this time", "Traces of this time"):
+        address = menu.get_by_role("link", name=name).get_attribute("href")
+        assert address
+        assert {"from=now-2h", "to=90m"} <= set(urlsplit(address).query.split("&"))
+
+
 def test_a_flag_says_who_did_what_and_links_to_it_by_pointer_and_by_keyboard(
     context: BrowserContext, server: Serving
 ) -> None:

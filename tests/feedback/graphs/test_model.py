@@ -18,7 +18,7 @@ from andon.feedback.graphs.model.exemplars import MOST as MOST_MARKS
 from andon.feedback.graphs.model.exemplars import Mark, mark_of, part_of
 from andon.feedback.graphs.model.exemplars import chosen as chosen_marks
 from andon.feedback.graphs.model.panels import Dashboard, Panel, PanelKind, Query, legend_of
-from andon.feedback.graphs.model.ranges import DAY, HOUR, MINUTE, SECOND, moment_of, range_of, step_for
+from andon.feedback.graphs.model.ranges import DAY, HOUR, MINUTE, SECOND, range_of, step_for
 from andon.feedback.graphs.model.rules import FILLERS, LEVELS, level_panels, value_unit
 from andon.feedback.graphs.model.units import said
 from andon.feedback.graphs.picture import picture, sentence
@@ -53,20 +53,6 @@ def envelope(happened: Event, who: Actor = ANDON) -> Envelope:
 
 
 # Ranges
-
-
-def test_a_range_is_relative_absolute_or_a_moment_in_words() -> None:
-    assert moment_of("6h", NOW) == NOW - 6 * HOUR
-    assert moment_of("now-30m", NOW) == NOW - 30 * MINUTE
-    assert moment_of(str(NOW), 0) == NOW
-    assert moment_of("2026-11-23T14:00", 0) == moment_of("2026-11-23T14:00:00Z", 0)
-    assert moment_of("", NOW) == NOW
-
-
-@pytest.mark.parametrize("wrong", ["yesterday", "6 hours", "-1", "1e99", "9" * 30])
-def test_what_is_no_moment_is_refused(wrong: str) -> None:
-    with pytest.raises(Invalid):
-        moment_of(wrong, NOW)
 
 
 def test_a_range_that_ends_before_it_begins_or_lasts_for_ever_is_refused() -> None:

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from andon.feedback.graphs.asking import Asking
-from andon.feedback.graphs.model.ranges import CHOICES, DAY, HOUR, MINUTE, USUAL, length_of, opening
+from andon.feedback.graphs.model.ranges import CHOICES, DAY, HOUR, MINUTE, USUAL, opening
 from andon.feedback.promql.service import Engine
 from andon.feedback.telemetry.contract.metrics import Kind
+from andon.feedback.telemetry.contract.ranges import length_of
 from andon.flow.sources.contract import Service
 from tests.feedback.telemetry.asking.conftest import engine, filling, in_store
 from tests.feedback.telemetry.asking.filling import NOW, Filling, series

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from urllib.parse import parse_qsl, quote, urlencode
 
-from andon.feedback.logs.model.ranges import CHOICES, MS, USUAL, Span, at_of, span_of
+from andon.feedback.logs.model.ranges import CHOICES, MS, USUAL, at_of, span_of
 from andon.feedback.telemetry.contract.logs import Cursor, LogLine, LogQuery, Severity, Term, TermKind
+from andon.feedback.telemetry.contract.ranges import Span
 from andon.feedback.telemetry.contract.searching import parse, written
 from andon.kernel.errors import Invalid
 from andon.web.model import Choice

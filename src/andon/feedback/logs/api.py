@@ -13,7 +13,7 @@ from litestar.response import Stream
 from andon.feedback.logs.addresses import Wanted, wanted_of
 from andon.feedback.logs.declared import DeclaredCounts
 from andon.feedback.logs.following import LATELY_US, Tails
-from andon.feedback.logs.model.ranges import Span, at_of
+from andon.feedback.logs.model.ranges import at_of, bars_of
 from andon.feedback.logs.patterns import MOST, is_new
 from andon.feedback.logs.service import LogsService
 from andon.feedback.logs.views import (
@@ -31,6 +31,7 @@ from andon.feedback.logs.views import (
 )
 from andon.feedback.telemetry.contract.logs import LogLine, LogQuery, LogStore
 from andon.feedback.telemetry.contract.moments import now_us
+from andon.feedback.telemetry.contract.ranges import Span
 from andon.feedback.telemetry.contract.sight import sight_of
 from andon.kernel.access.signing_in import is_still_good
 from andon.kernel.errors import Unavailable
@@ -68,7 +69,7 @@ def log_routes(logs: LogStore, service: LogsService, declared: DeclaredCounts | 
     def count_logs(call: Call, q: str = "", since: str = "1h", until: str = "", severity: str = "") -> LineHistogram:
         """How many lines fit, over time and by severity."""
         span, query = _query(_asked(q, since, until, severity))
-        start, end, width = span.bars
+        start, end, width = bars_of(span)
         counted = logs.histogram(
             replace(query, start=start, end=end), sight=sight_of(call.principal), buckets=(end - start) // width
         )

@@ -19,9 +19,10 @@ from andon.feedback.logs.addresses import (
     with_term,
 )
 from andon.feedback.logs.model.marking import SHOWN, SHOWN_OPEN, Marker, Piece, head_and_rest, seen
-from andon.feedback.logs.model.ranges import DAY, STEPS, Span, at_of, width_in_words
+from andon.feedback.logs.model.ranges import DAY, STEPS, at_of, bars_of, width_in_words
 from andon.feedback.logs.service import Deployed
 from andon.feedback.telemetry.contract.logs import LogCount, LogLine, Severity, Term, TermKind
+from andon.feedback.telemetry.contract.ranges import Span
 from andon.feedback.telemetry.contract.searching import OWN_FIELDS
 from andon.web.model import Choice, State
 
@@ -219,7 +220,7 @@ class Histogram:
 
 
 def histogram(counts: Iterable[LogCount], asked: Wanted, span: Span, deployed: Iterable[Deployed] = ()) -> Histogram:
-    start, end, width = span.bars
+    start, end, width = bars_of(span)
     length = end - start
     by_bar: dict[int, Counter[Severity]] = {}
     for one in counts:

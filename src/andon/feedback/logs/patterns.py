@@ -8,10 +8,11 @@ from datetime import datetime
 from urllib.parse import urlencode
 
 from andon.feedback.logs.model.marking import seen
-from andon.feedback.logs.model.ranges import Span, at_of
+from andon.feedback.logs.model.ranges import at_of
 from andon.feedback.logs.service import Deployed
 from andon.feedback.telemetry.contract.logs import LogQuery, LogStore, Template, Term, TermKind
 from andon.feedback.telemetry.contract.metrics import Sight
+from andon.feedback.telemetry.contract.ranges import Span
 from andon.web.model import Trend
 
 MOST = 200

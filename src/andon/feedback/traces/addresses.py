@@ -6,9 +6,10 @@ import re
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, urlencode
 
+from andon.feedback.telemetry.contract.ranges import Span
 from andon.feedback.telemetry.contract.traces import TraceQuery
 from andon.feedback.traces.contract import SEARCH
-from andon.feedback.traces.model.ranges import CHOICES, MS, USUAL, Span, duration_of, span_of
+from andon.feedback.traces.model.ranges import CHOICES, MS, USUAL, duration_of, span_of
 from andon.kernel.errors import Invalid
 from andon.web.model import Choice
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
+from andon.feedback.telemetry.contract.ranges import length_of, span_of
 from andon.kernel.errors import Invalid
 
 SECOND, MINUTE, HOUR, DAY = 1000, 60_000, 3_600_000, 86_400_000
-LONGEST = 800 * DAY
+LONGEST_DAYS = 800
 STEPS = tuple(
     [n * SECOND for n in (1, 2, 5, 10, 15, 30)]
     + [n * MINUTE for n in (1, 2, 5, 10, 15, 30)]
@@ -24,37 +23,6 @@ CHOICES = ("15m", "1h", "6h", "24h", "7d", "30d", "90d")
 USUAL = "6h"
 """What graphs open with."""
 COMPARISONS = {"": "nothing", "1d": "the day before", "1w": "the week before"}
-_LENGTH = re.compile(r"(\d{1,6})(ms|s|m|h|d|w)")
-_UNITS = {"ms": 1, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
-
-
-def length_of(text: str) -> int:
-    """Milliseconds of ``90s``, ``6h``, ``7d``, ``1w``. Raises :class:`Invalid`."""
-    found = _LENGTH.fullmatch(text.strip().removeprefix("-").removeprefix("now-"))
-    if found is None:
-        raise Invalid(f"{text[:40]!r} is no length of time.", remedy="Write a number and s, m, h, d or w: 6h.")
-    return int(found[1]) * _UNITS[found[2]]
-
-
-def moment_of(text: str, now: int) -> int:
-    """Milliseconds since 1970 of ``now``, ``6h`` (ago), a number of milliseconds, or ISO 8601 (UTC without a zone).
-
-    Raises :class:`Invalid`.
-    """
-    text = text.strip()
-    if text in ("", "now"):
-        return now
-    if text.isdecimal() and len(text) <= 15:
-        return int(text)
-    if _LENGTH.fullmatch(text.removeprefix("-").removeprefix("now-")):
-        return now - length_of(text)
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise Invalid(
-            f"{text[:40]!r} is no moment.", remedy="Write 6h (ago), 2026-11-23T14:00, or milliseconds since 1970."
-        ) from None
-    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,18 +51,13 @@ def range_of(start: str, end: str, now: int, *, points: int = USUAL_POINTS, step
 
     Raises :class:`Invalid`.
     """
-    first, last = moment_of(start or USUAL, now), moment_of(end, now)
-    if not 0 < last - first <= LONGEST:
-        raise Invalid(
-            "The range begins after it ends, or is longer than two years.", remedy="Choose another one: from=6h"
-        )
+    asked = span_of(start, end, now, usual=USUAL, days=LONGEST_DAYS)
+    first, last = asked.start, asked.end
     last = min(last, now + DAY)
     step = step if step >= SECOND else step_for(last - first, points)
     if (last - first) // step > MOST_POINTS:
         step = step_for(last - first, MOST_POINTS)
-    return Range(
-        start=first // step * step, end=last // step * step, step=step, live=end.strip() in ("", "now") and last == now
-    )
+    return Range(start=first // step * step, end=last // step * step, step=step, live=asked.live and last == now)
 
 
 def opening(life: int | None) -> str:

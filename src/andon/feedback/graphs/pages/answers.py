@@ -14,7 +14,6 @@ from andon.feedback.graphs.asking import Asked, Asking
 from andon.feedback.graphs.model.answers import Columns
 from andon.feedback.graphs.model.exemplars import Mark
 from andon.feedback.graphs.model.panels import PanelKind
-from andon.feedback.graphs.model.ranges import moment_of
 from andon.feedback.graphs.pages.drawing import cause_list
 from andon.feedback.graphs.picture import picture
 from andon.feedback.graphs.service import GraphsService, moment
@@ -27,6 +26,7 @@ from andon.feedback.graphs.views import (
     LineShape,
 )
 from andon.feedback.telemetry.contract.moments import now_ms
+from andon.feedback.telemetry.contract.ranges import moment_of
 from andon.feedback.telemetry.contract.sight import sight_of
 from andon.feedback.traces.contract import trace_address
 from andon.kernel.errors import Invalid

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from andon.feedback.graphs.addresses import GraphView, service_address, wanted
 from andon.feedback.graphs.asking import Asking
-from andon.feedback.graphs.model.ranges import DAY, MINUTE, USUAL, length_of, opening, range_of
+from andon.feedback.graphs.model.ranges import DAY, MINUTE, USUAL, opening, range_of
 from andon.feedback.graphs.model.rules import FILLERS, LEVELS, TITLES, Filler, level_panels, title_of
 from andon.feedback.graphs.model.units import said
 from andon.feedback.graphs.pages.drawing import board, graph_views
@@ -16,6 +16,7 @@ from andon.feedback.graphs.service import GraphsService
 from andon.feedback.registry.contract import service_address as registry_address
 from andon.feedback.telemetry.contract.metrics import SERVICE, Kind, Level, MetricName, Series, Sight
 from andon.feedback.telemetry.contract.moments import now_ms
+from andon.feedback.telemetry.contract.ranges import length_of
 from andon.feedback.telemetry.contract.sight import sight_of
 from andon.flow.sources.contract import Service, Sources
 from andon.kernel.errors import NotFound, Unavailable

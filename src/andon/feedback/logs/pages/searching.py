@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from andon.feedback.logs.addresses import Bar, Wanted, bar, line_mark, wanted
 from andon.feedback.logs.drawing import Facet, Histogram, LineView, facet, field_facets, histogram, line_views
 from andon.feedback.logs.model.marking import Marker, head_and_rest
-from andon.feedback.logs.model.ranges import DAY, Span, at_of
+from andon.feedback.logs.model.ranges import DAY, at_of, bars_of
 from andon.feedback.logs.patterns import new_ones, parts_of, service_of
 from andon.feedback.logs.service import Deployed, LogsService
 from andon.feedback.telemetry.contract.logs import LogLine, LogQuery, LogStore, Template
 from andon.feedback.telemetry.contract.metrics import Sight
 from andon.feedback.telemetry.contract.moments import now_us
+from andon.feedback.telemetry.contract.ranges import Span
 from andon.feedback.telemetry.contract.sight import sight_of
 from andon.kernel.access import Principal
 from andon.kernel.errors import Invalid, NotFound, Unavailable
@@ -132,7 +133,7 @@ def _answer(
     query: LogQuery,
     sight: Sight,
 ) -> Answer:
-    start, end, width = span.bars
+    start, end, width = bars_of(span)
     bars = replace(query, start=start, end=end)
     counted = _POOL.submit(logs.histogram, bars, sight=sight, buckets=(end - start) // width)
     lines = _POOL.submit(logs.search, query, sight=sight, limit=SHOWN, before=asked.cursor())

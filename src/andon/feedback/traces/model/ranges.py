@@ -3,66 +3,22 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from datetime import UTC, datetime
 
+from andon.feedback.telemetry.contract import ranges
+from andon.feedback.telemetry.contract.ranges import Span, Unit
 from andon.kernel.errors import Invalid
 
 US, MS, SECOND, MINUTE, HOUR, DAY = 10**3, 10**6, 10**9, 60 * 10**9, 3600 * 10**9, 86_400 * 10**9
-LONGEST = 400 * DAY
+LONGEST_DAYS = 400
 CHOICES = ("15m", "1h", "6h", "24h", "7d")
 USUAL = "1h"
-_LENGTH = re.compile(r"(\d{1,6})(ms|s|m|h|d|w)")
-_UNITS = {"ms": MS, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
-_WORDS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s*(ns|us|µs|ms|s|m|min)?", re.ASCII)
 _SHORT = {"ns": 1, "us": US, "µs": US, "ms": MS, "": MS, "s": SECOND, "m": MINUTE, "min": MINUTE}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
-    """``start <= time < end``."""
-
-    start: int
-    end: int
-    words: str
-    """Such as ``in the last hour``."""
-
-
 def span_of(start: str, end: str, now: int) -> Span:
     """The time that an address names. Raises :class:`Invalid`."""
-    first, last = moment_of(start or USUAL, now), moment_of(end, now)
-    if not 0 < last - first <= LONGEST:
-        raise Invalid("The range begins after it ends, or is longer than a year.", remedy="Choose another one: from=6h")
-    length = _LENGTH.fullmatch(start.strip() or USUAL)
-    live = end.strip() in ("", "now")
-    return Span(start=first, end=last, words=_in_words(length) if live and length else "in the time chosen")
-
-
-def _in_words(length: re.Match[str]) -> str:
-    count, word = int(length[1]), _WORDS[length[2]]
-    return f"in the last {word[:-1]}" if count == 1 else f"in the last {count} {word}"
-
-
-def moment_of(text: str, now: int) -> int:
-    """Of ``now``, ``6h`` (ago), a number of milliseconds since 1970, or ISO 8601 (UTC without a zone).
-
-    Raises :class:`Invalid`.
-    """
-    text = text.strip()
-    if text in ("", "now"):
-        return now
-    if text.isascii() and text.isdecimal() and len(text) <= 12 + 2:
-        return int(text) * MS
-    if found := _LENGTH.fullmatch(text.removeprefix("now-").removeprefix("-")):
-        return now - int(found[1]) * _UNITS[found[2]]
-    try:
-        at = datetime.fromisoformat(text)
-        return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000) * MS
-    except (ValueError, OverflowError):
-        raise Invalid(
-            f"{text[:40]!r} is no moment.", remedy="Write 6h (ago), 2026-11-23T14:00, or milliseconds since 1970."
-        ) from None
+    return ranges.span_of(start, end, now, Unit.NS, usual=USUAL, days=LONGEST_DAYS)
 
 
 def duration_of(text: str) -> int:
