@@ -42,6 +42,8 @@ MOST_VALUES = 400_000
 """In one answer."""
 MOST_SERIES = 5_000
 """Looked at for a service's dashboard."""
+MOST_SOURCES = 12
+"""Selectors of one graph whose exemplars are looked for."""
 MOST_AGED = 1_000
 """Looked at for how long a service has been measured."""
 _HEXADECIMAL = re.compile(r"[0-9a-f]{6,40}")
@@ -196,7 +198,7 @@ class Asking:
                     sources[one.matchers] = measured or sources.get(one.matchers, False)
         part = part_of(asked.range.length)  # which is the same from one moment to the next: so are those chosen
         found: list[Mark | None] = []
-        for matchers, measured in sources.items():
+        for matchers, measured in list(sources.items())[:MOST_SOURCES]:
             series = self.measurements.select(matchers, start, end, sight=sight, limit=MOST_SERIES)
             by_id = {one.id: one for one in series}
             told = self.measurements.exemplars(series, start, end, every=part) if series else ()
