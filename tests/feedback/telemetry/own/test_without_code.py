@@ -124,6 +124,11 @@ def test_a_service_that_says_nothing_of_itself_is_measured_and_its_failed_reques
     assert failed.body.startswith("GET /broken 500 ")
     assert (failed.trace, failed.version, failed.instance) == (TRACE, owner.commit[:7], instance.id)
 
+    (exemplar,) = intake.exemplars
+    counted = {one.id: one for batch in intake.batches for one in batch.series}[exemplar.series]
+    assert (counted.name, counted.label("le")) == ("andon_request_duration_seconds_bucket", "+Inf")
+    assert (exemplar.trace, 0 < exemplar.value < 60) == (TRACE, True)
+
     until(lambda: last("andon_instance_memory_bytes") > 1_000_000, instances.round)
     assert last("andon_instance_up", instance=instance.id) == 1
     assert last("andon_instance_processes") >= 1
