@@ -5,6 +5,7 @@ It reads the database through flow's own questions, and changes nothing in it.
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import signal
@@ -55,11 +56,15 @@ _MOST_TOKENS = 10_000
 _SWITCH_SECONDS = 0.0005
 """After how long a thread makes way for one that waits for the interpreter; a tenth of what is usual. Decoding and
 writing compute without a pause, and a question takes its turn after them several times before it is answered."""
+_COLLECTED_AFTER = 50_000, 20, 50
+"""Objects, and rounds, after which garbage is looked for, instead of 700, 10 and 10: a request makes thousands that are
+no garbage, and series are known by the hundred thousand. Looking through those stops everything for long."""
 
 
 def listen(installation: Installation, wait: Callable[[], None], ready: Callable[[], None]) -> None:
     """Take in and answer until ``wait`` returns. Raises what the store cannot be opened for."""
     sys.setswitchinterval(_SWITCH_SECONDS)
+    gc.set_threshold(*_COLLECTED_AFTER)
     _allow_many_files()
     wiring = _Wiring(installation)
     process = TelemetryProcess(
