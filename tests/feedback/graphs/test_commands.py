@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,11 @@ def test_a_moment_is_annotated(andon: Terminal, server: Serving) -> None:
     made = andon("annotate", "Campaign began", "--service", "store", "--until", "2100-01-01T00:00", "--json")
     assert made.code == 0, made.err
     assert json.loads(made.out)["id"].startswith("note_")
+    assert andon("annotate", "The supplier was down", "--service", "store", "--at", "20m", "--until", "10m").code == 0
+    now = datetime.now(UTC)
+    told = server.api().get("/causes", params={"since": str(now - timedelta(hours=1)), "until": str(now)}).json()
+    (down,) = (one for one in told["causes"] if one["title"] == "The supplier was down")
+    assert down["until"] - down["time"] == pytest.approx(600_000, abs=5_000)
     refused = andon("annotate", "When", "--at", "yesterday-ish")
     assert (refused.code, "no moment" in refused.err) == (2, True)
 

@@ -18,6 +18,8 @@ from andon.feedback.graphs.views import (
     DashboardShape,
     DefinitionShape,
 )
+from andon.feedback.telemetry.contract.moments import now_ms
+from andon.feedback.telemetry.contract.ranges import moment_of
 from andon.kernel.errors import Invalid
 from andon.web.terminal.client import connect
 from andon.web.terminal.output import Table, say, show
@@ -40,7 +42,9 @@ def annotate(
     text: Annotated[str, typer.Argument(help="What happened, in one sentence.")],
     service: Annotated[str | None, typer.Option(help="The service that it concerns; all without it.")] = None,
     environment: Annotated[str | None, typer.Option(help="The environment that it concerns.")] = None,
-    at: Annotated[str | None, typer.Option(help="When it was (UTC), such as 2026-11-23T14:00; now without it.")] = None,
+    at: Annotated[
+        str | None, typer.Option(help="When it was: 10m (ago), or 2026-11-23T14:00 (UTC); now without it.")
+    ] = None,
     until: Annotated[str | None, typer.Option(help="Until when it lasts, such as a campaign.")] = None,
 ) -> None:
     """Mark a moment on every graph that it concerns."""
@@ -89,12 +93,10 @@ def _moment(text: str | None) -> datetime | None:
     if text is None:
         return None
     try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise Invalid(
-            f"{text[:40]!r} is no moment.", safe="Nothing was annotated.", remedy="Write 2026-11-23T14:00 (UTC)."
-        ) from None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
+        at = moment_of(text, now_ms())
+    except Invalid as error:
+        raise Invalid(error.message, safe="Nothing was annotated.", remedy=error.remedy) from None
+    return datetime.fromtimestamp(at / 1000, UTC)
 
 
 def _definition_text(found: DashboardShape) -> str:
