@@ -85,3 +85,18 @@ def test_lines_and_spans_are_the_same(in_store: InStore, outside: Engine) -> Non
     )
     assert [one.trace for one in found] == ["a" * 32]
     assert StoredTraces(outside).trace("a" * 32, sight=None) == (span,)
+
+
+def test_values_that_are_too_long_for_an_address_pass_as_they_are(in_store: InStore, outside: Engine) -> None:
+    odd = "ü\r\n--\r\n'\\ \t%20 \n" * 300
+    spans = [
+        Span(trace=f"{number:032x}", id="b" * 16, name="GET /", start=NOW * 10**6 + number, duration=5,
+             service="shop", attributes={"k": odd})
+        for number in range(1, 301)
+    ]  # fmt: skip
+    in_store.writer.take(Batch(way=Way.OTLP, spans=spans)).result(30)
+    query = TraceQuery(start=0, end=2 * NOW * 10**6, attributes={"k": odd})
+    found = StoredTraces(outside).find(query, sight=None, limit=300)
+    assert [one.trace for one in found] == [one.trace for one in reversed(spans)]
+    many = frozenset(Service(f"service-{number}") for number in range(500))
+    assert StoredTraces(outside).find(query, sight=many) == ()
