@@ -16,6 +16,7 @@ from andon.feedback.telemetry.contract.logs import LogLine, LogQuery, Term, Term
 from andon.feedback.telemetry.contract.metrics import (
     Column,
     Comparison,
+    Exemplar,
     Kind,
     Matcher,
     Resolution,
@@ -64,6 +65,21 @@ def test_series_and_samples_are_the_same(in_store: InStore, outside: Engine) -> 
             assert there.times.size
     with pytest.raises(Invalid, match="pattern"):
         through.select((Matcher("path", Comparison.LIKE, "("),), NOW, NOW, sight=None)
+
+
+def test_exemplars_are_the_same(in_store: InStore, outside: Engine) -> None:
+    one = in_store.put(series("latency", Kind.OBSERVATION), [NOW], [1])
+    for number in range(4):
+        exemplar = Exemplar(
+            series=one.id, time=NOW + number, value=number / 4, trace=f"{number:032x}", labels=(("k", "v"),)
+        )
+        in_store.put_exemplar(exemplar)
+    inside, through = in_store.measurements(), StoredMeasurements(outside, Keep())
+    for every in (0, 2, 1000):
+        found = through.exemplars([one], NOW, NOW + 9, every=every)
+        assert found == inside.exemplars([one], NOW, NOW + 9, every=every)
+        assert len(found) == (2 if every == 1000 else 4)
+        assert found[0].labels == (("k", "v"),)
 
 
 def test_thousands_of_series_are_no_longer_question_than_it_takes(in_store: InStore, outside: Engine) -> None:
