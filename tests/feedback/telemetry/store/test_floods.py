@@ -63,6 +63,22 @@ def test_what_andon_says_of_a_service_has_room_however_much_the_service_says(eng
     assert drops.counts().dropped == {(Way.OTLP, Dropped.CARDINALITY, "shop"): 10}
 
 
+def test_more_than_can_be_remembered_is_refused_for_its_number_too_and_has_to_be_named_again(
+    engine: Engine, tmp_path: Path
+) -> None:
+    writer = Writer(
+        Tables(engine, lambda: NOW), Book(limit=10, total=10), Drops(), DiskWatch(tmp_path, 0, lambda: 10**12)
+    )
+    writer.start()
+    flood = [series("visits", service="shop", user=str(user)) for user in range(50)]
+    ids = [one.id for one in flood]
+    told = writer.take(Batch(way=Way.OTLP, series=flood, ids=ids, times=[NOW] * 50, values=[1.0] * 50)).result(30)
+    writer.stop()
+    assert (told.samples, told.dropped) == (10, {Dropped.CARDINALITY: 40})
+    assert told.disputed == {one for one in ids if not writer.knows(one)}
+    assert len(told.disputed) == 30
+
+
 def test_made_up_services_end_somewhere_and_the_known_ones_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(books, "MOST_SERVICES", 50)
     book = opened()

@@ -86,8 +86,8 @@ class Receipt:
     spans: int = 0
     dropped: Mapping[Dropped, int] = field(default_factory=dict)
     disputed: frozenset[int] = frozenset()
-    """Series of which nothing was stored, since the store knows them as another kind. Whoever goes on sending them must
-    go on naming them: a sample alone does not say of which kind it is."""
+    """Series of which nothing was stored, since the store knows them as another kind, or has no room to remember that
+    they are too many. Whoever goes on sending them must go on naming them: a sample alone does not say what it is."""
 
 
 class Intake(Protocol):

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from andon.feedback.telemetry.contract.intake import Batch, Dropped, Receipt, Way
 from andon.feedback.telemetry.contract.logs import LogLine, Template
 from andon.feedback.telemetry.contract.metrics import SERVICE, Kind
-from andon.feedback.telemetry.store.book import FIRST_REFUSED, Book, kind_of, level_of, why
+from andon.feedback.telemetry.store.book import FIRST_REFUSED, UNKNOWN, Book, kind_of, level_of, why
 from andon.feedback.telemetry.store.counting import LineCounter
 from andon.feedback.telemetry.store.drops import Drops
 from andon.feedback.telemetry.store.engine import StoreError
@@ -44,6 +44,7 @@ _CELLS_OF_A_ROW = 20
 _LOOK_AT_DISK_SECONDS = 1.0
 _MOST_DAYS = 200_000
 _OF_ANOTHER_KIND = next(state for state in range(FIRST_REFUSED, 256) if why(state) is Dropped.KIND)
+_FULL = next(state for state in range(FIRST_REFUSED, 256) if why(state) is Dropped.CARDINALITY)
 _OURS = {Way.ANDON, Way.HOST, Way.ROUTER}
 _GUESSING = {Way.REMOTE_WRITE, Way.SCRAPE, Way.GRAPHITE}
 """Ways in whose senders often do not say what is a counter, and are guessed at by its name."""
@@ -237,6 +238,9 @@ class Writer:
             disputed = self._disputed(batch) | of_others
             if disputed:
                 states[np.isin(ids, np.fromiter(disputed, np.uint64, len(disputed)))] = _OF_ANOTHER_KIND
+            unremembered = _named_among(batch, ids[states == UNKNOWN])
+            if unremembered:
+                states[np.isin(ids, np.fromiter(unremembered, np.uint64, len(unremembered)))] = _FULL
             refused = states >= FIRST_REFUSED
             dropped: dict[Dropped, int] = {}
             if refused.any():
@@ -254,7 +258,7 @@ class Writer:
                     logs=len(batch.logs),
                     spans=len(batch.spans),
                     dropped=dropped,
-                    disputed=disputed,
+                    disputed=disputed | unremembered,
                 )
             )
         token = batches[0].token if len(batches) == 1 else ""
@@ -322,6 +326,11 @@ class Writer:
             if len(self._days) + len(new) > _MOST_DAYS:
                 self._days.clear()  # writing one down again does no harm
             self._days.update((day, id_) for id_ in new)
+
+
+def _named_among(batch: Batch, unknown: NDArray[np.uint64]) -> frozenset[int]:
+    """Series that were refused, and that there was no room to remember either."""
+    return frozenset(unknown.tolist()) & {int(one.id) for one in batch.series} if unknown.size else frozenset()
 
 
 def agree(known: Kind, named: Kind, way: Way) -> bool:
