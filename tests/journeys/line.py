@@ -18,7 +18,7 @@ from andon.flow.deployments.views import EnvironmentRequest
 from andon.kernel.access.model import Role
 from andon.web.terminal.client import Client, connect
 from andon.web.terminal.contexts import Context
-from benchmarks.harness.installation import Andon, until
+from benchmarks.harness.installation import Andon, free_stretch, until
 
 NAME, PASSWORD = "Maxine Chambers", "wrenches under the bonnet"
 OVER = {"passed", "failed", "cancelled", "superseded"}
@@ -48,6 +48,8 @@ class Line:
     token: str
     folder: Path
     commits: tuple[str, ...]
+    otlp_port: int
+    """Where its telemetry takes in OpenTelemetry over HTTP."""
 
     def run_of(self, commit: str, service: str = SERVICE) -> str:
         found: list[str] = []
@@ -84,9 +86,14 @@ class Line:
 
 @contextmanager
 def installation() -> Iterator[tuple[Andon, Started]]:
-    """An empty Andon, and what it said when it was up."""
+    """An empty Andon with its telemetry, and what it said when it was up."""
+    settings = {"ANDON_TELEMETRY_OTLP_PORT": str(free_stretch(1))}
     # A short name: sockets lie below it.
-    with TemporaryDirectory(prefix="andon-console-") as folder, Andon(folder=Path(folder)) as andon:
+    with (
+        TemporaryDirectory(prefix="andon-console-") as folder,
+        Andon(folder=Path(folder), settings=settings) as andon,
+    ):
+        until((andon.data / "telemetry" / "state.json").exists, "telemetry listens")
         lines = (andon.folder / "up.out").read_bytes().splitlines()
         started = next(one for one in lines if b'"address"' in one)
         yield andon, msgspec.json.decode(started, type=Started)
@@ -105,10 +112,11 @@ def shop(andon: Andon, console: str, secret: str) -> Line:
     checkout = Checkout(folder / "store", remote, secret)
     first = checkout.commit("Open the shop")
     checkout.push()
-    Line(andon, console, secret, folder, (first,)).passes(first)
+    port = int(andon.environment()["ANDON_TELEMETRY_OTLP_PORT"])
+    Line(andon, console, secret, folder, (first,), port).passes(first)
     second = checkout.commit(checkout.apply("02-reviews"))
     checkout.push()
-    line = Line(andon, console, secret, folder, (first, second))
+    line = Line(andon, console, secret, folder, (first, second), port)
     line.passes(second)
     return line
 

@@ -6,6 +6,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from andon.app.demo.shop import SERVICE
 from tests.browser import DESKTOP, PHONE
+from tests.journeys.customers import CHECKOUT
 from tests.journeys.line import NAME, PASSWORD, Line
 
 PLACE = f"/services/{SERVICE}/environments"
@@ -53,7 +54,9 @@ def addresses(line: Line, page: Page) -> dict[str, str]:
     colleague = page.get_by_role("link", name="Brent Geller").get_attribute("href")
     page.goto(f"{line.console}/people?which=erased")
     erased = page.locator(".people .row-title a").first.get_attribute("href")
-    assert faulty and instance and event and colleague and erased  # noqa: PT018 - five things that the pages above must offer
+    page.goto(f"{line.console}/hosts")
+    host = page.locator("main th a").first.get_attribute("href")
+    assert faulty and instance and event and colleague and erased and host  # noqa: PT018 - what the pages above must offer
     return {
         "overview": "/",
         "service": f"/services/{SERVICE}",
@@ -73,6 +76,18 @@ def addresses(line: Line, page: Page) -> dict[str, str]:
         "environments": "/environments",
         "environment": f"{PLACE}/production",
         "instance": instance,
+        "graphs-home": "/graphs",
+        "graphs-service": f"/graphs/services/{SERVICE}?environment=production&from=5m",
+        "explore": "/graphs/explore?metric=andon_requests_total&from=5m",
+        "logs": "/logs?from=5m",
+        "log-patterns": "/logs/templates",
+        "traces": "/traces",
+        "trace": f"/traces/{CHECKOUT}",
+        "registry": "/registry",
+        "registry-service": f"/registry/{SERVICE}",
+        "hosts": "/hosts",
+        "host": host,
+        "telemetry": "/telemetry",
         "record": "/record",
         "record-filtered": f"/record?service={SERVICE}&when=day",
         "event": event,

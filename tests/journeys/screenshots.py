@@ -8,6 +8,7 @@ one all are taken. The few that the documentation shows lie in docs/images; take
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,9 +18,12 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from andon.app.demo.story import Revision
 from benchmarks.harness.installation import until
 from tests.browser import ARGUMENTS, find_chromium
+from tests.journeys.customers import customers, send_traces
 from tests.journeys.line import Line, installation, invite_colleagues, make_environment, refuse, shop, token
 from tests.journeys.pages import PLACE, addresses, begin, signed_in
 
+_CUSTOMERS_SECONDS = 90.0
+"""So that there is something on graphs."""
 LOOKS = {"light": (False, False), "dark": (True, False), "phone": (False, True)}
 
 
@@ -33,6 +37,9 @@ def main(folder: Path, wanted: frozenset[str]) -> None:
         if not wanted or "first-light" in wanted:
             take(page, folder / "first-light.png")
         line = shop(andon, started.address, token(andon))
+        with customers(line):
+            time.sleep(_CUSTOMERS_SECONDS)
+        send_traces(line)
         make_environment(line, "maxine")
         refuse(line)
         invite_colleagues(line)

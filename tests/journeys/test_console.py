@@ -15,6 +15,7 @@ from andon.app.demo.shop import SERVICE
 from andon.app.people.views import Invitation, InvitationLink
 from benchmarks.harness.installation import until
 from tests.browser import PHONE, browser, troubles, violations
+from tests.journeys.customers import customers, send_traces
 from tests.journeys.line import (
     NAME,
     PASSWORD,
@@ -33,6 +34,10 @@ __all__ = ["browser"]
 pytestmark = [pytest.mark.journey, pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(400)]
 
 SECRET = "a spanner nobody may see 7f3"
+EMPTY = (
+    *("/", "/runs", "/deploy", "/deployments", "/environments", "/record", "/people"),
+    *("/graphs", "/logs", "/traces", "/registry", "/telemetry"),
+)
 SOON, LATER = 20_000, 120_000
 """Milliseconds: for an answer, and for a deployment on a busy machine."""
 
@@ -56,7 +61,7 @@ def console(browser: Browser) -> Iterator[Console]:
         visitor = begin(browser, started.first_administrator)
         visitor.set_default_timeout(SOON)
         empty = []
-        for path in ("/", "/runs", "/deploy", "/deployments", "/environments", "/record", "/people"):
+        for path in EMPTY:
             with looked_at(visitor) as (page, wrong):
                 page.goto(started.address + path)
                 wrong.extend(faults(page))
@@ -65,8 +70,10 @@ def console(browser: Browser) -> Iterator[Console]:
             page.goto(started.address)
             empty += [] if "andon init" in page.inner_text("main") else ["/: it does not say what to do next"]
         line = shop(andon, started.address, token(andon))
-        refuse(line)
-        make_environment(line, "maxine")
+        with customers(line):
+            send_traces(line)
+            refuse(line)
+            make_environment(line, "maxine")
         invite_colleagues(line)
         yield Console(line, visitor, empty)
         visitor.close()
