@@ -18,6 +18,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> It
     shop = Shop(now_ms(), days=1, step=300_000, dense=60_000)
     ones = np.ones(len(shop.times))
     shop.add("login_success", ones, Kind.DELTA, {"service": "unknown_service:php", "environment": "production"})
+    shop.add("target_info", ones, Kind.GAUGE, {"service": "unknown_service:php", "environment": "production"})
     shop.add("logins_of_old", np.ones(1), Kind.DELTA, {"service": "gone"}, times=np.array([shop.now - 9 * DAY]))
     url = databases.url("sqlite")
     record(url, shop)
@@ -35,6 +36,7 @@ def test_it_has_a_card_and_a_dashboard_without_the_machine_of_others(reader: Bro
     page = reader.get("/graphs/services/unknown_service%3Aphp").text
     assert "unknown_service:php in production is measured" in page
     assert "Login success" in page
+    assert "Target info" not in page, "it says who sends, and nothing of how it does"
     assert "Memory left on the machine" not in page
     assert 'href="/registry/unknown_service%3Aphp"' in page
     assert "Memory left on the machine" in reader.get("/graphs/services/store").text

@@ -74,6 +74,10 @@ class LevelPanels:
     """Metrics for which there was no room."""
 
 
+_SAY_WHO = {"target_info", "otel_scope_info"}
+"""OpenTelemetry's: always one, with what is known of the sender as labels."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Metric:
     """All series of one name."""
@@ -114,7 +118,9 @@ def level_panels(series: Iterable[Series], service: str, environment: str = "") 
             found[level] += make(where, service)
     left: dict[Level, int] = defaultdict(int)
     for metric in metrics.values():
-        if metric.name in known or metric.name.startswith(("andon_", "host_")) or _is_part(metric.name, metrics):
+        if metric.name in known | _SAY_WHO or metric.name.startswith(("andon_", "host_")):
+            continue
+        if _is_part(metric.name, metrics):
             continue
         if len(found[metric.level]) >= MOST_PER_LEVEL:
             left[metric.level] += 1
