@@ -125,6 +125,8 @@ def _telemetry(settings: Settings) -> Iterator[Check]:
         log = settings.data / "log" / "telemetry.log"
         yield Check("telemetry", Grade.WARNING, "Its process is not up.", f"Read {log}")
         return
+    if state.trouble:
+        yield Check("telemetry", Grade.WARNING, state.trouble, "Make room, or set telemetry.disk_reserve lower.")
     for one in state.faults:
         yield Check(
             "telemetry",
@@ -132,7 +134,7 @@ def _telemetry(settings: Settings) -> Iterator[Check]:
             f"{one.what} is not taken in: {one.fault}",
             "It is tried again until it can be; nothing needs to be started again.",
         )
-    if not state.faults:
+    if not state.faults and not state.trouble:
         yield Check("telemetry", Grade.GOOD, f"{len(state.places)} ways in listen on ports of this machine")
 
 

@@ -180,6 +180,8 @@ class Supervisor:
     def _say_unheard(self) -> None:
         """What telemetry cannot listen at, which whoever sends it would not notice."""
         state = read_state(state_file(self._settings.data))
+        if state is not None and state.trouble:
+            self._say(state.trouble)
         for one in state.faults if state is not None else ():
             self._say(f"{one.what} is not taken in: {one.fault} It is tried again until it can be.")
 

@@ -192,6 +192,7 @@ class _Wiring:
             self._places,
             installation.telemetry.state,
             Tokens(installation.database),
+            trouble=lambda: store.disk.trouble,
         )
 
     def _places(self) -> frozenset[Place]:

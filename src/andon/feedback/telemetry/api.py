@@ -52,6 +52,7 @@ def _shape(seen: Seen) -> TelemetryShape:
     return TelemetryShape(
         running=seen.running,
         fault=seen.fault,
+        trouble=seen.trouble,
         ways=[
             WayShape(
                 way=one.way.value,

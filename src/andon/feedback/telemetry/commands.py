@@ -28,6 +28,8 @@ def show_telemetry() -> None:
         found = andon.get("/telemetry", TelemetryShape)
     if found.fault:
         say(found.fault)
+    if found.trouble:
+        say(found.trouble)
     for place in found.places:
         if place.fault:
             say(f"{place.what} does not listen: {place.fault}")

@@ -23,6 +23,8 @@ class State(msgspec.Struct, frozen=True):
     places: tuple[Heard, ...] = ()
     environments: int = 0
     """How many have sockets of their own."""
+    trouble: str = ""
+    """Why nothing at all is taken in; empty while something is."""
 
     @property
     def faults(self) -> tuple[Heard, ...]:

@@ -70,7 +70,8 @@ class Listening:
 
     ``statsd`` makes the StatsD way, which listens nowhere yet. ``admits`` is asked of each request's token where others
     than this machine's programs can send; what speaks no HTTP knows no tokens and stays on loopback. What cannot be
-    listened at is logged, told in the state file, and tried again until it can; everything else goes on.
+    listened at is logged, told in the state file, and tried again until it can; everything else goes on. So is what
+    ``trouble`` says of the whole.
     """
 
     def __init__(
@@ -82,10 +83,12 @@ class Listening:
         places: Callable[[], Iterable[Place]],
         state: Path,
         admits: Callable[[str], bool] | None = None,
+        trouble: Callable[[], str] = lambda: "",
     ) -> None:
         self._settings, self._ingress, self._network = settings, ingress, network
         self._statsd, self._places, self._state = statsd(), places, state
         self._admits = None if settings.on_loopback else admits
+        self._trouble, self._troubled = trouble, ""
         self._heard: dict[str, Heard] = {}
         self._missed: dict[str, _Missed] = {}
         self._open: dict[Place, _Opened] = {}
@@ -120,7 +123,7 @@ class Listening:
             if way.what in self._missed and self._missed[way.what].due():
                 self._listen(way)
                 changed = True
-        if changed:
+        if changed or self._trouble() != self._troubled:
             self._tell()
 
     def _ways(self) -> tuple[_Way, ...]:
@@ -197,7 +200,11 @@ class Listening:
     def _tell(self) -> None:
         # in the order in which they are written down, whichever could be listened at first
         places = tuple(self._heard[way.what] for way in self._ways() if way.what in self._heard)
-        write_private(self._state, msgspec.json.encode(State(places, len(self._open))))
+        trouble = self._trouble()
+        if trouble != self._troubled:
+            _log.warning("%s", trouble or "Telemetry takes in again.")
+            self._troubled = trouble
+        write_private(self._state, msgspec.json.encode(State(places, len(self._open), trouble)))
 
 
 def _both(door: LineDoor) -> Callable[[Tcp], str]:

@@ -81,6 +81,8 @@ class Seen:
     memory: int | None = None
     """Bytes of the telemetry process."""
     fault: str = ""
+    trouble: str = ""
+    """Why nothing is taken in, though what is kept can be asked; empty while something is."""
 
     @property
     def samples(self) -> float:
@@ -99,6 +101,8 @@ class Seen:
         """The conclusion, for the head of a page."""
         if self.fault:
             return "Telemetry does not answer"
+        if self.trouble:
+            return "Telemetry takes nothing in"
         if not self.samples:
             head = "Nothing has come in this hour"
         elif self.rate is None:
@@ -132,6 +136,7 @@ class Overview:
         whole = sight is None
         state = read_state(self.where.state)
         places = state.places if state is not None and whole else ()
+        trouble = state.trouble if state is not None else ""
         try:
             received = self._counted("andon_telemetry_received_total", at) if whole else ()
             lost = self._counted("andon_telemetry_dropped_total", at) if whole else ()
@@ -146,7 +151,7 @@ class Overview:
                 if sight is None or one.service in sight or not one.service
             )
         except Unavailable as error:
-            return Seen(places=places, running=state is not None, fault=str(error))
+            return Seen(places=places, running=state is not None, fault=str(error), trouble=trouble)
         return Seen(
             places=places,
             running=state is not None,
@@ -157,6 +162,7 @@ class Overview:
             offenders=crowded,
             bytes={name: int(size) for name, size in sizes.items()} if whole and sizes else None,
             memory=int(memory["telemetry"]) if whole and "telemetry" in memory else None,
+            trouble=trouble,
         )
 
     def _counted(self, name: str, at: int) -> tuple[Line, ...]:

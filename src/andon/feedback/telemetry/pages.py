@@ -74,10 +74,22 @@ def telemetry_pages(overview: Overview, control: Control, settings: TelemetrySet
             "telemetry/telemetry.html",
             Page(
                 title="Telemetry",
-                sentence=seen.sentence if sight is None or seen.fault else "How many series your services have",
+                sentence=seen.sentence
+                if sight is None or seen.fault or seen.trouble
+                else "How many series your services have",
                 lede="What production says of itself: where it comes in, what is kept, and what was not taken and why.",
-                state=State.BAD if seen.fault else State.WARN if seen.lost >= 1 or seen.faults else State.OK,
-                word="does not answer" if seen.fault else "is lost" if seen.lost >= 1 else "all is taken in",
+                state=State.BAD
+                if seen.fault or seen.trouble
+                else State.WARN
+                if seen.lost >= 1 or seen.faults
+                else State.OK,
+                word="does not answer"
+                if seen.fault
+                else "takes nothing in"
+                if seen.trouble
+                else "is lost"
+                if seen.lost >= 1
+                else "all is taken in",
             ),
             seen=seen,
             whole=sight is None,

@@ -26,6 +26,8 @@ class TelemetryShape(msgspec.Struct, kw_only=True):
     running: bool
     fault: str
     """Why the store does not answer; empty when it does. What it would tell is missing then."""
+    trouble: str
+    """Why nothing is taken in, such as a full disk; empty while something is."""
     ways: list[WayShape]
     places: list[PlaceShape]
     series: dict[str, int] | None

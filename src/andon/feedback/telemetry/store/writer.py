@@ -77,11 +77,19 @@ class DiskWatch:
             self._full = self._free() < self._reserve
         return self._full
 
+    @property
+    def trouble(self) -> str:
+        """What is wrong, in a sentence; empty while there is room."""
+        if not self.full:
+            return ""
+        return f"The disk has less than {self._reserve // 1024**2:,} MiB left: telemetry takes nothing in."
+
     def require_room(self) -> None:
         """Raises ``Unavailable``."""
-        if self.full:
+        trouble = self.trouble
+        if trouble:
             raise Unavailable(
-                f"The disk has less than {self._reserve // 1024**2} MiB left: telemetry takes nothing in.",
+                trouble,
                 safe="What is stored stays readable; deployments and everything else go on.",
                 remedy="Make room, or keep less: `telemetry.raw_days` and its neighbours in the settings.",
             )
