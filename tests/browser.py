@@ -13,7 +13,8 @@ from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from httpx import Client
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 from andon.kernel.errors import Missing
 
@@ -27,6 +28,8 @@ ARGUMENTS = (
     "--disable-sync",
 )
 DESKTOP, PHONE = (1440, 900), (390, 844)
+PATIENCE = 20_000
+"""Milliseconds that a window waits for what it is told to wait for."""
 
 
 def find_chromium() -> str:
@@ -46,6 +49,20 @@ def browser() -> Iterator[Browser]:
         opened = playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
         yield opened
         opened.close()
+
+
+def opened(browser: Browser, client: Client, size: tuple[int, int] = DESKTOP, **options: object) -> BrowserContext:
+    """A window of somebody who has signed in already: with the cookies of ``client``, at its address."""
+    made = browser.new_context(
+        viewport={"width": size[0], "height": size[1]},
+        reduced_motion="reduce",
+        **options,  # type: ignore[arg-type]  # handed on
+    )
+    made.set_default_timeout(PATIENCE)
+    address = str(client.base_url)
+    cookies = [{"name": one.name, "value": one.value or "", "url": address} for one in client.cookies.jar]
+    made.add_cookies(cookies)  # type: ignore[arg-type]  # as many keys as are needed
+    return made
 
 
 def troubles(page: Page) -> list[str]:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser import DESKTOP, PHONE, troubles, violations
+from tests.browser import DESKTOP, PATIENCE, PHONE, opened, troubles, violations
 from tests.feedback.graphs.shop import SLOW_TRACE, Shop
 from tests.serving import Browser as Client
 from tests.serving import Serving
@@ -29,7 +29,6 @@ PAGES = (
 )
 OPEN = "andon-graph[data-title='Baskets open']"
 DURATION = "andon-graph[data-title='Request duration']"
-_PATIENCE = 20_000
 
 
 @pytest.fixture(scope="module")
@@ -38,23 +37,9 @@ def client(server: Serving) -> Client:
 
 
 @pytest.fixture
-def context(browser: Browser, server: Serving, client: Client) -> Iterator[BrowserContext]:
-    with opened(browser, server, client) as made:
+def context(browser: Browser, client: Client) -> Iterator[BrowserContext]:
+    with opened(browser, client) as made:
         yield made
-
-
-def opened(
-    browser: Browser, server: Serving, client: Client, size: tuple[int, int] = DESKTOP, **options: object
-) -> BrowserContext:
-    made = browser.new_context(
-        viewport={"width": size[0], "height": size[1]},
-        reduced_motion="reduce",
-        **options,  # type: ignore[arg-type]  # handed on
-    )
-    made.set_default_timeout(_PATIENCE)
-    cookies = [{"name": one.name, "value": one.value or "", "url": server.address} for one in client.cookies.jar]
-    made.add_cookies(cookies)  # type: ignore[arg-type]  # as many keys as are needed
-    return made
 
 
 def drawn(page: Page, address: str) -> Page:
@@ -187,7 +172,7 @@ def test_new_points_arrive_by_themselves(context: BrowserContext, server: Servin
     expect(page.locator("[data-graph-live]")).to_have_attribute("data-state", "on")
     ends = "document.querySelector('#graph-1').plotted.data[0].at(-1)"
     first = page.evaluate(ends)
-    patience = time.monotonic() + _PATIENCE / 1000
+    patience = time.monotonic() + PATIENCE / 1000
     while page.evaluate(ends) < first + 1500:
         assert time.monotonic() < patience, "no point came"
         page.wait_for_timeout(100)
@@ -204,7 +189,7 @@ def test_a_lost_connection_is_said_and_found_again_by_itself(context: BrowserCon
     expect(lamp).to_have_text("reconnecting")
     expect(page.locator("#graph-1 .u-over")).to_be_visible()
     context.set_offline(False)
-    expect(lamp).to_have_text("live", timeout=_PATIENCE)
+    expect(lamp).to_have_text("live", timeout=PATIENCE)
 
 
 def test_a_line_is_shown_alone_and_hidden_by_its_name(context: BrowserContext, server: Serving) -> None:
@@ -346,7 +331,7 @@ def test_a_graph_is_saved_as_a_picture(context: BrowserContext, server: Serving)
 
 
 def test_pages_read_without_script(browser: Browser, server: Serving, client: Client) -> None:
-    with opened(browser, server, client, java_script_enabled=False) as context:
+    with opened(browser, client, java_script_enabled=False) as context:
         page = context.new_page()
         page.goto(server.address + SERVICE)
         picture = page.locator("andon-graph img").first
@@ -364,7 +349,7 @@ def test_pages_are_accessible_and_fit(
     definition = {"title": "Day", "panels": [{"title": "Open", "queries": [{"text": "baskets_open"}]}]}
     assert server.api().put("/dashboards/day", json=definition).status_code == 200
     wrong: dict[str, list[str]] = {}
-    with opened(browser, server, client, size, color_scheme=theme) as context:
+    with opened(browser, client, size, color_scheme=theme) as context:
         page = context.new_page()
         said = troubles(page)
         # structure is looked at in the light and wide, widths and colours again where they differ

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from andon.feedback.telemetry.memory_logs import MemoryLogs
 from andon.web.rendering import STATIC
-from tests.browser import DESKTOP, PHONE, troubles, violations
+from tests.browser import DESKTOP, PATIENCE, PHONE, opened, troubles, violations
 from tests.feedback.logs.chatter import Chatter, now_us
 from tests.serving import Browser as Client
 from tests.serving import Serving
@@ -26,7 +26,6 @@ PAGES = (
     '/logs/count?service=store&query="refused by the bank"&metric=refused',
 )
 """With few lines each: axe looks at every element."""
-_PATIENCE = 20_000
 
 
 @pytest.fixture(scope="module")
@@ -35,23 +34,9 @@ def client(server: Serving) -> Client:
 
 
 @pytest.fixture
-def context(browser: Browser, server: Serving, client: Client) -> Iterator[BrowserContext]:
-    with opened(browser, server, client) as made:
+def context(browser: Browser, client: Client) -> Iterator[BrowserContext]:
+    with opened(browser, client) as made:
         yield made
-
-
-def opened(
-    browser: Browser, server: Serving, client: Client, size: tuple[int, int] = DESKTOP, **options: object
-) -> BrowserContext:
-    made = browser.new_context(
-        viewport={"width": size[0], "height": size[1]},
-        reduced_motion="reduce",
-        **options,  # type: ignore[arg-type]  # handed on
-    )
-    made.set_default_timeout(_PATIENCE)
-    cookies = [{"name": one.name, "value": one.value or "", "url": server.address} for one in client.cookies.jar]
-    made.add_cookies(cookies)  # type: ignore[arg-type]  # as many keys as are needed
-    return made
 
 
 @pytest.mark.parametrize(
@@ -60,7 +45,7 @@ def opened(
 def test_pages_are_accessible_and_fit(
     browser: Browser, server: Serving, client: Client, size: tuple[int, int], theme: str
 ) -> None:
-    with opened(browser, server, client, size, color_scheme=theme) as context:
+    with opened(browser, client, size, color_scheme=theme) as context:
         page = context.new_page()
         said = troubles(page)
         for address in PAGES:
@@ -73,7 +58,7 @@ def test_pages_are_accessible_and_fit(
 
 
 def test_the_page_of_a_line_is_accessible_in_the_dark(browser: Browser, server: Serving, client: Client) -> None:
-    with opened(browser, server, client, color_scheme="dark") as context:
+    with opened(browser, client, color_scheme="dark") as context:
         page = context.new_page()
         page.goto(server.address + "/logs?q=checkout")
         page.locator(".line summary").first.click()
@@ -170,7 +155,7 @@ def test_a_tail_that_lost_its_stream_comes_back_and_misses_nothing(
     finally:
         logs.down = False
     logs.add(chatter.said(now_us(), "returning line"))
-    expect(page.locator(".line .line-text")).to_have_text("returning line", timeout=_PATIENCE)
+    expect(page.locator(".line .line-text")).to_have_text("returning line", timeout=PATIENCE)
     expect(dot).to_have_attribute("data-state", "on")
 
 
@@ -181,7 +166,7 @@ def test_the_script_and_style_of_logs_are_small() -> None:
 
 
 def test_a_line_reads_on_a_phone(browser: Browser, server: Serving, client: Client) -> None:
-    with opened(browser, server, client, PHONE) as context:
+    with opened(browser, client, PHONE) as context:
         page: Page = context.new_page()
         page.goto(server.address + "/logs?q=checkout")
         text = page.locator(".line-text").first.bounding_box()
