@@ -121,7 +121,9 @@ def test_the_unit_of_a_number_is_told_by_its_size(value: float) -> None:
     assert moment(str(value)) == _2026
 
 
-@pytest.mark.parametrize("value", [None, True, "", "soon", "nan", float("inf"), -1, 10**40, "9999-99-99T00:00:00Z", []])
+@pytest.mark.parametrize(
+    "value", [None, True, "", "soon", "nan", float("inf"), -1, 10**40, 10**400, "9999-99-99T00:00:00Z", []]
+)
 def test_what_is_no_time_is_none(value: object) -> None:
     assert moment(value) is None
 
@@ -130,6 +132,26 @@ def test_what_is_no_time_is_none(value: object) -> None:
 @settings(max_examples=200, deadline=None)
 def test_no_line_breaks_the_reader(text: str) -> None:
     parsed = parse_line(text)
+    assert len(parsed.fields) <= MOST_FIELDS
+    parsed.body.encode()
+
+
+_NAMES = st.sampled_from(("time", "ts", "level", "msg", "service", "trace_id", "traceparent", "a", ""))
+_ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.floats(allow_nan=False)
+    | st.text(max_size=20)
+    | st.sampled_from((10**400, -(10**4000))),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_NAMES | st.text(max_size=5), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(st.dictionaries(_NAMES, _ANYTHING, max_size=6))
+@settings(max_examples=200, deadline=None)
+def test_no_object_breaks_the_reader(found: dict[str, object]) -> None:
+    parsed = parse_line(json.dumps(found))
     assert len(parsed.fields) <= MOST_FIELDS
     parsed.body.encode()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from datetime import UTC, datetime, tzinfo
 
@@ -38,7 +37,7 @@ def moment(value: object, zone: tzinfo | None = UTC) -> int | None:
 
 
 def _from_number(number: float) -> int | None:
-    if not math.isfinite(number) or number <= 0:
+    if not 0 < number < 1e20:  # compared before anything else: an integer of a line may be larger than any float
         return None
     # the same digits mean 1970 in one unit and the year 5000 in the next: there is room between them
     for limit, factor in ((1e11, 1e6), (1e14, 1e3), (1e17, 1.0), (1e20, 1e-3)):
