@@ -24,6 +24,8 @@ from tests.journeys.pages import PLACE, addresses, begin, signed_in
 
 _CUSTOMERS_SECONDS = 90.0
 """So that there is something on graphs."""
+_GRAPHS_ARE_DRAWN = """() => [...document.querySelectorAll("andon-graph")].every(
+  one => one.getBoundingClientRect().top > innerHeight || one.querySelector("canvas, .plot-note"))"""
 LOOKS = {"light": (False, False), "dark": (True, False), "phone": (False, True)}
 
 
@@ -76,6 +78,7 @@ def shoot(
 def take(page: Page, path: Path) -> None:
     # the log is drawn, and the line under what runs stands still
     page.wait_for_load_state("load")
+    page.wait_for_function(_GRAPHS_ARE_DRAWN)
     page.wait_for_timeout(300)
     page.screenshot(path=path)
 

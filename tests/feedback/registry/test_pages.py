@@ -56,6 +56,7 @@ def test_a_service_is_told_of_with_what_is_missing(reader: Browser) -> None:
     assert "team-shop answers for it; it needs catalogue; batch and front need it." in page
     assert "shop/pay.py:10" in page
     assert "POST /pay/&lt;b&gt;" in page
+    assert "It needs legacy; store needs it." in reader.get("/registry/catalogue").text
     assert "As far as one can tell from the text" in page
     assert "1 changed file of code was looked at" in page
     assert "the router&#39;s log, a sample" in page

@@ -128,7 +128,8 @@ def about_lede(entry: Entry) -> str:
         told.append(f"it needs {listed(entry.needs)}")
     if entry.needed_by:
         told.append(f"{listed(entry.needed_by)} {'needs' if len(entry.needed_by) == 1 else 'need'} it")
-    return f"{'; '.join(told)}." if told else ""
+    said = "; ".join(told)
+    return f"{said if entry.owner else said[0].upper() + said[1:]}." if said else ""
 
 
 def host_sentence(found: Affected) -> str:
