@@ -170,12 +170,14 @@ _READ = "caf\ufffd \ufffd\ufffd \ufffd broken"
 
 
 def test_lines_that_are_not_utf_8_are_kept_with_what_could_be_read(all_: Everything) -> None:
-    taken(all_.post("/v1/lines", b"json " + _BYTES, {}))
+    for form in (b"json %s", b'{"msg": "object %s", "caf\xe9": 1}', b'[{"msg": "list %s"}]'):
+        taken(all_.post("/v1/lines", form.replace(b"%s", _BYTES), {}))
     all_.line(all_.messages, b"<14>1 - - app - - - tcp " + _BYTES)
     host, _, port = all_.datagrams.rpartition(":")
     all_.datagram((host, int(port)), b"<14>1 - - app - - - udp " + _BYTES)
-    until(lambda: len(all_.bodies("%broken")) == 3)
-    assert sorted(all_.bodies("%broken")) == sorted(f"{way} {_READ}" for way in ("json", "tcp", "udp"))
+    ways = ("json", "list", "object", "tcp", "udp")
+    until(lambda: len(all_.bodies("%broken")) == len(ways))
+    assert sorted(all_.bodies("%broken")) == [f"{way} {_READ}" for way in ways]
 
 
 @pytest.mark.parametrize("json_", [False, True])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from concurrent.futures import Executor
 from urllib.parse import parse_qs
 
@@ -63,10 +64,7 @@ def _read(request: Request, window: Window) -> Gathering:
 
 def _parsed(body: bytes, gathering: Gathering) -> list[Parsed]:
     if body.lstrip()[:1] == b"[":
-        try:
-            found = msgspec.json.decode(body)
-        except (msgspec.DecodeError, RecursionError):
-            found = None
+        found = _decoded(body)
         if isinstance(found, list):
             gathering.spend(len(found) * _COST_OF_A_LINE)
             objects = [one for one in found if isinstance(one, dict)]
@@ -80,11 +78,20 @@ def _parsed(body: bytes, gathering: Gathering) -> list[Parsed]:
     return [_one(line) for line in lines if len(line) <= LONGEST_LINE]
 
 
-def _one(line: bytes) -> Parsed:
+def _decoded(raw: bytes) -> object:
+    """``None`` for what is no JSON. Bytes that are no UTF-8 are replaced: a program may break within a letter."""
     try:
-        found = msgspec.json.decode(line)
+        return msgspec.json.decode(raw)
+    except UnicodeError:
+        with contextlib.suppress(msgspec.DecodeError, RecursionError):
+            return msgspec.json.decode(raw.decode("utf-8", "replace"))
     except (msgspec.DecodeError, RecursionError):
-        found = None
+        pass
+    return None
+
+
+def _one(line: bytes) -> Parsed:
+    found = _decoded(line)
     if isinstance(found, dict) and found:
         return from_object(found)
     return parse_line(line.rstrip(b"\r").decode("utf-8", "replace"))
