@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from andon.feedback.telemetry.contract.metrics import Kind
 from andon.feedback.telemetry.memory_intake import MemoryIntake
 from andon.feedback.telemetry.ways.doors.lines import LONGEST_LINE, LineDoor, LineWay, kernel_drops
 from andon.feedback.telemetry.ways.doors.listening import Tcp, Unix
-from andon.feedback.telemetry.ways.gathering import Origin
+from andon.feedback.telemetry.ways.gathering import Gathering, Origin
 from andon.feedback.telemetry.ways.graphite import Graphite
 from andon.feedback.telemetry.ways.syslog import Syslog, read_syslog
 from andon.kernel.errors import Invalid, Unavailable
@@ -106,6 +106,26 @@ def test_a_line_without_end_is_not_kept(intake: MemoryIntake) -> None:
         sender.sendall(b"\nfine 1 N\n")
         until(lambda: intake.samples("fine") != [])
     assert intake.count(Dropped.NAME) == 1
+
+
+class Stumbling(Graphite):
+    """Has a defect: some lines make it raise."""
+
+    def read(self, lines: Sequence[bytes], client: str, origin: Origin | None) -> Gathering:
+        if b"stumble" in lines[0]:
+            raise ZeroDivisionError
+        return super().read(lines, client, origin)
+
+
+def test_a_defect_costs_the_lines_that_meet_it_and_they_are_counted(
+    intake: MemoryIntake, caplog: pytest.LogCaptureFixture
+) -> None:
+    with door(Stumbling(intake, window()), intake) as graphite, connected(graphite.listen_tcp(PLACE)) as sender:
+        sender.sendall(b"stumble 1 N\n")
+        until(lambda: intake.count(Dropped.MALFORMED) == 1)
+        sender.sendall(b"fine 1 N\n")
+        until(lambda: intake.samples("fine") == [(NOW, 1.0)])
+    assert "ZeroDivisionError" in caplog.text
 
 
 def test_datagrams_are_taken_in(intake: MemoryIntake) -> None:

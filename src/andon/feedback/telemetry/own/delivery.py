@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from hashlib import blake2b
 
-from andon.feedback.telemetry.contract.intake import Batch, Intake, Receipt
+from andon.feedback.telemetry.contract.intake import Batch, Dropped, Intake, Receipt
 from andon.kernel.errors import TooMany, Unavailable
 
 
@@ -40,8 +40,9 @@ class Delivery:
         if isinstance(error, TooMany | Unavailable):
             self._told = None  # it is offered again with the next look: the store may be down for long
             return False
-        self._batch = self._told = None
+        batch, self._batch, self._told = self._batch, None, None
         if error is not None:
+            self._intake.drop(batch.way, Dropped.MALFORMED, len(batch.logs) + len(batch.ids))
             raise error
         self._stored()
         return True

@@ -174,7 +174,7 @@ class LineDoor:
                     return
                 if lines:
                     await self._room.acquire()
-                    task = asyncio.create_task(self._hand_over_and_leave(self._way.read(lines, client, origin)))
+                    task = asyncio.create_task(self._hand_over_and_leave(self._read(lines, client, origin)))
                     under_way.add(task)
                     task.add_done_callback(under_way.discard)
                 if not chunk:
@@ -185,13 +185,26 @@ class LineDoor:
             if under_way:
                 await asyncio.wait(under_way)
 
-    async def _hand_over_and_leave(self, gathering: Gathering) -> None:
+    def _read(self, lines: Sequence[bytes], client: str, origin: Origin | None) -> Gathering | None:
+        try:
+            return self._way.read(lines, client, origin)
+        except Exception:  # noqa: BLE001 - a defect of ours must cost these lines, and be counted, not the connection
+            self._lose(len(lines))
+            return None
+
+    def _lose(self, lines: int) -> None:
+        _log.exception("%s: %d were not taken in", self._way.way, lines)
+        self._intake.drop(self._way.way, Dropped.MALFORMED, lines)
+
+    async def _hand_over_and_leave(self, gathering: Gathering | None) -> None:
         try:
             await self._hand_over(gathering, self._patience)
         finally:
             self._room.release()
 
-    async def _hand_over(self, gathering: Gathering, patience: float) -> None:
+    async def _hand_over(self, gathering: Gathering | None, patience: float) -> None:
+        if gathering is None:
+            return
         end = asyncio.get_running_loop().time() + patience
         while True:
             try:
@@ -206,6 +219,9 @@ class LineDoor:
                     _log.warning("%s: %d were dropped: %s", self._way.way, lost, error)
                     return
                 await asyncio.sleep(wait)
+            except Exception:  # noqa: BLE001 - as above
+                self._lose(len(gathering.ids) + len(gathering.logs))
+                return
 
     # UDP
 
@@ -224,7 +240,7 @@ class LineDoor:
             await asyncio.sleep(_DATAGRAM_SECONDS)
             for client, raw in datagrams.taken().items():
                 lines = [line for one in raw for line in self._way.datagram(one)]
-                task = asyncio.create_task(self._hand_over(self._way.read(lines, client, origin), 0))
+                task = asyncio.create_task(self._hand_over(self._read(lines, client, origin), 0))
                 under_way.add(task)
                 task.add_done_callback(under_way.discard)
 
