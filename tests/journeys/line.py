@@ -21,6 +21,8 @@ from andon.web.terminal.contexts import Context
 from benchmarks.harness.installation import Andon, free_stretch, until
 
 NAME, PASSWORD = "Maxine Chambers", "wrenches under the bonnet"
+WAYS = ("OTLP", "OTLP_GRPC", "STATSD", "GRAPHITE")
+"""Telemetry's, each with a port of its own."""
 OVER = {"passed", "failed", "cancelled", "superseded"}
 TALKER = """\
 stages:
@@ -87,7 +89,8 @@ class Line:
 @contextmanager
 def installation() -> Iterator[tuple[Andon, Started]]:
     """An empty Andon with its telemetry, and what it said when it was up."""
-    settings = {"ANDON_TELEMETRY_OTLP_PORT": str(free_stretch(1))}
+    first = free_stretch(len(WAYS))
+    settings = {f"ANDON_TELEMETRY_{way}_PORT": str(first + number) for number, way in enumerate(WAYS)}
     # A short name: sockets lie below it.
     with (
         TemporaryDirectory(prefix="andon-console-") as folder,
