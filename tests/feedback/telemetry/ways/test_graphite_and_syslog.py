@@ -70,13 +70,13 @@ def test_paths_that_become_the_same_name_stay_apart(intake: MemoryIntake) -> Non
 
 def test_graphite_lines_that_are_none_are_counted(intake: MemoryIntake) -> None:
     malformed = [b"a", b"a b c", b"a 1 2 3"]
-    numbers, times = [b"a nan N", b"a inf N"], [b"a 1 0", b"a 1 4102444800"]
+    numbers, times = [b"a nan N", b"a inf N"], [b"a 1 0", b"a 1 4102444800", b"a 1 1e308", b"a 1 -1e308"]
     names = [b"\xff\xff 1 N", b"a" * 300 + b" 1 N", b"a;b 1 N", b"a;=b 1 N"]
     lines = [*malformed, *numbers, *times, *names, b""]
     gathering = Graphite(intake, window()).read(lines, "", None)
     assert not gathering.ids
     counts = {why: count for (why, _), count in gathering.dropped.items()}
-    assert counts == {Dropped.MALFORMED: 3, Dropped.NOT_A_NUMBER: 2, Dropped.TIME: 2, Dropped.NAME: 4}
+    assert counts == {Dropped.MALFORMED: 3, Dropped.NOT_A_NUMBER: 2, Dropped.TIME: 4, Dropped.NAME: 4}
 
 
 def test_a_store_that_is_full_slows_the_sender_down_and_loses_nothing(intake: MemoryIntake) -> None:

@@ -81,12 +81,12 @@ class Graphite:
                 return
             one = named[told] = (series.id, series.label(SERVICE))
             gathering.series[series.id] = series
-        time = gathering.now if seconds == -1 else round(seconds * 1000)
-        if not gathering.in_time(time):
+        moment = gathering.now if seconds == -1 else seconds * 1000
+        if not gathering.oldest <= moment <= gathering.newest:  # before it is rounded: it may be infinite by now
             gathering.drop(Dropped.TIME, service=one[1])
             return
         gathering.ids.append(one[0])
-        gathering.times.append(time)
+        gathering.times.append(round(moment))
         gathering.values.append(value)
 
 
