@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from andon.feedback.telemetry.contract.intake import Batch, Dropped, Way
-from andon.feedback.telemetry.contract.metrics import Kind, Series, canonical, series_id
+from andon.feedback.telemetry.contract.metrics import Kind, Level, Series, SeriesId, canonical, series_id
 from andon.feedback.telemetry.memory_intake import MemoryIntake
 from andon.feedback.telemetry.own import names
 from andon.feedback.telemetry.own.itself import TelemetryItself
@@ -98,3 +99,37 @@ def test_only_so_many_services_are_told_of_one_by_one_and_the_fullest_are() -> N
     told = [one.label("service") for one in intake.series if one.name == names.SERIES_TODAY.name]
     assert len(told) == 1000
     assert "greedy" in told
+
+
+def test_a_name_that_came_as_raw_text_first_is_written_down_when_it_comes_with_its_labels_apart() -> None:
+    book = opened()
+    apart = series("depth", service="shop")
+    raw = replace(apart, id=SeriesId(77))
+    assert book.enter([raw]).new == (raw,)
+    assert not book.knows(apart.id)
+    states, _ = book.look_up(np.array([apart.id], np.uint64), np.zeros(1))
+    assert states.tolist() == [books.UNKNOWN]
+    assert book.enter([apart]).new == (apart,)
+    assert book.enter([apart]).new == ()
+    assert book.knows(apart.id)
+    assert book.counts() == {"shop": 2}
+
+
+def test_a_name_that_came_as_raw_text_first_stays_of_its_kind_and_of_its_service() -> None:
+    book = opened()
+    apart = series("depth", service="shop")
+    book.enter([replace(apart, id=SeriesId(77), kind=Kind.DELTA)])
+    assert book.enter([replace(apart, labels=canonical({"service": "till"}))]).foreign == {apart.id}
+    (entered,) = book.enter([apart]).new
+    assert entered.kind is Kind.DELTA
+
+
+def test_a_series_was_there_yesterday_only_if_its_level_was_the_one_of_today() -> None:
+    book = opened()
+    same, moved, gone = (series(name, service="shop") for name in ("same", "moved", "gone"))
+    book.enter([same, moved, gone])
+    book.open(book.day + 1, np.empty(0, np.uint64), np.empty(0, np.uint8), [])
+    new = series("new", service="shop")
+    book.enter([same, replace(moved, level=Level.BUSINESS), new])
+    ids = np.sort(np.array([same.id, moved.id, new.id], np.uint64))
+    assert ids[book.had(ids)].tolist() == [same.id]

@@ -33,6 +33,8 @@ UNKNOWN = 255
 _REFUSED = {Dropped.CARDINALITY: 254, Dropped.KIND: 253}
 _WHY = {state: why for why, state in _REFUSED.items()}
 FIRST_REFUSED = 253
+_CLAIMED = 128
+"""Added to the state of a name and labels that are here under another id only: it says their kind, and no more."""
 _MERGED_AT = 20_000
 MOST_SERVICES = 10_000
 """Of a day. A label of endless values may be called ``service`` too, and then no service is ever full."""
@@ -68,6 +70,7 @@ class Book:
         self._owners: NDArray[np.uint32] = np.empty(0, np.uint32)
         self._numbers: dict[str, int] = {}
         self._before: NDArray[np.uint64] = np.empty(0, np.uint64)
+        self._levels_before: NDArray[np.uint8] = np.empty(0, np.uint8)
         self._newest: dict[int, tuple[int, int]] = {}
         self._per_service: dict[str, int] = {}
         self._count = 0
@@ -84,7 +87,8 @@ class Book:
         with self._lock:
             if self._newest:
                 self._merge()
-            self._before = self._ids[self._states < FIRST_REFUSED] if day == self._day + 1 else self._ids[:0]
+            kept = (self._states < _CLAIMED) & (day == self._day + 1)
+            self._before, self._levels_before = self._ids[kept], level_of(self._states[kept])
             self._day = day
             self._ids, self._states = ids[order], states[order]
             self._places = np.zeros(ids.size, np.uint8)
@@ -101,12 +105,22 @@ class Book:
 
     def knows(self, series: int) -> bool:
         with self._lock:
-            return self._state(series) != UNKNOWN
+            state = self._state(series)
+            return state != UNKNOWN and not _is_claimed(state)
 
     def had(self, ids: NDArray[np.uint64]) -> NDArray[np.bool_]:
-        """Which of them were written down for yesterday, as far as this process knows."""
+        """Which of today's were written down for yesterday with the level they have today, as far as this process
+        knows: samples are looked for at the levels of which a series was written down."""
         with self._lock:
-            return np.isin(ids, self._before, assume_unique=True)
+            if self._newest:
+                self._merge()
+            if not self._before.size or not self._ids.size:
+                return np.zeros(ids.size, np.bool_)
+            before = np.minimum(np.searchsorted(self._before, ids), self._before.size - 1)
+            now = np.minimum(np.searchsorted(self._ids, ids), self._ids.size - 1)
+            same: NDArray[np.bool_] = self._levels_before[before] == level_of(self._states[now])
+            same &= (self._before[before] == ids) & (self._ids[now] == ids)
+            return same
 
     def enter(self, named: Iterable[Series], *, ours: bool = False) -> Entered:
         """Take note of series. Known ones cost a look-up. What Andon says of a service is ``ours``, and has room
@@ -118,7 +132,11 @@ class Book:
             for one in named:
                 service = one.label(SERVICE)
                 state, owner = self._known(one.id)
-                if state != UNKNOWN:
+                claimed = _is_claimed(state)
+                if claimed and owner != self._numbers.get(service):
+                    foreign.add(one.id)
+                    continue
+                if state != UNKNOWN and not claimed:
                     if owner != self._numbers.get(service) and state < FIRST_REFUSED:
                         foreign.add(one.id)
                     continue
@@ -127,14 +145,16 @@ class Book:
                     # remembered too, so that its next sample costs no more than one that is taken; it is bounded, since
                     # a flood of names must not fill the memory
                     if len(self._newest) + self._ids.size < 2 * self._total:
-                        self._newest[one.id] = _REFUSED[why], 0  # of nobody: names of services may be the flood
+                        self._note(one.id, _REFUSED[why], 0)  # of nobody: names of services may be the flood
                     counts = refused.setdefault(service, {})
                     counts[why] = counts.get(why, 0) + 1
                     continue
                 level = self._level(one)
                 if level is not one.level:
                     one = replace(one, level=level)  # noqa: PLW2901 - from here on it is of this level
-                self._newest[one.id] = state_of(one), self._number(service)
+                if claimed:
+                    one = replace(one, kind=kind_of(state))  # noqa: PLW2901 - whoever came first is right for a day
+                self._note(one.id, state_of(one), self._number(service))
                 self._per_service[service] = self._per_service.get(service, 0) + 1
                 self._count += 1
                 new.append(one)
@@ -171,7 +191,7 @@ class Book:
             at = np.searchsorted(known, ids)
             at[at == known.size] = 0
             found = states[at]
-            strange = known[at] != ids
+            strange = (known[at] != ids) | ((found >= _CLAIMED) & (found < FIRST_REFUSED))
             found[strange] = UNKNOWN
             sound = ~strange & (needed <= MOST_DECIMALS)
             np.maximum.at(places, at[sound], needed[sound])
@@ -185,7 +205,7 @@ class Book:
         if own != one.id:
             state = self._state(own)
             if state == UNKNOWN:
-                self._newest[own] = state_of(one), self._number(service)
+                self._newest[own] = state_of(one) + _CLAIMED, self._number(service)
             elif state < FIRST_REFUSED and kind_of(state) is not one.kind:
                 return Dropped.KIND
         return None
@@ -193,6 +213,13 @@ class Book:
     def _full(self, service: str) -> bool:
         count = self._per_service.get(service)
         return len(self._per_service) >= MOST_SERVICES if count is None else count >= self._limit
+
+    def _note(self, series: int, state: int, owner: int) -> None:
+        place = None if series in self._newest else self._place(series)
+        if place is None:
+            self._newest[series] = state, owner
+        else:
+            self._states[place], self._owners[place] = state, owner
 
     def _number(self, service: str) -> int:
         return self._numbers.setdefault(service, len(self._numbers))
@@ -227,6 +254,10 @@ class Book:
 
 def state_of(series: Series) -> int:
     return LEVELS.index(series.level) * len(KINDS) + KINDS.index(series.kind)
+
+
+def _is_claimed(state: int) -> bool:
+    return _CLAIMED <= state < FIRST_REFUSED
 
 
 def kind_of(state: int) -> Kind:
