@@ -153,3 +153,11 @@ def test_counted_lines_are_a_metric_beside_the_lines(engine: Engine, tmp_path_fa
         "refused",
         "refused in a test",
     ]
+
+
+def test_sentences_that_each_begin_with_another_word_take_no_room_once_there_are_many() -> None:
+    templates = Templates()
+    words = ["".join(chr(97 + number // 26**place % 26) for place in range(4)) for number in range(4000)]
+    templates.assign([line(f"{word} {word}s") for word in words])
+    (shop,) = templates._services.values()
+    assert len(shop.groups) == MOST_TEMPLATES

@@ -102,7 +102,8 @@ class Templates:
 
     def _join(self, service: _Service, name: str, mask: str) -> tuple[int, str | None]:
         words = mask.split(" ")[:MOST_WORDS]
-        group = service.groups.setdefault((len(words), words[0]), [])
+        # not made before there is a pattern in it: first words may be without end
+        group = service.groups.get((len(words), words[0]), [])
         best, most = None, SIMILAR * len(words)
         for pattern in group:
             equal = sum(mine == theirs for mine, theirs in zip(words, pattern.words, strict=True))
@@ -119,7 +120,7 @@ class Templates:
             return id_, None if known else VALUE
         id_ = template_id(name, text)
         service.count += 1
-        group.append(_Pattern(id_, words))
+        service.groups.setdefault((len(words), words[0]), []).append(_Pattern(id_, words))
         return id_, text
 
     def _learn(self, one: Template) -> None:
