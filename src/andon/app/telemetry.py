@@ -181,6 +181,7 @@ class _Wiring:
                 listening=(),
                 past=self._keep.horizon(Resolution.RAW),
                 took=lambda samples: store.drops.took(Way.STATSD, samples=samples),
+                writing=store.writer.writing,
             )
 
         ingress = Ingress(installation.telemetry.sockets)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from andon.feedback.telemetry.asking.measurements import StoredMeasurements
-from andon.feedback.telemetry.contract.metrics import Column, Kind, Resolution, Series
+from andon.feedback.telemetry.contract.metrics import Column, Kind, Level, Resolution, Series, named
 from andon.feedback.telemetry.store import rollups
 from andon.feedback.telemetry.store.engine import Engine
 from andon.feedback.telemetry.store.retention import Keep
@@ -169,3 +172,74 @@ def test_levels_are_kept_apart_so_that_each_can_be_dropped_by_itself(store: InSt
     assert np.array(store.engine.rows("SELECT DISTINCT level FROM samples")).tolist() == [["application"]]
     roll(store, 2)
     assert store.engine.rows("SELECT DISTINCT level FROM samples_minute") == [("application",)]
+
+
+def test_a_pass_that_is_stopped_leaves_what_came_late_to_the_next_life(store: InStore) -> None:
+    one = store.put(series("load"), [NOW - 2 * DAY, NOW], [1, 1])
+    roll(store, 60)
+    store.put(one, [NOW - 2 * DAY + 1, NOW + 1], [2, 2])
+    late = late_days(store.engine)
+    store.rollups.start()
+    store.rollups.stop()
+    store.rollups.roll()  # as one that was in its midst when it was stopped
+    assert late_days(store.engine) == late
+    Rollups(store.engine, lambda: store.now, grace=0).roll()
+    assert list(read(store, one, Column.LAST).values()) == [2, 2]
+    assert late_days(store.engine) == {}
+
+
+def test_whoever_writes_does_not_wait_for_others_that_write_and_a_pass_waits_for_all(store: InStore) -> None:
+    passed = threading.Event()
+
+    def run() -> None:
+        store.rollups.roll()
+        passed.set()
+
+    thread = threading.Thread(target=run)
+    with store.rollups.writing(np.array([NOW])):
+        with store.rollups.writing(np.array([NOW])):
+            thread.start()
+        assert not passed.wait(0.2)
+    thread.join()
+    assert passed.is_set()
+
+
+def test_a_fault_nobody_thought_of_does_not_end_the_roll_ups(
+    store: InStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = store.put(series("load"), [NOW], [1])
+    store.now = NOW + HOUR_MS
+    failed = threading.Event()
+
+    def now() -> int:
+        if not failed.is_set():
+            failed.set()
+            raise ValueError("nobody thought of it")
+        return store.now
+
+    rollups_ = Rollups(store.engine, now, grace=0, every=0.01)
+    rollups_.start()
+    while not read(store, one, Column.LAST):
+        time.sleep(0.01)
+    rollups_.stop()
+    assert "nobody thought of it" in caplog.text
+
+
+@pytest.mark.parametrize("resolution", list(Resolution))
+def test_late_samples_of_a_series_that_was_declared_anew_at_midnight_are_there_once(
+    store: InStore, resolution: Resolution
+) -> None:
+    midnight = NOW - 12 * HOUR_MS
+    one = series("orders", Kind.DELTA, Level.APPLICATION)
+    store.now = midnight - 30_000
+    store.put(one, [midnight - 40_000], [1])
+    store.now = midnight + 5 * MINUTE_MS
+    store.rollups.roll()
+    store.put(replace(one, level=Level.BUSINESS), [midnight - 10_000], [2])
+    store.rollups.roll()
+    found = StoredMeasurements(store.engine, Keep())
+    (same,) = found.select(named("orders"), midnight - HOUR_MS, midnight - 1, sight=None)
+    column = Column.LAST if resolution is Resolution.RAW else Column.SUM
+    samples = found.samples([same], midnight - HOUR_MS, midnight, resolution=resolution, column=column)
+    assert samples.values.sum() == 3
+    assert read(store, one, Column.SUM, Resolution.HOUR) == {-12 * 60: 3}

@@ -29,7 +29,9 @@ _FETCH = (
     "max_block_size = 1000000, preferred_block_size_bytes = 100000000, optimize_move_to_prewhere = 0"
 )
 """Few large blocks: what is asked for is read whole."""
-_MERGED = f"{_FETCH}, max_threads = 1, do_not_merge_across_partitions_select_final = 1"
+_MERGED = f"{_FETCH}, max_threads = 1"
+_MERGED_APART = f"{_MERGED}, do_not_merge_across_partitions_select_final = 1"
+"""For series of one level each: a bucket of others that was rolled up again may lie in the partitions of two."""
 
 
 class Sampler:
@@ -126,13 +128,14 @@ class Sampler:
         self, ids: NDArray[np.uint64], start: int, end: int, resolution: Resolution, column: Column, where: str
     ) -> Rows:
         found = []
+        merged = _MERGED_APART if self._levels.keys().isdisjoint(ids.tolist()) else _MERGED
         for at in range(0, ids.size if end >= start else 0, _AT_ONCE):
             some = ids[at : at + _AT_ONCE]
             columns = self._engine.arrays(
                 f"SELECT series, time, toFloat64({column.value}) FROM {TABLES[resolution]} FINAL "
                 f"WHERE series IN {listed(some.tolist())} AND {where} "
                 "AND time BETWEEN {start:Int64} AND {end:Int64} "
-                f"SETTINGS {_MERGED}",
+                f"SETTINGS {merged}",
                 {"start": start, "end": end},
             )
             if columns:

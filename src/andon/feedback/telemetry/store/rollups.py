@@ -121,7 +121,9 @@ class Rollups:
         every: float = EVERY_SECONDS,
     ) -> None:
         self._engine, self._now, self._grace, self._every = engine, now, grace, every
-        self._writing = threading.Lock()
+        self._turn = threading.Condition()
+        self._writers = 0
+        self._beginning = False
         self._noted: dict[int, int] = {}
         self._closed = rolled_until(engine)[Resolution.MINUTE]
         self._version = 0
@@ -138,27 +140,49 @@ class Rollups:
 
     @contextmanager
     def writing(self, times: NDArray[np.int64]) -> Iterator[None]:
-        """Around the writing of samples with these times: a pass begins before or after it, and knows of late ones."""
-        with self._writing:
+        """Around the writing of samples with these times: a pass begins before or after it, and knows of late ones.
+
+        Several may write at once.
+        """
+        with self._turn:
+            self._turn.wait_for(lambda: not self._beginning)
             if times.size and int(times.min()) < self._closed:
                 self._note(times[times < self._closed])
+            self._writers += 1
+        try:
             yield
+        finally:
+            with self._turn:
+                self._writers -= 1
+                self._turn.notify_all()
 
     def roll(self) -> Pass:
         """One pass. Raises ``Unavailable`` or ``StoreError``; what was done by then stays done."""
         until = (self._now() - self._grace) // MINUTE_MS * MINUTE_MS
-        with self._writing:  # whatever is written from here on to what this pass reads is late
-            begun = self._next_version()
-            late = late_days(self._engine)
-            self._noted = {}
-            self._closed = max(self._closed, until)
+        begun, late = self._begin(until)
         done = rolled_until(self._engine)
         for day, least in sorted(late.items()):
             self._again(day, least, done)
+            if self._stopping.is_set():  # perhaps in its midst: the next life does it again
+                break
             self._mark(f"{_LATE}{day}", _NEVER, begun)
         minutes = self._forward(Resolution.MINUTE, done[Resolution.MINUTE], until)
         hours = self._forward(Resolution.HOUR, done[Resolution.HOUR], minutes // HOUR_MS * HOUR_MS)
         return Pass(minutes_until=minutes, hours_until=hours, late=len(late))
+
+    def _begin(self, until: int) -> tuple[int, dict[int, int]]:
+        """Its version, and what was late. Whatever is written from here on to what the pass reads is late."""
+        with self._turn:
+            self._beginning = True
+            try:
+                self._turn.wait_for(lambda: not self._writers)
+                begun, late = self._next_version(), late_days(self._engine)
+                self._noted = {}
+                self._closed = max(self._closed, until)
+            finally:
+                self._beginning = False
+                self._turn.notify_all()
+        return begun, late
 
     def _again(self, day: int, least: int, done: Mapping[Resolution, int]) -> None:
         for one in TABLES:
@@ -216,7 +240,6 @@ class Rollups:
                     "version": version,
                 },
                 max_threads=1,
-                do_not_merge_across_partitions_select_final=1,
             )
         return slices > 0
 
@@ -245,6 +268,8 @@ class Rollups:
                 self.roll()
             except (AndonError, StoreError) as error:
                 _log.warning("roll-ups go on in %d s: %s", self._every, error)
+            except Exception:  # noqa: BLE001 - logged whole: without roll-ups nothing old is ever dropped
+                _log.exception("roll-ups go on in %d s", self._every)
 
 
 def _marks(engine: Engine) -> dict[str, int]:

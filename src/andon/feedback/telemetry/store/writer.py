@@ -12,9 +12,9 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,6 +118,8 @@ class Writer:
         self._tables, self._book, self._drops, self._disk = tables, book, drops, disk
         self._rollups = rollups
         self._days: set[tuple[int, int]] = set()
+        self._days_on = -1
+        self._naming = threading.Lock()
         self._templates, self._counter = templates or Templates(), counter or LineCounter(lambda: ())
         self._gather, self._limit = gather, limit
         self._unwritten: list[Template] = []
@@ -173,6 +175,16 @@ class Writer:
     def knows(self, series: int) -> bool:
         # between midnight and the first batch after it the book is still yesterday's, and about to be closed
         return self._book.day == self._tables.now() // DAY_MS and self._book.knows(series)
+
+    @contextmanager
+    def writing(self, ids: NDArray[np.uint64], times: NDArray[np.int64]) -> Iterator[None]:
+        """Around the writing of samples of these series and times, for whoever writes them without this writer: what is
+        of another day can be found there, and what is late is rolled up again. One sample of each series and day says
+        enough, if it is the earliest. Safe to use from every thread."""
+        with self._naming:
+            self._write_days(ids, times)
+        with self._rollups.writing(times) if self._rollups else nullcontext():
+            yield
 
     # Inside
 
@@ -271,8 +283,7 @@ class Writer:
             )
         token = batches[0].token if len(batches) == 1 else ""
         ids, times, *rest = (np.concatenate(part) for part in zip(*kept, strict=True))
-        self._write_days(ids.astype(np.uint64, copy=False), times.astype(np.int64, copy=False))
-        with self._rollups.writing(times.astype(np.int64, copy=False)) if self._rollups else nullcontext():
+        with self.writing(ids.astype(np.uint64, copy=False), times.astype(np.int64, copy=False)):
             self._tables.write_samples(ids, times, *rest, token=token)
         self._tables.write_exemplars(
             [
@@ -322,6 +333,9 @@ class Writer:
         """Write series down for the days of their samples that are not today: that is where they are looked for."""
         days = times // DAY_MS
         others = days != self._book.day
+        if self._days_on != self._book.day:  # the levels they are written down with may be others today
+            self._days.clear()
+            self._days_on = self._book.day
         if not others.any():
             return
         ids, days = ids[others], days[others]

@@ -15,6 +15,7 @@ from andon.feedback.telemetry.store.engine import Engine
 from andon.feedback.telemetry.store.schema import DAY_MS
 from andon.feedback.telemetry.store.tables import Tables
 from andon.feedback.telemetry.store.writer import DiskWatch
+from andon.feedback.telemetry.ways.statsd.flushing import Writing
 from andon.feedback.telemetry.ways.statsd.way import StatsdWay
 
 NOW = 1_790_000_000_000
@@ -35,6 +36,8 @@ class Station:
         patience: float = 0.2,
         most_keys: int = 100_000,
         buffer: int = 4 * 1024**2,
+        past: int = DAY_MS,
+        writing: Writing | None = None,
     ) -> None:
         self.engine, self.clock = engine, clock
         self.intake = MemoryIntake()
@@ -48,7 +51,8 @@ class Station:
             parser=parser,
             disk=disk,
             listening=[("127.0.0.1", 0)],
-            past=DAY_MS,
+            past=past,
+            writing=writing,
             now=self.now,
             patience=patience,
             most_keys=most_keys,

@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from andon.feedback.telemetry.contract.intake import Dropped, Way
-from andon.feedback.telemetry.contract.metrics import Level
+from andon.feedback.telemetry.contract.metrics import Column, Level, Resolution, named
 from andon.feedback.telemetry.store.engine import Engine
+from andon.feedback.telemetry.store.rollups import late_days
 from andon.feedback.telemetry.store.schema import DAY_MS
 from andon.feedback.telemetry.ways.statsd.origins import Origin
 from andon.feedback.telemetry.ways.statsd.statements import SET_WINDOW
 from andon.kernel.errors import Unavailable
+from tests.feedback.telemetry.asking.filling import InStore
 from tests.feedback.telemetry.ways.statsd.conftest import Stations
 from tests.feedback.telemetry.ways.statsd.station import NOW, Station, sender, until
 
@@ -277,3 +279,20 @@ def test_what_the_kernel_holds_when_the_way_stops_is_stored_first(stations: Stat
     station.stop()
     assert station.stored() == packets * 50
     assert station.dropped == {}
+
+
+def test_lines_with_times_of_their_own_are_rolled_up_and_found_on_their_day(stations: Stations) -> None:
+    store = InStore(stations.engine)
+    store.now = NOW
+    store.rollups.roll()
+    station = stations.keep(Station(stations.engine, clock=NOW, writing=store.writer.writing, past=3 * DAY_MS))
+    early = NOW - 2 * DAY_MS
+    station.sent(f"orders:3|c|T{early // 1000}", f"orders:2|c|T{NOW // 1000 - 300}")
+    assert late_days(stations.engine) == {early // DAY_MS: early // 1000 * 1000, NOW // DAY_MS: NOW - 300_000}
+    store.rollups.roll()
+    store.close()
+    measured = store.measurements()
+    for resolution in (Resolution.MINUTE, Resolution.HOUR):
+        (one,) = measured.select(named("orders"), early, early, sight=None)
+        found = measured.samples([one], early - DAY_MS, NOW, resolution=resolution, column=Column.SUM)
+        assert found.values.tolist() == [3, 2]

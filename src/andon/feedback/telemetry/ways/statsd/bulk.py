@@ -254,6 +254,14 @@ class Bulk:
         ((rows,),) = self._rows(st.COUNT_READY)
         return _int(rows)
 
+    def least(self, today: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+        """Series and the earliest of their times on each day, of the rows that wait; those of today are one, 0."""
+        found = self._engine.arrays(st.LEAST + st.SETTINGS, {"day": today})
+        if not found:
+            return np.zeros(0, np.uint64), np.zeros(0, np.int64)
+        ids, times = found
+        return ids.astype(np.uint64), times.astype(np.int64)
+
     def store(self, token: str) -> None:
         """Into ``samples`` of the same engine. May be repeated with the same token."""
         self._run(st.STORE, token=token)

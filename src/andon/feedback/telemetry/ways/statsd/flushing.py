@@ -9,6 +9,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext
+
+import numpy as np
+from numpy.typing import NDArray
 
 from andon.feedback.telemetry.contract.intake import Batch, Dropped, Intake, Receipt, Way
 from andon.feedback.telemetry.contract.logs import LogLine
@@ -39,6 +43,9 @@ PATIENCE_SECONDS = 10.0
 _TRIES = 3
 _DISK_FULL = 243
 
+Writing = Callable[[NDArray[np.uint64], NDArray[np.int64]], AbstractContextManager[None]]
+""":meth:`~andon.feedback.telemetry.store.writer.Writer.writing`."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -60,11 +67,13 @@ class Flushing:
         past: int,
         patience: float,
         most_keys: int,
+        writing: Writing | None = None,
     ) -> None:
         self._engine, self._tables, self._book, self._intake = engine, tables, book, intake
         self._origins, self._disk, self._now, self._past = origins, disk, now, past
         self._patience, self._most_keys = patience, most_keys
         self._same = parser is engine
+        self._writing = writing
         self._bulk = Bulk(parser)
         self._running = Running(self._last_values)
         self._deciding = Deciding(book, origins, self._running)
@@ -221,10 +230,11 @@ class Flushing:
             self._deciding.unwritten = [one for one in self._deciding.unwritten if one[1] != day]
         if not rows:
             return
-        if self._same:
-            self._bulk.store(token)
-        else:
-            self._tables.write_samples(*self._bulk.columns(), token=token)
+        with self._writing(*self._bulk.least(self._book.day)) if self._writing else nullcontext():
+            if self._same:
+                self._bulk.store(token)
+            else:
+                self._tables.write_samples(*self._bulk.columns(), token=token)
 
     # Events and service checks
 

@@ -7,7 +7,7 @@ from enum import IntEnum
 
 from andon.feedback.telemetry.contract.intake import Dropped
 from andon.feedback.telemetry.store.numbers import RAW_BITS
-from andon.feedback.telemetry.store.schema import LEVELS
+from andon.feedback.telemetry.store.schema import DAY_MS, LEVELS
 from andon.feedback.telemetry.ways.statsd.lines import LONGEST_LINE, NO_NUMBER, NUMBER
 
 DATABASE = "statsd"
@@ -196,4 +196,7 @@ COUNT_MEMBERS = f"SELECT count(), min(until) FROM {DATABASE}.members"
 COUNT_READY = f"SELECT countIf(id != 0) FROM {DATABASE}.stage"
 READY = f"SELECT id, t, level, m, e FROM {DATABASE}.stage WHERE id != 0"
 READY_NUMBERS = f"SELECT id, t, CAST(level, 'Int8'), m, e FROM {DATABASE}.stage WHERE id != 0"
+LEAST = f"""
+SELECT if(intDiv(t, {DAY_MS}) = {{day:Int64}}, 0, id) AS one, min(t) FROM {DATABASE}.stage WHERE id != 0
+GROUP BY one, intDiv(t, {DAY_MS})"""
 STORE = f"INSERT INTO samples (series, time, level, m, e) {READY}"

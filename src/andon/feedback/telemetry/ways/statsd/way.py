@@ -19,7 +19,7 @@ from andon.feedback.telemetry.store.tables import Tables
 from andon.feedback.telemetry.store.writer import DiskWatch
 from andon.feedback.telemetry.ways.doors.listening import Tcp
 from andon.feedback.telemetry.ways.statsd.buffers import Buffer
-from andon.feedback.telemetry.ways.statsd.flushing import MOST_KEYS, PATIENCE_SECONDS, Flushing
+from andon.feedback.telemetry.ways.statsd.flushing import MOST_KEYS, PATIENCE_SECONDS, Flushing, Writing
 from andon.feedback.telemetry.ways.statsd.origins import ANYONE, Origin, Origins
 from andon.feedback.telemetry.ways.statsd.receiving import BUFFER_BYTES, LINGER_SECONDS, Receiver
 from andon.feedback.telemetry.ways.statsd.sockets import listen, listen_at
@@ -51,7 +51,8 @@ class StatsdWay:
 
     ``listening`` are hosts and ports to begin with, each for UDP and TCP; port 0 is any that is free. Others are opened
     by :meth:`listen`. ``past`` is how many milliseconds the store keeps raw samples: older times are refused. Where the
-    store is a server, ``parser`` is an engine in this process that cuts the lines up.
+    store is a server, ``parser`` is an engine in this process that cuts the lines up. ``writing`` is put around what is
+    stored: the writer's, which sees to what is late or of another day.
 
     Start and stop from one thread; origins come and go from any.
     """
@@ -73,6 +74,7 @@ class StatsdWay:
         most_keys: int = MOST_KEYS,
         buffer: int = BUFFER_BYTES,
         linger: float = LINGER_SECONDS,
+        writing: Writing | None = None,
     ) -> None:
         self._origins = Origins()
         self._flushing = Flushing(
@@ -87,6 +89,7 @@ class StatsdWay:
             past=past,
             patience=patience,
             most_keys=most_keys,
+            writing=writing,
         )
         self._took = took
         self._full: queue.SimpleQueue[Buffer | None] = queue.SimpleQueue()
