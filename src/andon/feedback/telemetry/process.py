@@ -14,7 +14,7 @@ from typing import Protocol
 import msgspec
 
 from andon.feedback.telemetry.contract.metrics import Level, Series
-from andon.feedback.telemetry.store.backup import backup, clear, recover, restore
+from andon.feedback.telemetry.store.backup import alone, backup, clear, recover, restore
 from andon.feedback.telemetry.store.book import Book
 from andon.feedback.telemetry.store.counting import Counted, LineCounter
 from andon.feedback.telemetry.store.door import Deed, Door
@@ -115,12 +115,13 @@ class TelemetryProcess:
             return msgspec.json.encode(made)
 
         def put_back(values: Mapping[str, str]) -> bytes:
-            # nobody may write meanwhile; what is remembered of the old rows is forgotten with this process
-            self._quiet()
-            try:
-                return msgspec.json.encode(restore(engine, folder, values.get("name", "")))
-            finally:
-                self.begin_anew()
+            with alone():
+                # nobody may write meanwhile; what is remembered of the old rows is forgotten with this process
+                self._quiet()
+                try:
+                    return msgspec.json.encode(restore(engine, folder, values.get("name", "")))
+                finally:
+                    self.begin_anew()
 
         return {"backup": copy, "restore": put_back}
 

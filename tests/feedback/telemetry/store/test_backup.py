@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -17,10 +17,11 @@ from andon.feedback.telemetry.contract.intake import Batch, Way
 from andon.feedback.telemetry.contract.logs import LogLine
 from andon.feedback.telemetry.store import backup as backups
 from andon.feedback.telemetry.store.backup import BackupInfo, backup, clear, listed, recover, remove, restore
-from andon.feedback.telemetry.store.engine import Engine
+from andon.feedback.telemetry.store.engine import Engine, Value
+from andon.feedback.telemetry.store.retention import Keep, sweep
 from andon.feedback.telemetry.store.schema import UPGRADES
 from andon.kernel.errors import Conflict, Invalid, NotFound, Unavailable
-from tests.feedback.telemetry.asking.filling import NOW, InStore, series
+from tests.feedback.telemetry.asking.filling import DAY, NOW, InStore, series
 from tests.feedback.telemetry.engine import folder as root
 
 
@@ -212,3 +213,51 @@ def test_what_is_told_of_a_copy_is_read_back_as_it_was_written() -> None:
     info = BackupInfo(name="a", began=1, ended=2, base="", upgrade=1, rows={"logs": 1}, bytes=5)
     assert msgspec.json.decode(msgspec.json.encode(info), type=BackupInfo) == info
     assert backups.listed(Path("/nowhere")) == ()
+
+
+def test_while_one_copy_is_made_no_other_begins_that_would_clear_it_away(
+    store: InStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put(series("load"), [NOW, NOW + 1], [1, 2])
+    begun, go_on, command = threading.Event(), threading.Event(), store.engine.command
+
+    def slowly(sql: str, values: Mapping[str, Value] | None = None, **settings: str | int) -> None:
+        begun.set()
+        assert go_on.wait(30)
+        command(sql, values, **settings)
+
+    monkeypatch.setattr(store.engine, "command", slowly)
+    first = threading.Thread(target=backup, args=(store.engine, folder, "first"))
+    first.start()
+    assert begun.wait(30)
+    with pytest.raises(Conflict):
+        backup(store.engine, folder, "second")
+    with pytest.raises(Conflict):
+        restore(store.engine, folder, "first")
+    go_on.set()
+    first.join()
+    monkeypatch.undo()
+    assert [one.name for one in listed(folder)] == ["first"]
+    assert backup(store.engine, folder, "second", base="first").rows["samples"] == 2
+
+
+def test_a_copy_during_which_something_grew_too_old_can_be_put_back(
+    store: InStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put(series("load"), [NOW - 40 * DAY, NOW], [1, 2])
+    store.now = NOW + DAY
+    store.rollups.roll()
+    command = store.engine.command
+
+    def sweeping(sql: str, values: Mapping[str, Value] | None = None, **settings: str | int) -> None:
+        if sql.startswith("BACKUP"):
+            sweep(store.engine, Keep(), lambda: NOW)
+        command(sql, values, **settings)
+
+    monkeypatch.setattr(store.engine, "command", sweeping)
+    info = backup(store.engine, folder, "one")
+    monkeypatch.undo()
+    assert info.rows["samples"] == 1
+    store.writer.stop()
+    restore(store.engine, folder, "one")
+    assert count(store.engine) == 1

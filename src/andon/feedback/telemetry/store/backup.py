@@ -13,7 +13,9 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +31,7 @@ _GROWING: Final = ("series", "samples", "exemplars", "logs", "spans", "upgrades"
 """Tables whose rows become no fewer by merging."""
 _RESTORED, _BEFORE = f"{DATABASE}_restored", f"{DATABASE}_before"
 _NOTE: Final = ".json"
+_alone = threading.RLock()
 
 
 class BackupInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,20 +70,44 @@ def listed(folder: Path) -> tuple[BackupInfo, ...]:
     return tuple(sorted(readable, key=lambda one: (one.began, one.name), reverse=True))
 
 
+@contextmanager
+def alone() -> Iterator[None]:
+    """While nothing else is copied or put back: each would clear away what it takes for the other's remains.
+
+    Raises ``Conflict`` when something is. May be entered again by the same thread.
+    """
+    if not _alone.acquire(blocking=False):
+        raise Conflict(
+            "Telemetry is being copied or put back already.",
+            safe="That goes on, and nothing else was begun.",
+            remedy="Try again when it is done: `andon telemetry backups` lists finished copies.",
+        )
+    try:
+        yield
+    finally:
+        _alone.release()
+
+
 def backup(engine: Engine, folder: Path, name: str, *, base: str = "") -> BackupInfo:
     """Copy the store to ``folder/name``, building on the copy ``base`` if one is named.
 
-    Raises ``Invalid`` for a name that is none, ``Conflict`` where it is taken, ``NotFound`` for a base that is not
-    there, and ``Unavailable`` when it could not be made; nothing is left of it then.
+    Raises ``Invalid`` for a name that is none, ``Conflict`` where it is taken or another copy is being made,
+    ``NotFound`` for a base that is not there, and ``Unavailable`` when it could not be made; nothing is left of it
+    then.
     """
     _require_name(name)
+    with alone():
+        return _backup(engine, folder, name, base)
+
+
+def _backup(engine: Engine, folder: Path, name: str, base: str) -> BackupInfo:
     if any(one.name == name for one in listed(folder)):
         raise Conflict(f"There is a copy of telemetry named {name} already.", remedy="Choose another name.")
     if base:
         _find(folder, base)
     clear(folder)
     began = now_ms()
-    rows = _counts(engine, DATABASE)
+    before = _partitions(engine)
     number = _number(engine, DATABASE)
     statement = f"BACKUP DATABASE {DATABASE} TO {_file(folder, name)}"
     try:
@@ -92,6 +119,11 @@ def backup(engine: Engine, folder: Path, name: str, *, base: str = "") -> Backup
             safe="Telemetry itself goes on, and the copies that were there are whole.",
             remedy=f"Look whether {folder} has room. The store said: {str(error)[:300]}",
         ) from error
+    after = _partitions(engine)
+    rows = dict.fromkeys(_GROWING, 0)
+    for (table, partition), count in before.items():
+        # one that grew too old meanwhile is in the copy or not
+        rows[table] += min(count, after.get((table, partition), 0))
     info = BackupInfo(
         name=name,
         began=began,
@@ -111,8 +143,13 @@ def restore(engine: Engine, folder: Path, name: str) -> BackupInfo:
 
     The copy is read beside what is there and looked over before it takes its place: until then, and when it raises,
     everything stays as it was. Nobody may write meanwhile. Raises ``NotFound``, ``Conflict`` for a copy of a newer
-    Andon, and ``Unavailable`` for one that cannot be read or lacks something.
+    Andon or while one is being made, and ``Unavailable`` for one that cannot be read or lacks something.
     """
+    with alone():
+        return _restore(engine, folder, name)
+
+
+def _restore(engine: Engine, folder: Path, name: str) -> BackupInfo:
     info = _find(folder, name)
     if info.upgrade > UPGRADES[-1].number:
         raise Conflict(
@@ -200,6 +237,16 @@ def _look_over(engine: Engine, info: BackupInfo) -> None:
 def _counts(engine: Engine, database: str) -> dict[str, int]:
     counted = (f"SELECT '{table}', count() FROM {database}.{table}" for table in _GROWING)
     return {str(table): int(str(count)) for table, count in engine.rows(" UNION ALL ".join(counted))}
+
+
+def _partitions(engine: Engine) -> dict[tuple[str, str], int]:
+    """How many rows each partition of the growing tables has."""
+    rows = engine.rows(
+        "SELECT table, partition_id, sum(rows) FROM system.parts WHERE database = currentDatabase() AND active "
+        "AND table IN {tables:Array(String)} GROUP BY table, partition_id",
+        {"tables": list(_GROWING)},
+    )
+    return {(str(table), str(partition)): int(str(count)) for table, partition, count in rows}
 
 
 def _number(engine: Engine, database: str) -> int:
