@@ -21,6 +21,8 @@ from andon.feedback.promql.resolution import choose, columns
 from andon.feedback.promql.windows import Block, Windows, is_stale, windows
 from andon.feedback.telemetry.contract.metrics import Column, Kind, Matcher, Resolution, Series
 
+_ADDED_UP = frozenset({Column.SUM, Column.COUNT, Column.INCREASE})
+
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
@@ -101,7 +103,11 @@ class Selecting:
     def _windows(
         self, asked: _Asked, series: Sequence[Series], ends: Ints, width: int, column: Column, *, stale: bool = False
     ) -> Windows:
-        block = self.reader.block(series, asked.start, asked.end, asked.resolution, column)
+        end = asked.end
+        if column in _ADDED_UP and asked.resolution is not Resolution.RAW:
+            # whole buckets fill the last window already: the one that still runs would come on top of them
+            end -= end % asked.resolution.milliseconds
+        block = self.reader.block(series, asked.start, end, asked.resolution, column)
         block = block if stale else block.without_stale()
         return windows(block, ends, width, includes_left=self.dialect.includes_left_edge)
 

@@ -9,6 +9,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from andon.feedback.promql.service import Engine
+from andon.feedback.telemetry.asking.measurements import StoredMeasurements
 from andon.feedback.telemetry.contract.metrics import (
     NAME,
     Column,
@@ -23,6 +25,7 @@ from andon.feedback.telemetry.contract.metrics import (
     Sight,
     named,
 )
+from andon.feedback.telemetry.store.retention import Keep
 from andon.flow.sources.contract import Service
 from andon.kernel.errors import Invalid
 from tests.feedback.telemetry.asking.filling import DAY, NOW, Filling, InStore, series
@@ -322,3 +325,22 @@ def test_what_comes_late_for_a_series_that_was_declared_anew_is_found(in_store: 
     (same,) = found.select(named("orders"), NOW, NOW, sight=None)
     assert same.id == one.id
     assert found.samples([same], NOW, NOW + DAY).values.tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("step", [2 * 60_000, HOUR])
+@pytest.mark.parametrize(
+    "query", ["increase(orders[{0}s])", "orders", "increase(hits[{0}s])", "count_over_time(load[{0}s])"]
+)
+def test_the_bucket_that_still_runs_makes_no_sum_longer_than_its_window(
+    in_store: InStore, query: str, step: int
+) -> None:
+    times = range(NOW - 8 * HOUR, NOW - 15_000, 10_000)
+    in_store.put(series("orders", Kind.DELTA), times, [1] * len(times))
+    in_store.put(series("hits", Kind.COUNTER), times, range(len(times)))
+    in_store.put(series("load"), times, [1] * len(times))
+    for end in (NOW - 15_000, NOW - HOUR // 2):
+        keep = Keep(raw_days=dict.fromkeys(Level, 0), minute_days=0 if step == HOUR else 90)
+        measured = StoredMeasurements(in_store.engine, keep)
+        asked = Engine(measured, now=lambda: NOW)
+        (line,) = asked.range(query.format(step // 1000), end - 3 * step, end, step, sight=None).lines
+        assert line.values.tolist() == [step / 10_000] * 4
