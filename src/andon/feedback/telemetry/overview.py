@@ -151,7 +151,7 @@ class Overview:
                 if sight is None or one.service in sight or not one.service
             )
         except Unavailable as error:
-            return Seen(places=places, running=state is not None, fault=str(error), trouble=trouble)
+            return Seen(places=places, running=state is not None, fault=error.message, trouble=trouble)
         return Seen(
             places=places,
             running=state is not None,

@@ -116,7 +116,7 @@ def service_pages(graphs: GraphsService, asking: Asking, sources: Sources) -> Ha
             dashboards = graphs.dashboards(reading, context.principal)
         silent = sum(one.silent for one in shown if one.name in deployed)
         sentence = (
-            f"{plural(len(names), 'metric')} of {plural(len(services), 'service')}"
+            f"{plural(len(names), 'metric')} of {plural(len(services), 'service') if services else 'this machine'}"
             if names
             else "Telemetry does not answer"
             if trouble

@@ -134,12 +134,12 @@ class Engine:
                 yield client
                 sound = True
             except OperationalError as error:  # the way to the database failed, not the database
-                raise _silent(error) from error
+                raise _silent() from error
             except DatabaseError as error:
                 sound = True  # it answered: the connection is as good as before
                 raise StoreError(str(error), getattr(error, "code", None)) from error
             except (ClickHouseError, HTTPError, OSError) as error:
-                raise _silent(error) from error
+                raise _silent() from error
             finally:
                 if sound and not self._closed:
                     self._idle.put(client)
@@ -150,12 +150,12 @@ class Engine:
         try:
             return self._connect()
         except (ClickHouseError, HTTPError, OSError) as error:
-            raise _silent(error) from error
+            raise _silent() from error
 
 
-def _silent(error: Exception) -> Unavailable:
+def _silent() -> Unavailable:
     return Unavailable(
-        f"The telemetry store does not answer: {type(error).__name__}.",
+        "The telemetry store does not answer.",
         safe="Deployments and everything else go on without it.",
         remedy="`andon status` says how the telemetry process is; its log is log/telemetry.log in the data directory.",
     )
