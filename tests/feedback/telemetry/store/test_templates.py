@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from andon.feedback.telemetry.contract.intake import Batch, Way
@@ -21,7 +23,7 @@ from andon.feedback.telemetry.store.templates import (
     masked,
 )
 from andon.feedback.telemetry.store.writer import DiskWatch, Writer
-from andon.kernel.errors import Invalid
+from andon.kernel.errors import Invalid, Unavailable
 
 
 def line(body: str, service: str = "shop", **more: str) -> LogLine:
@@ -153,6 +155,23 @@ def test_counted_lines_are_a_metric_beside_the_lines(engine: Engine, tmp_path_fa
         "refused",
         "refused in a test",
     ]
+
+
+def test_lines_are_stored_only_if_what_counts_them_is(engine: Engine, tmp_path: Path) -> None:
+    counted = (Counted(service="shop", metric="payment.refused", query="refused"),)
+    tables = Tables(engine, lambda: 1_790_000_000_000)
+    disk = DiskWatch(tmp_path, 0)
+    writer = Writer(tables, Book(limit=9, total=9), Drops(), disk, counter=LineCounter(lambda: counted), gather=0)
+    writer.start()
+    lines = Batch(way=Way.ANDON, logs=[line("payment refused")])
+    engine.command("RENAME TABLE samples TO elsewhere")
+    with pytest.raises(Unavailable):
+        writer.take(lines).result(30)
+    assert engine.rows("SELECT count() FROM logs") == [(0,)]
+    engine.command("RENAME TABLE elsewhere TO samples")
+    writer.take(lines).result(30)
+    writer.stop()
+    assert engine.rows("SELECT (SELECT sum(value) FROM samples), (SELECT count() FROM logs)") == [(1.0, 1)]
 
 
 def test_sentences_that_each_begin_with_another_word_take_no_room_once_there_are_many() -> None:

@@ -190,6 +190,26 @@ def test_a_batch_that_cannot_be_written_does_not_end_the_writing_of_others(
     assert "1 batches were not stored" in caplog.text
 
 
+def test_what_is_stored_is_acknowledged_though_what_was_written_with_it_is_not(engine: Engine, tmp_path: Path) -> None:
+    store = Store(engine, tmp_path)
+    one = series("sales", Kind.DELTA)
+    sales = Batch(way=Way.OTLP, series=[one], ids=[one.id], times=[NOW], values=[3])
+    lines = Batch(way=Way.OTLP, logs=[LogLine(time=NOW * 1000, body="sound")])
+    both = replace(sales, ids=[one.id], logs=lines.logs)
+    told = [store.writer.take(batch) for batch in (sales, lines, both)]  # gathered before the writing begins
+    engine.command("RENAME TABLE logs TO elsewhere")
+    store.writer.start()
+    assert told[0].result(30).samples == 1
+    for refused in told[1:]:
+        with pytest.raises(Unavailable):
+            refused.result(30)
+    engine.command("RENAME TABLE elsewhere TO logs")
+    assert store.writer.take(lines).result(30).logs == 1
+    store.writer.stop()
+    assert store.drops.counts().samples == {Way.OTLP: 1}
+    assert engine.rows("SELECT count() FROM logs") == [(1,)]
+
+
 def test_a_series_that_could_not_be_written_down_is_new_the_next_time(engine: Engine, tmp_path: Path) -> None:
     store = Store(engine, tmp_path)
     store.writer.start()

@@ -218,22 +218,17 @@ class Writer:
 
     def _write(self, gathered: Sequence[_Waiting]) -> None:
         try:
-            receipts = self._store([one.batch for one in gathered])
-        except (AndonError, StoreError) as error:
-            _log.warning("%d batches were not stored: %s", len(gathered), error)
-            told = error if isinstance(error, AndonError) else _refused(error)
-            for one in gathered:
-                one.told.set_exception(told)
-            return
+            answers = self._store([one.batch for one in gathered])
         except Exception as error:  # noqa: BLE001 - logged whole: what one batch holds must not end the writing of all
-            _log.exception("%d batches were not stored", len(gathered))
-            for one in gathered:
-                one.told.set_exception(error)
-            return
-        for one, receipt in zip(gathered, receipts, strict=True):
-            one.told.set_result(receipt)
+            answers = [_said(error, len(gathered))] * len(gathered)
+        for one, answer in zip(gathered, answers, strict=True):
+            if isinstance(answer, Receipt):
+                one.told.set_result(answer)
+            else:
+                one.told.set_exception(answer)
 
-    def _store(self, batches: Sequence[Batch]) -> list[Receipt]:
+    def _store(self, batches: Sequence[Batch]) -> Sequence[Receipt | Exception]:
+        """What to tell of each. Raises when nothing of any was stored."""
         self._tables.turn_day(self._book)
         lines = [one for batch in batches for one in batch.logs]
         told = [*batches, *self._counted(lines)]
@@ -283,22 +278,39 @@ class Writer:
             )
         token = batches[0].token if len(batches) == 1 else ""
         ids, times, *rest = (np.concatenate(part) for part in zip(*kept, strict=True))
-        with self.writing(ids.astype(np.uint64, copy=False), times.astype(np.int64, copy=False)):
-            self._tables.write_samples(ids, times, *rest, token=token)
-        self._tables.write_exemplars(
-            [
-                one
-                for batch, receipt in zip(batches, receipts, strict=False)
-                for one in batch.exemplars
-                if one.series not in receipt.disputed
-            ],
-            token=token,
+        times = times.astype(np.int64, copy=False)
+
+        counted = len(told) > len(batches)
+
+        def write_samples() -> None:
+            nonlocal counted
+            with self.writing(ids.astype(np.uint64, copy=False), times):
+                self._tables.write_samples(ids, times, *rest, token=token)
+            counted = False
+
+        def write_logs() -> None:
+            if counted:
+                raise Unavailable("What counts these lines could not be stored.", remedy="Send them again later.")
+            self._write_logs(lines, token)
+
+        exemplars = [
+            one
+            for batch, receipt in zip(batches, receipts, strict=False)
+            for one in batch.exemplars
+            if one.series not in receipt.disputed
+        ]
+        spans = [one for batch in batches for one in batch.spans]
+        failures = _in_turn(
+            batches,
+            (write_samples, lambda one: len(one.ids)),
+            (lambda: self._tables.write_exemplars(exemplars, token=token), lambda one: len(one.exemplars)),
+            (write_logs, lambda one: len(one.logs)),
+            (lambda: self._tables.write_spans(spans, token=token), lambda one: len(one.spans)),
         )
-        self._write_logs(lines, token)
-        self._tables.write_spans([one for batch in batches for one in batch.spans], token=token)
-        for batch, receipt in zip(told, receipts, strict=True):
-            self._drops.took(batch.way, samples=receipt.samples, logs=receipt.logs, spans=receipt.spans)
-        return receipts[: len(batches)]
+        for place, (batch, receipt) in enumerate(zip(told, receipts, strict=True)):
+            if place not in failures:
+                self._drops.took(batch.way, samples=receipt.samples, logs=receipt.logs, spans=receipt.spans)
+        return [failures.get(place, receipt) for place, receipt in enumerate(receipts[: len(batches)])]
 
     def _disputed(self, batch: Batch) -> frozenset[int]:
         """Series that the batch names as another kind than they are known as: whoever came first is right for a day."""
@@ -358,6 +370,39 @@ def _named_among(batch: Batch, unknown: NDArray[np.uint64]) -> frozenset[int]:
 def agree(known: Kind, named: Kind, way: Way) -> bool:
     """Whether samples that are named as one kind may be stored with those of the other."""
     return known is named or (way in _GUESSING and {known, named} == _RUNNING)
+
+
+def _in_turn(
+    batches: Sequence[Batch], *parts: tuple[Callable[[], None], Callable[[Batch], int]]
+) -> dict[int, Exception]:
+    """Write each part, and say by its place what to tell of a batch that has something of a part that was not written.
+
+    The others are stored whole: told that they are not, they would be sent again, and what adds up be there twice.
+    """
+    failures: dict[int, Exception] = {}
+    away: Unavailable | None = None
+    for write, count in parts:
+        concerned = [place for place, batch in enumerate(batches) if count(batch)]
+        try:
+            if away is None:
+                write()
+                continue
+            told: Exception = away
+        except Exception as error:  # noqa: BLE001 - logged whole: what one batch holds must not end the writing of all
+            told = _said(error, len(concerned))
+            away = error if isinstance(error, Unavailable) else None
+        for place in concerned:
+            failures.setdefault(place, told)
+    return failures
+
+
+def _said(error: Exception, count: int) -> Exception:
+    """Log why batches were not stored; what their senders are told."""
+    if not isinstance(error, AndonError | StoreError):
+        _log.error("%d batches were not stored", count, exc_info=error)
+        return error
+    _log.warning("%d batches were not stored: %s", count, error)
+    return error if isinstance(error, AndonError) else _refused(error)
 
 
 def _refused(error: StoreError) -> Unavailable:
