@@ -154,6 +154,8 @@ def assert_told(shop: Shop, plan: str, trace: str, whose: dict[str, str]) -> str
     assert found.spans[1].attributes["plan"] == plan
     assert line.span == found.spans[0].id
     assert trace in shop.exemplars(f'http_server_request_duration_seconds_bucket{{service="{whose["service"]}"}}')
+    took = f'max(histogram_quantile(1, http_server_request_duration_seconds_bucket{{service="{whose["service"]}"}}))'
+    assert shop.ask(took) == [({}, 0.25)], "the bound above the 0.12 s that it took"
     assert {line.instance, found.spans[0].instance, labels.get("instance", "")} == {line.instance}
     return line.instance
 

@@ -37,7 +37,10 @@ class Orders:
         self._tracer, self._logger = self._spans.get_tracer("orders"), self._logs.get_logger("orders")
         meter = self._metrics.get_meter("orders")
         self._placed = meter.create_counter("orders.placed", unit="1")
-        self._took = meter.create_histogram("http.server.request.duration", unit="s")
+        bounds = (0.005, 0.05, 0.1, 0.25, 1.0)
+        self._took = meter.create_histogram(
+            "http.server.request.duration", unit="s", explicit_bucket_boundaries_advisory=bounds
+        )
 
     def take(self, plan: str) -> str:
         """Everything of it has been sent when this returns; the trace's id."""
