@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import psutil
@@ -117,7 +118,9 @@ def test_with_a_full_disk_telemetry_says_that_it_takes_nothing_in_and_andon_depl
 def test_a_store_that_hangs_holds_up_neither_clients_nor_deployments_nor_other_pages(running: Running) -> None:
     hung = running.telemetry
     hung.suspend()
+    crowd = ThreadPoolExecutor(80)  # twice as many as there are threads to answer them
     try:
+        looking = [crowd.submit(running.page, path) for path in ("/graphs", "/logs", "/traces", "/telemetry") * 20]
         running.deploy()
         assert running.client_goes_on()
         with pytest.raises(httpx.TimeoutException):
@@ -126,6 +129,8 @@ def test_a_store_that_hangs_holds_up_neither_clients_nor_deployments_nor_other_p
         assert running.page("/").status_code == 200
     finally:
         hung.resume()
+        crowd.shutdown()
+    assert {one.result().status_code for one in looking} <= {200, 503}
     until(lambda: running.export(30).status_code == 503, "it goes on where it was")
 
 

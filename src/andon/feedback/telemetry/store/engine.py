@@ -26,6 +26,7 @@ from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import HTTPError
 
+from andon.feedback.telemetry.store.liveness import FRESH_SECONDS, Liveness, ping_over
 from andon.kernel.errors import Unavailable
 from andon.kernel.sockets import connect_pinned
 
@@ -68,10 +69,13 @@ class Column:
 
 
 class Engine:
-    """Statements, each on a connection of its own: safe to use from every thread."""
+    """Statements, each on a connection of its own: safe to use from every thread.
 
-    def __init__(self, connect: Callable[[], Client]) -> None:
-        self._connect = connect
+    With a ``liveness`` nobody waits for a store that hangs.
+    """
+
+    def __init__(self, connect: Callable[[], Client], liveness: Liveness | None = None) -> None:
+        self._connect, self._liveness = connect, liveness
         self._idle: LifoQueue[Client] = LifoQueue()
         self._handles = threading.Semaphore(_HANDLES)
         self._closed = False
@@ -124,7 +128,7 @@ class Engine:
 
     @contextmanager
     def _borrowed(self) -> Iterator[Client]:
-        with self._handles:
+        with self._handle():
             try:
                 client = self._idle.get_nowait()
             except Empty:
@@ -133,10 +137,12 @@ class Engine:
             try:
                 yield client
                 sound = True
+                self._answered()
             except OperationalError as error:  # the way to the database failed, not the database
                 raise _silent() from error
             except DatabaseError as error:
                 sound = True  # it answered: the connection is as good as before
+                self._answered()
                 raise StoreError(str(error), getattr(error, "code", None)) from error
             except (ClickHouseError, HTTPError, OSError) as error:
                 raise _silent() from error
@@ -145,6 +151,24 @@ class Engine:
                     self._idle.put(client)
                 else:
                     client.close()
+
+    @contextmanager
+    def _handle(self) -> Iterator[None]:
+        """Raises ``Unavailable`` when the store hangs, then or while others have all the handles."""
+        if self._liveness is None:
+            self._handles.acquire()
+        else:
+            self._liveness.require()
+            while not self._handles.acquire(timeout=FRESH_SECONDS):
+                self._liveness.require()
+        try:
+            yield
+        finally:
+            self._handles.release()
+
+    def _answered(self) -> None:
+        if self._liveness is not None:
+            self._liveness.answered()
 
     def _fresh(self) -> Client:
         try:
@@ -254,4 +278,4 @@ def over_socket(path: Path) -> Engine:
             autogenerate_session_id=False,
         )
 
-    return Engine(connect)
+    return Engine(connect, Liveness(lambda: ping_over(path)))
