@@ -17,6 +17,7 @@ from andon.feedback.telemetry.contract.traces import Span, SpanEvent
 from andon.feedback.telemetry.store.book import Book
 from andon.feedback.telemetry.store.drops import Drops
 from andon.feedback.telemetry.store.engine import Engine
+from andon.feedback.telemetry.store.schema import DAY_MS
 from andon.feedback.telemetry.store.tables import Tables, decode_events
 from andon.feedback.telemetry.store.writer import DiskWatch, Writer
 from andon.kernel.errors import TooMany, Unavailable
@@ -97,6 +98,20 @@ def test_a_new_day_gives_room_again_and_writes_known_series_down_once_more(store
         store.writer.take(Batch(way=Way.OTLP, series=[one], ids=[one.id], times=[store.now], values=[1])).result(30)
         store.now += 24 * 3600 * 1000
     assert store.engine.rows("SELECT count(), uniqExact(day) FROM series") == [(2, 2)]
+
+
+def test_what_was_known_when_it_was_sent_is_stored_though_the_day_turned_on_the_way(store: Store) -> None:
+    one = series("load", service="shop")
+    store.writer.take(Batch(way=Way.OTLP, series=[one], ids=[one.id], times=[NOW], values=[1])).result(30)
+    assert store.writer.knows(one.id)
+    store.now += DAY_MS
+    told = store.writer.take(Batch(way=Way.OTLP, ids=[one.id, 7], times=[store.now] * 2, values=[2.5, 1])).result(30)
+    assert (told.samples, told.dropped) == (1, {Dropped.MALFORMED: 1})
+    assert store.engine.rows("SELECT value FROM samples ORDER BY time") == [(1.0,), (2.5,)]
+    days = "SELECT day, level, service FROM series ORDER BY day"
+    today = store.now // DAY_MS
+    assert store.engine.rows(days) == [(today - 1, "application", "shop"), (today, "application", "shop")]
+    assert not store.writer.knows(one.id)  # named from now on, it may be of another level today
 
 
 def test_a_process_that_begins_in_mid_day_knows_what_was_written_down(engine: Engine, tmp_path: Path) -> None:

@@ -45,7 +45,8 @@ class Entered:
     """What became of series that were named."""
 
     new: tuple[Series, ...] = ()
-    """To be written down."""
+    """To be written down, for this day."""
+    day: int = -1
     refused: dict[str, dict[Dropped, int]] = field(default_factory=dict)
     """By service: how many series were refused, and why."""
     foreign: frozenset[int] = frozenset()
@@ -70,7 +71,7 @@ class Book:
         self._owners: NDArray[np.uint32] = np.empty(0, np.uint32)
         self._numbers: dict[str, int] = {}
         self._before: NDArray[np.uint64] = np.empty(0, np.uint64)
-        self._levels_before: NDArray[np.uint8] = np.empty(0, np.uint8)
+        self._states_before: NDArray[np.uint8] = np.empty(0, np.uint8)
         self._newest: dict[int, tuple[int, int]] = {}
         self._per_service: dict[str, int] = {}
         self._count = 0
@@ -88,7 +89,7 @@ class Book:
             if self._newest:
                 self._merge()
             kept = (self._states < _CLAIMED) & (day == self._day + 1)
-            self._before, self._levels_before = self._ids[kept], level_of(self._states[kept])
+            self._before, self._states_before = self._ids[kept], self._states[kept]
             self._day = day
             self._ids, self._states = ids[order], states[order]
             self._places = np.zeros(ids.size, np.uint8)
@@ -118,9 +119,18 @@ class Book:
                 return np.zeros(ids.size, np.bool_)
             before = np.minimum(np.searchsorted(self._before, ids), self._before.size - 1)
             now = np.minimum(np.searchsorted(self._ids, ids), self._ids.size - 1)
-            same: NDArray[np.bool_] = self._levels_before[before] == level_of(self._states[now])
+            same: NDArray[np.bool_] = level_of(self._states_before[before]) == level_of(self._states[now])
             same &= (self._before[before] == ids) & (self._ids[now] == ids)
             return same
+
+    def yesterday(self, ids: NDArray[np.uint64]) -> NDArray[np.uint8]:
+        """The states that series had when the day turned, :data:`UNKNOWN` where they had none: whoever asked just
+        before midnight whether they are known did not name them."""
+        with self._lock:
+            if not self._before.size:
+                return np.full(ids.size, UNKNOWN, np.uint8)
+            at = np.minimum(np.searchsorted(self._before, ids), self._before.size - 1)
+            return np.where(self._before[at] == ids, self._states_before[at], np.uint8(UNKNOWN))
 
     def enter(self, named: Iterable[Series], *, ours: bool = False) -> Entered:
         """Take note of series. Known ones cost a look-up. What Andon says of a service is ``ours``, and has room
@@ -129,6 +139,7 @@ class Book:
         refused: dict[str, dict[Dropped, int]] = {}
         foreign: set[int] = set()
         with self._lock:
+            day = self._day
             for one in named:
                 service = one.label(SERVICE)
                 state, owner = self._known(one.id)
@@ -160,14 +171,14 @@ class Book:
                 new.append(one)
             if len(self._newest) > _MERGED_AT:
                 self._merge()
-        return Entered(tuple(new), refused, frozenset(foreign))
+        return Entered(tuple(new), day, refused, frozenset(foreign))
 
     def strike(self, named: Sequence[Series]) -> None:
         """Take back what :meth:`enter` answered as new: it could not be written down, and is new the next time."""
         with self._lock:
             self._merge()
             places = [place for one in named if (place := self._place(one.id)) is not None]
-            for one in named:
+            for one in named if places else ():  # none, when the page was turned since
                 service = one.label(SERVICE)
                 self._per_service[service] = self._per_service.get(service, 1) - 1
                 self._count -= 1
@@ -195,7 +206,7 @@ class Book:
             found[strange] = UNKNOWN
             sound = ~strange & (needed <= MOST_DECIMALS)
             np.maximum.at(places, at[sound], needed[sound])
-            return found, places[at]
+            return found, np.where(strange, needed, places[at])
 
     def _why_not(self, one: Series, service: str, *, ours: bool) -> Dropped | None:
         if not ours and (self._full(service) or self._count >= self._total):

@@ -239,7 +239,7 @@ class Writer:
             # before their samples: a sample whose series nobody knows could never be found
             if entered.new:
                 try:
-                    self._tables.write_series(entered.new, self._book.day)
+                    self._tables.write_series(entered.new, entered.day)
                 except BaseException:
                     self._book.strike(entered.new)
                     raise
@@ -250,6 +250,8 @@ class Writer:
             times = np.asarray(batch.times, np.int64)
             values = np.asarray(batch.values, np.float64)
             states, places = self._book.look_up(ids, values)
+            if (states == UNKNOWN).any():
+                self._carry_over(ids, states)
             disputed = self._disputed(batch) | of_others
             if disputed:
                 states[np.isin(ids, np.fromiter(disputed, np.uint64, len(disputed)))] = _OF_ANOTHER_KIND
@@ -312,6 +314,15 @@ class Writer:
                 self._drops.took(batch.way, samples=receipt.samples, logs=receipt.logs, spans=receipt.spans)
         return [failures.get(place, receipt) for place, receipt in enumerate(receipts[: len(batches)])]
 
+    def _carry_over(self, ids: NDArray[np.uint64], states: NDArray[np.uint8]) -> None:
+        """Find series that were left out of a batch since they were known, when the day turned before it came here."""
+        unknown = np.flatnonzero(states == UNKNOWN)
+        states[unknown] = self._book.yesterday(ids[unknown])
+        found = unknown[states[unknown] != UNKNOWN]
+        if found.size:
+            with self._naming:
+                self._repeat(np.unique(ids[found]), self._book.day)
+
     def _disputed(self, batch: Batch) -> frozenset[int]:
         """Series that the batch names as another kind than they are known as: whoever came first is right for a day."""
         if not batch.series:
@@ -345,9 +356,6 @@ class Writer:
         """Write series down for the days of their samples that are not today: that is where they are looked for."""
         days = times // DAY_MS
         others = days != self._book.day
-        if self._days_on != self._book.day:  # the levels they are written down with may be others today
-            self._days.clear()
-            self._days_on = self._book.day
         if not others.any():
             return
         ids, days = ids[others], days[others]
@@ -355,11 +363,17 @@ class Writer:
             some = np.unique(ids[days == day])
             if day == self._book.day - 1:
                 some = some[~self._book.had(some)]
-            new = [id_ for id_ in some.tolist() if (day, id_) not in self._days]
-            self._tables.repeat_series(new, day)
-            if len(self._days) + len(new) > _MOST_DAYS:
-                self._days.clear()  # writing one down again does no harm
-            self._days.update((day, id_) for id_ in new)
+            self._repeat(some, day)
+
+    def _repeat(self, ids: NDArray[np.uint64], day: int) -> None:
+        if self._days_on != self._book.day:  # the levels they are written down with may be others today
+            self._days.clear()
+            self._days_on = self._book.day
+        new = [id_ for id_ in ids.tolist() if (day, id_) not in self._days]
+        self._tables.repeat_series(new, day)
+        if len(self._days) + len(new) > _MOST_DAYS:
+            self._days.clear()  # writing one down again does no harm
+        self._days.update((day, id_) for id_ in new)
 
 
 def _named_among(batch: Batch, unknown: NDArray[np.uint64]) -> frozenset[int]:

@@ -45,9 +45,7 @@ class Deciding:
         if not read:
             return keys, []
         entered = self._book.enter(meaning.series for _, meaning in read)
-        # asked after they were entered: another thread may have turned the book's page just before
-        day = self._book.day
-        self.unwritten.extend((one, day) for one in entered.new)
+        self.unwritten.extend((one, entered.day) for one in entered.new)
         ids = np.array([meaning.series.id for _, meaning in read], np.uint64)
         values = np.array([_value(one, meaning) for one, meaning in read], np.float64)
         states, _ = self._book.look_up(ids, values)
