@@ -243,3 +243,18 @@ def test_late_samples_of_a_series_that_was_declared_anew_at_midnight_are_there_o
     samples = found.samples([same], midnight - HOUR_MS, midnight, resolution=resolution, column=column)
     assert samples.values.sum() == 3
     assert read(store, one, Column.SUM, Resolution.HOUR) == {-12 * 60: 3}
+
+
+def test_a_clock_that_was_set_back_between_two_lives_holds_nothing_up(
+    store: InStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = store.put(series("load"), [NOW], [1])
+    roll(store, 5)
+    store.put(one, [NOW + 1], [2])
+    day_before = time.time_ns() - 86_400 * 10**9
+    monkeypatch.setattr(time, "time_ns", lambda: day_before)
+    store.rollups = Rollups(store.engine, lambda: store.now, grace=0)
+    roll(store, 10)
+    assert read(store, one, Column.LAST) == {1: 2}
+    assert late_days(store.engine) == {}
+    assert rolled_until(store.engine)[Resolution.MINUTE] == NOW + 10 * MINUTE_MS

@@ -126,7 +126,9 @@ class Rollups:
         self._beginning = False
         self._noted: dict[int, int] = {}
         self._closed = rolled_until(engine)[Resolution.MINUTE]
-        self._version = 0
+        # of what an earlier life wrote, whose clock may have been ahead: only what is newer replaces it
+        ((newest,),) = engine.rows("SELECT max(version) FROM rolled_until")
+        self._version = int(str(newest))
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="telemetry roll-ups", daemon=True)
 
