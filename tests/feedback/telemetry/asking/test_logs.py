@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -244,3 +245,17 @@ def test_lines_of_services_one_may_not_see_are_in_no_answer(in_store: InStore) -
 def test_a_search_for_nothing_or_for_too_much_is_refused(in_store: InStore, term: Term) -> None:
     with pytest.raises(Invalid):
         found(in_store, term)
+
+
+def test_whoever_follows_is_told_of_new_lines_though_the_clock_was_set_back(
+    in_store: InStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said(in_store, "before")
+    day_before = time.time_ns() - 86_400 * 10**9
+    monkeypatch.setattr(time, "time_ns", lambda: day_before)
+    next_life = InStore(in_store.engine)
+    following = StoredLogs(in_store.engine).follow(asking(), sight=None)
+    assert next(following) == ()
+    said(next_life, "after")
+    assert bodies(next(following)) == ["after"]
+    next_life.close()

@@ -232,6 +232,11 @@ class Tables:
     def _sequence(self, count: int) -> int:
         """Numbers that grow with every line, over restarts too: whoever follows asks for what is above the last."""
         with self._lock:
+            if not self._last_seq:  # the clock of an earlier life may have been ahead
+                ((newest,),) = self._engine.rows(
+                    "SELECT max(seq) FROM logs WHERE seq > {now:UInt64}", {"now": time.time_ns()}
+                )
+                self._last_seq = int(str(newest))
             first = max(self._last_seq + 1, time.time_ns())
             self._last_seq = first + count - 1
             return first
