@@ -9,6 +9,7 @@ import pytest
 from andon.feedback.telemetry.contract.intake import Batch, Way
 from andon.feedback.telemetry.contract.logs import LogLine, Severity
 from andon.feedback.telemetry.contract.searching import Matching, parse, written
+from andon.feedback.telemetry.store import templates as templates_of
 from andon.feedback.telemetry.store.book import Book
 from andon.feedback.telemetry.store.counting import Counted, LineCounter
 from andon.feedback.telemetry.store.drops import Drops
@@ -180,3 +181,18 @@ def test_sentences_that_each_begin_with_another_word_take_no_room_once_there_are
     templates.assign([line(f"{word} {word}s") for word in words])
     (shop,) = templates._services.values()
     assert len(shop.groups) == MOST_TEMPLATES
+
+
+def test_all_services_together_remember_so_many_sentences_and_the_one_with_the_most_forgets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(templates_of, "MOST_MASKS_TOGETHER", 100)
+    templates = Templates()
+    first, _ = templates.assign([line("basket emptied", "till")])
+    words = ["".join(chr(97 + number // 26**place % 26) for place in range(3)) for number in range(1000)]
+    templates.assign([line(f"{word} {word}s") for word in words])
+    remembered = {name: len(service.masks) for name, service in templates._services.items()}
+    assert remembered["till"] == 1
+    assert 40 < remembered["shop"] < 100
+    assert templates.assign([line("basket emptied", "till"), line(f"{words[0]} {words[0]}s")])[1] == []
+    assert templates.assign([line("basket emptied", "till")]) == (first, [])

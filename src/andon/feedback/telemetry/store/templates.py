@@ -25,6 +25,9 @@ LONGEST = 400
 """Characters of a line that are looked at: what comes behind is a stack trace or a document."""
 MOST_WORDS = 60
 MOST_MASKS = 50_000
+"""Of one service. What is forgotten is compared with the patterns once more when it comes again."""
+MOST_MASKS_TOGETHER = 400_000
+"""Some 100 MB: beyond it the service that has the most forgets half."""
 MOST_ALIKE = 100
 """Of one length and first word: each is compared with a line that nobody has seen before."""
 MOST_TEMPLATES = 2_000
@@ -60,6 +63,7 @@ class Templates:
     def __init__(self, known: Iterable[Template] = ()) -> None:
         self._lock = threading.Lock()
         self._services: dict[str, _Service] = {}
+        self._masks = 0
         self._crowd = _Service(count=MOST_TEMPLATES)
         for one in known:
             self._learn(one)
@@ -88,11 +92,21 @@ class Templates:
                                 first_version=line.version,
                             )
                         )
-                    service.masks[mask] = id_
-                    if len(service.masks) > MOST_MASKS:
-                        service.masks.popitem(last=False)
+                    self._remember(service, mask, id_)
                 ids.append(id_)
         return ids, new
+
+    def _remember(self, service: _Service, mask: str, id_: int) -> None:
+        self._masks += mask not in service.masks
+        service.masks[mask] = id_
+        if len(service.masks) > MOST_MASKS:
+            service.masks.popitem(last=False)
+            self._masks -= 1
+        if self._masks > MOST_MASKS_TOGETHER:
+            largest = max((self._crowd, *self._services.values()), key=lambda one: len(one.masks))
+            for _ in range(-(-len(largest.masks) // 2)):
+                largest.masks.popitem(last=False)
+                self._masks -= 1
 
     def _room(self, name: str) -> _Service:
         """Names of services come from whoever sends: beyond a bound their lines have no patterns."""
@@ -127,8 +141,8 @@ class Templates:
         words = one.text.split(" ")
         service = self._services.setdefault(one.service, _Service())
         service.groups.setdefault((len(words), words[0]), []).append(_Pattern(one.id, words))
-        service.masks[one.text] = one.id
         service.count += 1
+        self._remember(service, one.text, one.id)
 
 
 def masked(body: str) -> str:
