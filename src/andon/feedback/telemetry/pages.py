@@ -72,25 +72,7 @@ def telemetry_pages(overview: Overview, control: Control, settings: TelemetrySet
         administers = context.principal.may(Permission.ADMINISTER)
         return context.page(
             "telemetry/telemetry.html",
-            Page(
-                title="Telemetry",
-                sentence=seen.sentence
-                if sight is None or seen.fault or seen.trouble
-                else "How many series your services have",
-                lede="What production says of itself: where it comes in, what is kept, and what was not taken and why.",
-                state=State.BAD
-                if seen.fault or seen.trouble
-                else State.WARN
-                if seen.lost >= 1 or seen.faults
-                else State.OK,
-                word="does not answer"
-                if seen.fault
-                else "takes nothing in"
-                if seen.trouble
-                else "is lost"
-                if seen.lost >= 1
-                else "all is taken in",
-            ),
+            _head(seen, whole=sight is None),
             seen=seen,
             whole=sight is None,
             ways=_ways(seen),
@@ -110,6 +92,32 @@ def telemetry_pages(overview: Overview, control: Control, settings: TelemetrySet
         return context.go("/telemetry#copies")
 
     return [telemetry, copy_now]
+
+
+def _head(seen: Seen, *, whole: bool) -> Page:
+    """Who sees some services only is told of those: what came in and what was lost is not theirs to know."""
+    if seen.fault or seen.trouble:
+        state, word = State.BAD, "does not answer" if seen.fault else "takes nothing in"
+    elif any(one.full for one in seen.offenders):
+        state, word = State.WARN, "a service has all the series it may have"
+    elif whole:
+        lost = seen.lost >= 1
+        state = State.WARN if lost or seen.faults else State.OK
+        word = "is lost" if lost else "does not listen everywhere" if seen.faults else "all is taken in"
+    else:
+        state, word = None, ""
+    own = sum(count for name, count in (seen.series or {}).items() if name)
+    return Page(
+        title="Telemetry",
+        sentence=seen.sentence
+        if whole or seen.fault or seen.trouble
+        else f"{plural(own, 'series', 'series')} today of the services that you see",
+        lede="What production says of itself: where it comes in, what is kept, and what was not taken and why."
+        if whole
+        else "How much your services may send, and whether one comes near its limit.",
+        state=state,
+        word=word,
+    )
 
 
 def _ways(seen: Seen) -> list[WayRow]:
