@@ -30,7 +30,7 @@ def test_services_are_listed_with_owner_needs_levels_and_availability(api: httpx
     found = msgspec.json.decode(api.get("/registry").content, type=Services)
     assert found.measured
     by_name = {one.name: one for one in found.services}
-    assert list(by_name) == ["catalogue", "idle", "store", "front", "legacy"]
+    assert list(by_name) == ["catalogue", "idle", "store", "batch", "cron", "front", "legacy"]
     store = by_name["store"]
     assert (store.owner, store.needs, store.needed_by) == ("team-shop", ["catalogue"], ["front"])
     assert [(one.environment, one.version, one.health) for one in store.running] == [
@@ -56,6 +56,9 @@ def test_a_service_is_told_of_with_what_is_missing(reader: Browser) -> None:
     assert "team-shop answers for it; it needs catalogue; batch and front need it." in page
     assert "shop/pay.py:10" in page
     assert "POST /pay/&lt;b&gt;" in page
+    assert "cron is seen in telemetry only" in reader.get("/registry/cron").text
+    assert "batch is seen in telemetry only" in reader.get("/registry/batch").text
+    assert reader.get("/registry/nobody").status_code == 404
     assert "It needs legacy; store needs it." in reader.get("/registry/catalogue").text
     assert "As far as one can tell from the text" in page
     assert "1 changed file of code was looked at" in page

@@ -158,6 +158,7 @@ def measurements() -> MemoryMeasurements:
     for code, each in (("2xx", 1000), ("5xx", 1)):
         counted = [float(each * number) for number in range(len(hours))]
         add("andon_requests_total", Kind.COUNTER, Level.APPLICATION, hours, counted, **store, code_class=code)
+    add("mails_sent", Kind.DELTA, Level.BUSINESS, lately, [2, 1], service="cron")  # by StatsD, and no more than that
     add("queue_length", Kind.GAUGE, Level.APPLICATION, lately, [1, 2],
         service="legacy", environment="production", version="1.4", instance="l-1", host="annex")  # fmt: skip
     for host, load in ((HOST, 0.7), ("annex", 14.2)):

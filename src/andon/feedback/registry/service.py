@@ -190,9 +190,12 @@ class RegistryService:
             seen = {(one.caller, one.callee) for one in links}
             routed = self._telemetry.routed(service, now, sight)
             links += tuple(one for one in routed if (one.caller, one.callee) not in seen)
+            heard = bool(outside) or any(service in (one.caller, one.callee) for one in links)
+            if views is None and not heard:
+                heard = service in self._telemetry.services(now, sight)
         except Unavailable:
-            links, common, outside = (), None, ()
-        if views is None and not outside and not any(service in (one.caller, one.callee) for one in links):
+            links, common, outside, heard = (), None, (), False
+        if views is None and not heard:
             raise NotFound(
                 f"There is no service {service!r}, and nothing was heard of one within a day.",
                 remedy="Look at the name's spelling.",

@@ -21,7 +21,7 @@ from andon.feedback.telemetry.contract.metrics import (
     Sight,
     named,
 )
-from andon.feedback.telemetry.contract.traces import TraceStore
+from andon.feedback.telemetry.contract.traces import TraceQuery, TraceStore
 from andon.flow.sources.contract import Service
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
@@ -30,6 +30,8 @@ HOST_LABELS = ("host", "host_name")
 MOST_SERIES = 5_000
 MOST_HOSTS = 500
 MOST_INSTANCES = 300
+MOST_SENDERS = 1_000
+NEWEST = 200
 _LINES, _TRACES = 200, 20
 _HOST_NAMES = Matcher(NAME, Comparison.LIKE, "host_.*|system_.*|node_.*")
 _LOAD, _CPUS = "host_load1", "host_cpus"
@@ -49,8 +51,16 @@ class Telemetry:
         self._measurements, self._traces, self._availability, self._logs = measurements, traces, availability, logs
 
     def services(self, now: int, sight: Sight) -> tuple[str, ...]:
-        """Those that sent anything in the last day."""
-        return self._measurements.label_values(SERVICE, (), now - DAY, now, sight=sight, limit=1_000)
+        """Those that sent metrics in the last day, or lines or spans in the last hour; of spans the newest requests
+        are looked at."""
+        found = set(self._measurements.label_values(SERVICE, (), now - DAY, now, sight=sight, limit=MOST_SENDERS))
+        if self._logs is not None:
+            lines = LogQuery(start=(now - HOUR) * 1000, end=now * 1000)
+            found.update(self._logs.facets(lines, SERVICE, sight=sight, limit=MOST_SENDERS))
+        spans = TraceQuery(start=(now - HOUR) * 1_000_000, end=now * 1_000_000)
+        for one in self._traces.find(spans, sight=sight, limit=NEWEST):
+            found.update(one.services)
+        return tuple(sorted(one for one in found if one))
 
     def common(self, now: int) -> tuple[MetricName, ...]:
         """What is measured of no service."""
