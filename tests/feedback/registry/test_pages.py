@@ -57,7 +57,9 @@ def test_a_service_is_told_of_with_what_is_missing(reader: Browser) -> None:
     assert "shop/pay.py:10" in page
     assert "POST /pay/&lt;b&gt;" in page
     assert "cron is seen in telemetry only" in reader.get("/registry/cron").text
+    assert 'href="/graphs/services/cron"' in reader.get("/registry/cron").text
     assert "batch is seen in telemetry only" in reader.get("/registry/batch").text
+    assert "/graphs/services/batch" not in reader.get("/registry/batch").text, "it sends spans, of which there are none"
     assert reader.get("/registry/nobody").status_code == 404
     assert "It needs legacy; store needs it." in reader.get("/registry/catalogue").text
     assert "As far as one can tell from the text" in page
