@@ -88,7 +88,8 @@ def list_sentence(entries: Sequence[Entry]) -> str:
         return f"{told}; {listed(sick)} {'is' if len(sick) == 1 else 'are'} not healthy"
     runs = sum(any(place.state for place in one.running) for one in entries)
     if not runs:
-        return f"{told}, none of which runs"
+        outside = all(one.seen is Seen.TELEMETRY for one in entries)
+        return f"{told}, none of which {'Andon ' if outside else ''}runs"
     return f"{told}; {'everything that runs is' if runs > 1 else 'the one that runs is'} healthy"
 
 
