@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from andon.feedback.promql.contract import Matrix
 from andon.feedback.promql.resolution import AIM, choose
 from andon.feedback.promql.service import Engine
-from andon.feedback.telemetry.contract.metrics import Column, Kind, Resolution, Samples, Series
+from andon.feedback.telemetry.contract.metrics import Column, Kind, Resolution, Samples, Series, SeriesId
 from andon.feedback.telemetry.memory import MemoryMeasurements
 from tests.feedback.promql.measured import MINUTE, alike, lines, series
 
@@ -142,3 +143,22 @@ def test_an_hour_stands_until_the_next_for_a_plain_selector() -> None:
     answer = Engine(measured, now=lambda: NOW).range("hits", NOW - HOUR, NOW, 10 * MINUTE, sight=None)
     (values,) = lines(answer).values()
     assert len(values) == 7
+
+
+@pytest.mark.parametrize("function", ["avg", "sum", "count", "min", "max"])
+def test_rollups_of_two_ids_with_the_same_labels_are_those_of_one_series(function: str) -> None:
+    one = series("level", service="shop")
+    other = replace(one, id=SeriesId(7))
+    times = range(NOW - HOUR + 5_000, NOW, 10_000)
+    values = [float(place * 7 % 31) for place in range(len(times))]
+    samples: dict[int, tuple[list[int], list[float]]] = {
+        one.id: (list(times)[::2], values[::2]),
+        other.id: (list(times)[1::2], values[1::2]),
+    }
+    answers = []
+    for raw in (10**15, 0):
+        asked = Engine(_Counting([one, other], samples, raw), now=lambda: NOW)
+        query = f"{function}_over_time(level[10m])"
+        answers.append(lines(asked.range(query, NOW - HOUR // 2, NOW, 10 * MINUTE, sight=None)))
+    (raw_values,), (rolled_values,) = (one.values() for one in answers)
+    assert all(alike(raw_values[at], rolled_values[at]) for at in raw_values), (raw_values, rolled_values)

@@ -78,7 +78,7 @@ class Reader:
                 remedy="Ask for fewer series or a shorter time.",
             )
         self.check()
-        return _one_each(samples)
+        return _one_each(samples, column)
 
 
 def _of_one_kind(found: tuple[Series, ...]) -> tuple[Series, ...]:
@@ -95,14 +95,14 @@ def _labels_of(series: Series) -> Labels:
     return tuple(sorted(((NAME, series.name), *series.labels)))
 
 
-def _one_each(samples: Samples) -> Block:
+def _one_each(samples: Samples, column: Column) -> Block:
     rows: dict[Labels, list[int]] = {}
     for index, series in enumerate(samples.series):
         rows.setdefault(_labels_of(series), []).append(index)
     kinds = [samples.series[members[0]].kind for members in rows.values()]
     if len(rows) == len(samples.series):
         return Block(list(rows), kinds, samples.offsets, samples.times, samples.values)
-    pieces = [_together(samples, members) for members in rows.values()]
+    pieces = [_together(samples, members, column) for members in rows.values()]
     lengths = np.array([len(times) for times, _ in pieces], dtype=np.int64)
     offsets = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
     times = np.concatenate([times for times, _ in pieces])
@@ -110,15 +110,24 @@ def _one_each(samples: Samples) -> Block:
     return Block(list(rows), kinds, offsets, times, values)
 
 
-def _together(samples: Samples, members: list[int]) -> tuple[Ints, Floats]:
+def _together(samples: Samples, members: list[int], column: Column) -> tuple[Ints, Floats]:
     if len(members) == 1:
         return samples.of(members[0])
     times = np.concatenate([samples.of(index)[0] for index in members])
     values = np.concatenate([samples.of(index)[1] for index in members])
     order = np.argsort(times, kind="stable")
     times, values = times[order], values[order]
-    if samples.series[members[0]].kind in {Kind.GAUGE, Kind.COUNTER}:
-        # of a running value there is one a millisecond: the last that was sent
-        last = np.append(times[1:] != times[:-1], True)
-        times, values = times[last], values[last]
+    if samples.series[members[0]].kind in {Kind.GAUGE, Kind.COUNTER} and times.size:
+        new = np.append(True, times[1:] != times[:-1])
+        begins = np.flatnonzero(new)
+        match column:
+            case Column.LAST:  # of a running value there is one a millisecond: the last that was sent
+                values = values[np.append(begins[1:], times.size) - 1]
+            case Column.MIN:
+                values = np.minimum.reduceat(values, begins)
+            case Column.MAX:
+                values = np.maximum.reduceat(values, begins)
+            case _:  # buckets of two ids, each with a part of the samples
+                values = np.add.reduceat(values, begins)
+        times = times[begins]
     return times, values
