@@ -14,6 +14,7 @@ from andon.feedback.telemetry.contract.intake import Dropped
 from andon.feedback.telemetry.contract.logs import LogSource, Severity
 from andon.feedback.telemetry.contract.metrics import Kind
 from andon.feedback.telemetry.memory_intake import MemoryIntake
+from andon.feedback.telemetry.ways.doors import lines
 from andon.feedback.telemetry.ways.doors.lines import LONGEST_LINE, LineDoor, LineWay, kernel_drops
 from andon.feedback.telemetry.ways.doors.listening import Tcp, Unix
 from andon.feedback.telemetry.ways.gathering import Gathering, Origin
@@ -126,6 +127,17 @@ def test_a_defect_costs_the_lines_that_meet_it_and_they_are_counted(
         sender.sendall(b"fine 1 N\n")
         until(lambda: intake.samples("fine") == [(NOW, 1.0)])
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_one_connection_too_many_is_closed_and_counted(intake: MemoryIntake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "_MOST_CONNECTIONS", 1)
+    with door(Graphite(intake, window()), intake) as graphite:
+        where = graphite.listen_tcp(PLACE)
+        with connected(where) as first, connected(where) as second:
+            assert second.recv(1) == b""
+            assert intake.count(Dropped.FULL) == 1
+            first.sendall(b"fine 1 N\n")
+            until(lambda: intake.samples("fine") == [(NOW, 1.0)])
 
 
 def test_datagrams_are_taken_in(intake: MemoryIntake) -> None:

@@ -13,6 +13,7 @@ from andon.feedback.telemetry.contract.metrics import Column, Level, Resolution,
 from andon.feedback.telemetry.store.engine import Engine
 from andon.feedback.telemetry.store.rollups import late_days
 from andon.feedback.telemetry.store.schema import DAY_MS
+from andon.feedback.telemetry.ways.statsd import receiving
 from andon.feedback.telemetry.ways.statsd.origins import Origin
 from andon.feedback.telemetry.ways.statsd.statements import SET_WINDOW
 from andon.kernel.errors import Unavailable
@@ -154,6 +155,18 @@ def test_lines_over_tcp_are_framed_by_line_feeds(station: Station) -> None:
     until(lambda: station.way.statistics.lines == 4)
     assert station.rows() == [("a", {}, 1.0), ("b", {}, 2.0), ("c", {}, 3.0), ("d", {}, 4.0)]
     assert station.dropped == {Dropped.TOO_LARGE: 1}
+
+
+def test_one_connection_too_many_is_closed_and_counted(station: Station, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receiving, "_MOST_CONNECTIONS", 1)
+    with socket.create_connection(station.way.addresses[0]) as first:
+        first.sendall(b"hits:1|c\n")
+        until(lambda: station.stored() == 1)
+        with socket.create_connection(station.way.addresses[0]) as second:
+            assert second.recv(1) == b""
+        assert station.dropped == {Dropped.FULL: 1}
+        first.sendall(b"hits:1|c\n")
+        until(lambda: station.stored() == 2)
 
 
 def test_much_over_tcp_is_not_lost_when_the_way_stops(station: Station) -> None:

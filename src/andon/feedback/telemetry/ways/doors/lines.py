@@ -136,6 +136,7 @@ class LineDoor:
         async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             task = asyncio.current_task()
             if task is None or len(opened.tasks) >= _MOST_CONNECTIONS:
+                self._intake.drop(self._way.way, Dropped.FULL)  # what it would have said is not known
                 writer.close()
                 return
             opened.tasks.add(task)

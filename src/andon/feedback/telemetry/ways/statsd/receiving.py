@@ -241,6 +241,7 @@ class Receiver:
             time.sleep(_NAP_SECONDS)
             return
         if self._connections >= _MOST_CONNECTIONS:
+            self._drop(Dropped.FULL, 1)  # what it would have said is not known
             made.close()
             return
         made.setblocking(False)
