@@ -19,10 +19,11 @@ from andon.feedback.graphs.model.exemplars import Mark, mark_of, part_of
 from andon.feedback.graphs.model.exemplars import chosen as chosen_marks
 from andon.feedback.graphs.model.panels import Dashboard, Panel, PanelKind, Query, legend_of
 from andon.feedback.graphs.model.ranges import DAY, HOUR, MINUTE, SECOND, range_of, step_for
-from andon.feedback.graphs.model.rules import FILLERS, LEVELS, level_panels, value_unit
+from andon.feedback.graphs.model.rules import level_panels, value_unit
 from andon.feedback.graphs.model.units import said
 from andon.feedback.graphs.picture import picture, sentence
 from andon.feedback.promql.parsing import parse
+from andon.feedback.telemetry.contract.levels import LEVELS
 from andon.feedback.telemetry.contract.metrics import Exemplar, Kind, Level, Series, canonical, series_id
 from andon.flow.deployments.contract import DeploymentState
 from andon.kernel.access import PersonId
@@ -142,11 +143,10 @@ def test_numbers_have_their_unit(value: float | None, unit: str, words: str) -> 
 # Panels
 
 
-def test_levels_come_business_first_and_a_silent_one_has_no_panel_but_a_line_that_fills_it() -> None:
+def test_levels_come_business_first_and_a_silent_one_has_no_panel() -> None:
     found = level_panels([series("orders_total", Kind.COUNTER)], "store")
     assert [one.level for one in found] == list(LEVELS)
     assert [bool(one.panels) for one in found] == [True, False, False, False, False]
-    assert all(FILLERS[level].line for level in LEVELS)
 
 
 def test_what_is_measured_of_the_machine_is_not_the_services_own() -> None:

@@ -10,7 +10,8 @@ from andon.feedback.registry.drawing import hosts_sentence, strip
 from andon.feedback.registry.model.affected import reached
 from andon.feedback.registry.model.instrumentation import PathKind, is_looked_at, unmeasured
 from andon.feedback.registry.model.known import Availability, Day, Host, listed, share_said
-from andon.feedback.registry.model.levels import LEVELS, gaps, own
+from andon.feedback.registry.model.levels import gaps, own
+from andon.feedback.telemetry.contract.levels import LEVELS
 from andon.feedback.telemetry.contract.metrics import Kind, Level, MetricName
 from andon.web.model import State
 
@@ -27,6 +28,13 @@ def test_a_level_without_a_metric_is_silent_and_has_a_line_that_fills_it() -> No
     client = next(one for one in found if one.level is Level.CLIENT).filler
     assert 'data-service="till"' in client.of("till")
     assert not client.command, "it belongs into a page and not into a terminal"
+
+
+def test_a_service_that_andon_does_not_run_is_told_to_write_nothing_that_would_be_refused() -> None:
+    found = {one.level: one.filler for one in gaps([], deployed=False)}
+    assert all(one.line and one.why for one in found.values())
+    assert "beacon" not in found[Level.CLIENT].line
+    assert "OTEL_SERVICE_NAME=till" in found[Level.APPLICATION].of("till")
 
 
 def test_what_names_no_service_is_not_a_services_own() -> None:

@@ -163,7 +163,7 @@ class RegistryService:
             running=running,
             needs=tuple(sorted({one.callee for one in links if one.caller == service})),
             needed_by=tuple(sorted({one.caller for one in links if one.callee == service})),
-            levels=() if common is None else self._telemetry.levels(service, now, common),
+            levels=() if common is None else self._telemetry.levels(service, now, common, deployed=views is not None),
             available=None
             if common is None or not place
             else self._telemetry.available(service, place, LISTED_DAYS, now, sight),

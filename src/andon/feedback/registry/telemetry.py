@@ -66,9 +66,11 @@ class Telemetry:
         """What is measured of no service."""
         return self._measurements.names(now - DAY, now, sight=frozenset())
 
-    def levels(self, service: str, now: int, common: Sequence[MetricName]) -> tuple[LevelState, ...]:
+    def levels(
+        self, service: str, now: int, common: Sequence[MetricName], *, deployed: bool = True
+    ) -> tuple[LevelState, ...]:
         seen = self._measurements.names(now - DAY, now, sight=frozenset({Service(service)}))
-        return gaps(own(seen, common))
+        return gaps(own(seen, common), deployed=deployed)
 
     def links(self, now: int, sight: Sight) -> tuple[Link, ...]:
         """Who called whom in the last day, as spans tell."""

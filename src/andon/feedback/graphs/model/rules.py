@@ -7,61 +7,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from andon.feedback.graphs.model.panels import Panel, PanelKind, Query
+from andon.feedback.telemetry.contract.levels import LEVELS
 from andon.feedback.telemetry.contract.metrics import ENVIRONMENT, INSTANCE, SERVICE, VERSION, Kind, Level, Series
 
-LEVELS = (Level.BUSINESS, Level.APPLICATION, Level.CLIENT, Level.INFRASTRUCTURE, Level.PIPELINE)
-"""In the order in which a dashboard shows them: first whether it does anybody good."""
-TITLES: Mapping[Level, str] = {
-    Level.BUSINESS: "Business",
-    Level.APPLICATION: "Application",
-    Level.CLIENT: "Client",
-    Level.INFRASTRUCTURE: "Infrastructure",
-    Level.PIPELINE: "Pipeline",
-}
 MOST_PER_LEVEL = 24
 MOST_VALUES = 8
 """A label with more values than this is not drawn apart."""
 _PLACES = frozenset({SERVICE, ENVIRONMENT, VERSION, INSTANCE, "le"})
 _ENDINGS = ("_total", "_count", "_sum", "_bucket")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filler:
-    """What to do about a level on which a service is silent."""
-
-    why: str
-    line: str
-    """``SERVICE`` in it stands for the service's name."""
-    command: bool = False
-    """Whether the line is for the terminal, not for the code."""
-
-
-FILLERS: Mapping[Level, Filler] = {
-    Level.BUSINESS: Filler(
-        why="Nobody can see from here whether it does its users any good: orders, sign-ins, searches that found.",
-        line='from andon_client import metric; metric.increment("orders.placed")',
-    ),
-    Level.APPLICATION: Filler(
-        why="Its requests, errors and durations come from the router by themselves, once it is deployed and asked.",
-        line="git push andon",
-        command=True,
-    ),
-    Level.CLIENT: Filler(
-        why="How long a page takes in its reader's browser, and what fails there, nobody else can tell.",
-        # from the page's own host: beacons of pages elsewhere are refused
-        line='<script src="/beacon.js" data-service="SERVICE" data-environment="production" defer></script>',
-    ),
-    Level.INFRASTRUCTURE: Filler(
-        why="Processor time and memory of its instances are measured by themselves while one runs.",
-        line="git push andon",
-        command=True,
-    ),
-    Level.PIPELINE: Filler(
-        why="Builds, queues, tests and lead times are measured by themselves, from the first run on.",
-        line="git push andon",
-        command=True,
-    ),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,11 +9,12 @@ from urllib.parse import urlencode
 from andon.feedback.graphs.addresses import GraphView, service_address, wanted
 from andon.feedback.graphs.asking import Asking
 from andon.feedback.graphs.model.ranges import DAY, MINUTE, USUAL, opening, range_of
-from andon.feedback.graphs.model.rules import FILLERS, LEVELS, TITLES, Filler, level_panels, title_of
+from andon.feedback.graphs.model.rules import level_panels, title_of
 from andon.feedback.graphs.model.units import said
 from andon.feedback.graphs.pages.drawing import board, graph_views
 from andon.feedback.graphs.service import GraphsService
 from andon.feedback.registry.contract import service_address as registry_address
+from andon.feedback.telemetry.contract.levels import LEVELS, TITLES, Filler, filler
 from andon.feedback.telemetry.contract.metrics import SERVICE, Kind, Level, MetricName, Series, Sight
 from andon.feedback.telemetry.contract.moments import now_ms
 from andon.feedback.telemetry.contract.ranges import length_of
@@ -138,7 +139,7 @@ def service_pages(graphs: GraphsService, asking: Asking, sources: Sources) -> Ha
             asked=asked,
             measured=bool(names),
             dashboards=dashboards,
-            filler=FILLERS[Level.BUSINESS],
+            filler=filler(Level.BUSINESS),
         )
 
     @page("/graphs/services/{service:str}")
@@ -179,13 +180,13 @@ def service_pages(graphs: GraphsService, asking: Asking, sources: Sources) -> Ha
                 context, asking, one.panels, asked, service=service, environment=environment, first=number
             )
             number += len(views)
-            filler = replace(FILLERS[one.level], line=FILLERS[one.level].line.replace("SERVICE", service))
+            fills = filler(one.level, deployed=deployed)
             levels.append(
                 LevelView(
                     level=one.level,
                     title=TITLES[one.level],
                     graphs=views,
-                    filler=filler,
+                    filler=replace(fills, line=fills.of(service)),
                     own=one.own,
                     left_out=one.left_out,
                 )
