@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -30,7 +31,7 @@ class Filler:
     """Whether it is typed in a terminal, and not written into the service."""
 
     def of(self, service: str) -> str:
-        return self.line.replace("SERVICE", service)
+        return re.sub(r"\bSERVICE\b", lambda _: service, self.line)
 
 
 def filler(level: Level, *, deployed: bool = True) -> Filler:
