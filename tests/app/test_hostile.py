@@ -140,6 +140,14 @@ def _send(told: Told, ports: dict[str, int]) -> None:
         ),
         "everything is stored",
     )
+    counted = {"query": "andon_telemetry_series"}
+    until(
+        lambda: any(
+            one["metric"].get("service") == EVIL
+            for one in told.get("/prometheus/api/v1/query", **counted).json()["data"]["result"]
+        ),
+        "Andon has counted its series",
+    )
 
 
 @pytest.fixture
