@@ -28,7 +28,7 @@ from andon.feedback.telemetry.ways.statsd.sockets import kernel_drops, listen
 from andon.feedback.telemetry.ways.statsd.way import StatsdWay
 from andon.kernel.errors import Unavailable
 from benchmarks.harness.datagrams import SERIES, Packets, Sender, cores, metrics, on_last_core, packed
-from benchmarks.harness.figures import Figure, Goal
+from benchmarks.harness.figures import Figure, Goal, median
 from benchmarks.harness.telling import Options, Outcome, chosen, main
 
 PACKET_BYTES = 1_432
@@ -331,7 +331,14 @@ def measure(options: Options, tell: Callable[[str], None]) -> Outcome:
         else:
             etsy = _run_etsy(folder, sender, untagged, ETSY_RATE, seconds)
             flooded = _run_etsy(folder, sender, untagged, 4 * ETSY_RATE, seconds)
-            ratio = etsy.cost / best.cost
+            ratios = [etsy.cost / best.cost]
+            for _ in range(chosen(options, quick=0, full=3)):  # the clock of a shared machine wanders within minutes
+                tell("Andon and Etsy's statsd, one after the other")
+                ours = _run("andon", sender, tagged, GOAL_RATE * 1.01, seconds / 2)
+                theirs = _run_etsy(folder, sender, untagged, ETSY_RATE, seconds / 2)
+                tell(f"{ours.cost:.3f} µs, {theirs.cost:.3f} µs")
+                ratios.append(theirs.cost / ours.cost)
+            ratio = median(ratios)
             outcome.figures += [
                 Figure(
                     name=f"Etsy's statsd {version}, CPU",
@@ -347,7 +354,13 @@ def measure(options: Options, tell: Callable[[str], None]) -> Outcome:
                 ),
             ]
         outcome.figures.append(
-            Figure(name="CPU a metric, Etsy's ÷ Andon's", value=ratio, unit="×", goal=Goal(at_least=3))
+            Figure(
+                name="CPU a metric, Etsy's ÷ Andon's",
+                value=ratio,
+                unit="×",
+                goal=Goal(at_least=3),
+                note="the median of pairs, at a million a second and at forty thousand",
+            )
         )
         outcome.notes += [
             f"Sender: {sender.words}, on core {cores()[0]}; receivers on core {cores()[-1]}, one at a time.",
