@@ -37,6 +37,7 @@ class Bench:
         network: bool = False,
         environment: dict[str, str] | None = None,
         mounts: tuple[Mount, ...] = (),
+        extra_toolchains: tuple[Path, ...] = (),
         dies_with_parent: bool = True,
     ) -> Sandboxed:
         spec = SandboxSpec(
@@ -52,7 +53,13 @@ class Bench:
         fd = os.open(output, os.O_WRONLY | os.O_CREAT, 0o600)
         try:
             found = launch(
-                spec, id=id, state_dir=self.state, stdout=fd, limiter=self.limiter, dies_with_parent=dies_with_parent
+                spec,
+                id=id,
+                state_dir=self.state,
+                stdout=fd,
+                limiter=self.limiter,
+                dies_with_parent=dies_with_parent,
+                extra_toolchains=extra_toolchains,
             )
         finally:
             os.close(fd)

@@ -146,3 +146,16 @@ def test_an_impossible_environment_is_refused(environment: dict[str, str]) -> No
 def test_a_toolchain_folder_that_shows_too_much_is_refused(folder: Path) -> None:
     with pytest.raises(InvalidSandbox):
         toolchains([folder])
+
+
+def test_a_toolchain_folder_is_shown_wherever_it_lies_and_nothing_beside_it(bench: Bench) -> None:
+    tools = bench.folder / "tools"
+    (tools / "bin").mkdir(parents=True)
+    (bench.folder / "beside").write_text("theirs")
+    program = tools / "bin" / "greet"
+    program.write_text("#!/bin/sh\necho hello\n")
+    program.chmod(0o755)
+    end, output = bench.run("sh", "-c", f"greet; ls {bench.folder}; touch {tools}/x", extra_toolchains=(tools,))
+    assert not end.ok
+    assert output.startswith("hello\ntools\n")
+    assert "Read-only file system" in output

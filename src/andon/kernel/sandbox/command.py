@@ -152,13 +152,14 @@ def _base(extra: tuple[Path, ...], network: bool) -> tuple[str, ...]:
     ]
     if network and Path("/etc/resolv.conf").exists():
         arguments += ["--ro-bind", "/etc/resolv.conf", "/etc/resolv.conf"]
-    for folder in toolchains(extra):
-        arguments += ["--ro-bind", str(folder), str(folder)]
     size = str(_SCRATCH_BYTES)
     arguments += ["--proc", "/proc", "--dev", "/dev"]
     arguments += ["--perms", "1777", "--size", size, "--tmpfs", "/tmp"]  # noqa: S108 (the sandbox's own)
     arguments += ["--size", size, "--tmpfs", "/run", "--size", size, "--tmpfs", HOME]
     arguments += ["--symlink", "/tmp", "/var/tmp", "--symlink", "/run", "/var/run"]  # noqa: S108 - as above
+    # after the sandbox's own folders, which would cover what lies below /tmp outside
+    for folder in toolchains(extra):
+        arguments += ["--ro-bind", str(folder), str(folder)]
     return tuple(arguments)
 
 
