@@ -71,7 +71,8 @@ def test_a_statement_that_fails_once_loses_nothing_and_stores_nothing_twice(stat
     station.sent("hits:2|c", "queue:+1|g", "bad", "new:1|c", "took:1:2|ms", "users:b|s")
     assert engine.fails[text] == 0
     station.stop()
-    assert station.rows() == [
+    rows = station.rows()
+    assert [one for one in rows if one[0] != "users"] == [
         ("hits", {}, 1.0),
         ("hits", {}, 2.0),
         ("new", {}, 1.0),
@@ -79,8 +80,9 @@ def test_a_statement_that_fails_once_loses_nothing_and_stores_nothing_twice(stat
         ("queue", {}, 2.0),
         ("took", {}, 1.0),
         ("took", {}, 2.0),
-        ("users", {}, 2.0),
     ]
+    # two of one window, or one of each of two when its end came in between
+    assert sum(value for name, _, value in rows if name == "users") == 2
     assert station.dropped == {Dropped.MALFORMED: 2}
     engine.close()
 
