@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,15 +19,6 @@ from andon.feedback.telemetry.store.retention import Keep
 from andon.feedback.telemetry.store.writer import Writer
 from andon.feedback.telemetry.where import Where
 from andon.kernel.settings import TelemetrySettings
-from tests.feedback.telemetry.own.conftest import door
-
-
-@pytest.fixture
-def writer(engine: EmbeddedEngine, tmp_path: Path) -> Iterator[Writer]:
-    made = door(engine, tmp_path)
-    made.start()
-    yield made
-    made.stop()
 
 
 class Process:

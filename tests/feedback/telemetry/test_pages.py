@@ -22,16 +22,7 @@ from andon.feedback.telemetry.store.writer import Writer
 from andon.feedback.telemetry.where import Where
 from andon.kernel.db import Database, open_engine
 from tests.databases import Databases
-from tests.feedback.telemetry.own.conftest import door
 from tests.serving import Serving, quick_passwords, serving, settings_for
-
-
-@pytest.fixture
-def writer(engine: EmbeddedEngine, tmp_path: Path) -> Iterator[Writer]:
-    made = door(engine, tmp_path)
-    made.start()
-    yield made
-    made.stop()
 
 
 def served(folder: Path, databases: Databases, engine: Engine) -> Iterator[Serving]:

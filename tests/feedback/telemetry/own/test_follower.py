@@ -27,7 +27,7 @@ from andon.kernel.ids import new_id
 from andon.kernel.keeper import control
 from andon.kernel.keeper.model import KeeperSpec, Restart
 from andon.kernel.logs.writer import LogWriter
-from tests.feedback.telemetry.own.conftest import door
+from tests.feedback.telemetry.conftest import door
 from tests.flow.installation import STORE, Installation
 
 

@@ -46,7 +46,8 @@ from andon.kernel.access import SYSTEM
 from andon.kernel.clock import SettableClock
 from andon.kernel.events import Event, append
 from andon.kernel.ids import new_id
-from tests.feedback.telemetry.own.conftest import door, undeclared
+from tests.feedback.telemetry.conftest import door
+from tests.feedback.telemetry.own.conftest import undeclared
 from tests.flow.installation import STORE, Installation
 
 COMMIT = CommitHash("a" * 40)

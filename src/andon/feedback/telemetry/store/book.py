@@ -30,8 +30,9 @@ KINDS: tuple[Kind, ...] = tuple(Kind)
 
 UNKNOWN = 255
 """No series of this id was named today."""
-_REFUSED = {Dropped.CARDINALITY: 254, Dropped.KIND: 253}
-_WHY = {state: why for why, state in _REFUSED.items()}
+REFUSED = {Dropped.CARDINALITY: 254, Dropped.KIND: 253}
+"""The states of series that are not taken in."""
+_WHY = {state: why for why, state in REFUSED.items()}
 FIRST_REFUSED = 253
 _CLAIMED = 128
 """Added to the state of a name and labels that are here under another id only: it says their kind, and no more."""
@@ -156,7 +157,7 @@ class Book:
                     # remembered too, so that its next sample costs no more than one that is taken; it is bounded, since
                     # a flood of names must not fill the memory
                     if len(self._newest) + self._ids.size < 2 * self._total:
-                        self._note(one.id, _REFUSED[why], 0)  # of nobody: names of services may be the flood
+                        self._note(one.id, REFUSED[why], 0)  # of nobody: names of services may be the flood
                     counts = refused.setdefault(service, {})
                     counts[why] = counts.get(why, 0) + 1
                     continue

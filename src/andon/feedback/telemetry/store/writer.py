@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from andon.feedback.telemetry.contract.intake import Batch, Dropped, Receipt, Way
 from andon.feedback.telemetry.contract.logs import LogLine, Template
 from andon.feedback.telemetry.contract.metrics import SERVICE, Kind
-from andon.feedback.telemetry.store.book import FIRST_REFUSED, UNKNOWN, Book, kind_of, level_of, why
+from andon.feedback.telemetry.store.book import FIRST_REFUSED, REFUSED, UNKNOWN, Book, kind_of, level_of, why
 from andon.feedback.telemetry.store.counting import LineCounter
 from andon.feedback.telemetry.store.drops import Drops
 from andon.feedback.telemetry.store.engine import StoreError
@@ -43,8 +43,6 @@ MOST_AT_ONCE = 1_000_000
 _CELLS_OF_A_ROW = 20
 _LOOK_AT_DISK_SECONDS = 1.0
 _MOST_DAYS = 200_000
-_OF_ANOTHER_KIND = next(state for state in range(FIRST_REFUSED, 256) if why(state) is Dropped.KIND)
-_FULL = next(state for state in range(FIRST_REFUSED, 256) if why(state) is Dropped.CARDINALITY)
 _OURS = {Way.ANDON, Way.HOST, Way.ROUTER}
 _GUESSING = {Way.REMOTE_WRITE, Way.SCRAPE, Way.GRAPHITE}
 """Ways in whose senders often do not say what is a counter, and are guessed at by its name."""
@@ -254,10 +252,12 @@ class Writer:
                 self._carry_over(ids, states)
             disputed = self._disputed(batch) | of_others
             if disputed:
-                states[np.isin(ids, np.fromiter(disputed, np.uint64, len(disputed)))] = _OF_ANOTHER_KIND
+                states[np.isin(ids, np.fromiter(disputed, np.uint64, len(disputed)))] = REFUSED[Dropped.KIND]
             unremembered = _named_among(batch, ids[states == UNKNOWN])
             if unremembered:
-                states[np.isin(ids, np.fromiter(unremembered, np.uint64, len(unremembered)))] = _FULL
+                states[np.isin(ids, np.fromiter(unremembered, np.uint64, len(unremembered)))] = REFUSED[
+                    Dropped.CARDINALITY
+                ]
             refused = states >= FIRST_REFUSED
             dropped: dict[Dropped, int] = {}
             if refused.any():
