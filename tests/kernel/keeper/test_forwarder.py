@@ -65,7 +65,7 @@ def forwarding(program: str, *, wait: bool = True) -> Iterator[tuple[subprocess.
                 if wait:
                     assert process.stdout.readline() == b"listening\n"
                 else:
-                    wait_until(lambda: Path(path).exists(), "the socket is there")
+                    wait_until(lambda: listens(path), "somebody listens at the socket")
                 yield process, path
             finally:
                 process.send_signal(signal.SIGTERM)
@@ -78,8 +78,21 @@ def forwarding(program: str, *, wait: bool = True) -> Iterator[tuple[subprocess.
 def reach(path: str) -> socket.socket:
     found = socket.socket(socket.AF_UNIX)
     found.settimeout(60)
-    found.connect(path)
+    try:
+        found.connect(path)
+    except OSError:
+        found.close()
+        raise
     return found
+
+
+def listens(path: str) -> bool:
+    """A socket is there as soon as it is bound, a moment before it listens."""
+    try:
+        reach(path).close()
+    except OSError:
+        return False
+    return True
 
 
 def has_ipv6() -> bool:
