@@ -68,6 +68,7 @@ export function putExemplars(graph, u, exemplars, lines) {
   Object.assign(layer.style, { left: `${left}px`, top: `${top}px`, width: `${width}px`, height: `${height}px` });
   const kept = new Map([...layer.children].map((link) => [link.dataset.key, link]));
   const links = [];
+  const values = new Map();
   for (const one of exemplars) {
     const x = u.valToPos(one.time, "x");
     const y = level(u, graph.kind, one.value);
@@ -82,8 +83,11 @@ export function putExemplars(graph, u, exemplars, lines) {
     link.className = `exemplar${tint(one, lines)}${above ? " exemplar-above" : ""}`;
     link.style.left = `${x}px`;
     link.style.top = `${Math.min(height, Math.max(4, y))}px`;
+    values.set(link, one.value ?? -Infinity);
     links.push(link);
   }
+  // marks at the edge may lie over one another: what took longest is what one came for
+  [...links].sort((a, b) => values.get(a) - values.get(b)).forEach((link, rank) => { link.style.zIndex = rank; });
   if (links.length !== layer.children.length || links.some((link, place) => layer.children[place] !== link)) {
     const held = document.activeElement?.parentElement === layer ? document.activeElement : null;
     layer.replaceChildren(...links);

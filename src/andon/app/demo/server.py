@@ -129,10 +129,10 @@ def free_ports() -> tuple[int, int]:
     """
     for first in range(7800, 60000, 100):
         wanted = (*range(first, first + 6), *range(first + _TELEMETRY, first + _TELEMETRY + len(_WAYS)))
-        if all(port_is_free("127.0.0.1", port) for port in wanted) and _claim(first):
+        if all(port_is_free("127.0.0.1", port) for port in wanted) and claim(first):
             with closing(socket.socket()) as probe:
                 preferred = 7766
-                if not (port_is_free("127.0.0.1", preferred) and _claim(preferred)):
+                if not (port_is_free("127.0.0.1", preferred) and claim(preferred)):
                     probe.bind(("127.0.0.1", 0))
                     preferred = probe.getsockname()[1]
             return preferred, first
@@ -141,7 +141,7 @@ def free_ports() -> tuple[int, int]:
     )
 
 
-def _claim(port: int) -> bool:
+def claim(port: int) -> bool:
     """Whether nobody else of this user has claimed it. What claims is a lock, which ends with the process."""
     folder = Path(tempfile.gettempdir()) / f"andon-ports-{os.getuid()}"
     try:
