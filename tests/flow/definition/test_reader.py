@@ -5,13 +5,19 @@ from __future__ import annotations
 import pytest
 
 from andon.flow.definition.contract import (
+    Audience,
     Definition,
     DefinitionInvalid,
     DefinitionReader,
     Fault,
+    Harm,
     HttpMethod,
+    MirrorDefinition,
     Network,
     OnNewerPush,
+    ReleaseDefinition,
+    Sticky,
+    Strategy,
     Trigger,
 )
 from andon.flow.definition.reader import YamlDefinitionReader
@@ -81,6 +87,53 @@ def test_everything_a_file_can_say_arrives() -> None:
     assert here.instances == {"web": 2, "mailer": 1}
     assert (here.port, here.config, here.secrets) == (8080, {"GREETING": "hello"}, ("PAYMENT_KEY",))
     assert definition.on_newer_push is OnNewerPush.KEEP
+    release = here.release
+    assert (release.strategy, release.sticky, release.baseline) == (Strategy.CANARY, Sticky.COOKIE, False)
+    employees, few, quarter = release.stages
+    assert (employees.parts, employees.audience, employees.seconds) == (None, Audience(header="x-employee"), 120)
+    assert (few.parts, few.audience, few.seconds, few.requests) == (1_000, None, 600, 500)
+    assert (quarter.name, quarter.parts) == ("quarter", 25_000)
+    assert release.watch == {"payment.refused": Harm.RISE}
+    assert here.flags.second_person
+
+
+def test_a_release_that_says_nothing_is_blue_green_and_a_canary_has_usual_stages() -> None:
+    silent, short = read(DEPLOYS), read(DEPLOYS.replace("{}", "{release: {strategy: canary}}"))
+    assert silent.environments[0].release == ReleaseDefinition()
+    assert [(one.name, one.parts) for one in short.environments[0].release.stages] == [("few", 5_000), ("half", 50_000)]
+
+
+def test_shares_are_read_to_a_thousandth_of_a_percent() -> None:
+    text = DEPLOYS.replace("{}", "{release: {strategy: canary, mirror: {share: 0.001%, methods: [GET, POST]}}}")
+    mirror = read(text).environments[0].release.mirror
+    assert mirror == MirrorDefinition(parts=1, methods=("GET", "POST"))
+
+
+@pytest.mark.parametrize(
+    ("release", "message", "expected"),
+    [
+        ("{strategy: canary, stages: {few: {share: »5}}}", "5 has no unit", "5%"),
+        ("{strategy: canary, stages: {few: {share: »0%}}}", "0% is out of range", "0.001%"),
+        ("{strategy: canary, stages: {few: {share: »101%}}}", "101% is out of range", "100%"),
+        ("{strategy: canary, stages: {few: {share: »1.0001%}}}", "is not a share", "5%"),
+        ("{strategy: canary, stages: {all: {share: 5%}}}", "reserved word", "another name"),
+        ("{strategy: canary, stages: {few: {share: »100%}}}", "100% follows on 0%", "less than 100%"),
+        ("{strategy: canary, stages: {a: {share: 5%}, b: {share: »5%}}}", "5% follows on 5%", "larger"),
+        ("{strategy: canary, stages: {a: {for: 5m}}}", "needs share or to", "share"),
+        ("{strategy: canary, stages: {a: {to: {is: x}}}}", "needs header or cookie", "header"),
+        ("{strategy: canary, stages: {a: {to: {header: x, »cookie: y}}}}", "both given", "either"),
+        ("{strategy: canary, stages: {a: {to: {cookie: »andon-session-1}}}}", "one of Andon's own", "service's"),
+        ("{»stages: {few: {share: 5%}}}", "at once", "strategy: canary"),
+        ("{watch: {payment.refused: »up}}", "the text 'up'", "fall, rise or change"),
+        ("{mirror: {share: 5%, methods: [»get]}}", "'get' is not a method", "GET"),
+    ],
+)
+def test_a_release_that_makes_no_sense_is_refused_where_it_does_not(release: str, message: str, expected: str) -> None:
+    text, places = marked(DEPLOYS.replace("{}", f"{{release: {release}}}"))
+    (fault,) = refused(text)
+    assert message in fault.message
+    assert expected in f"{fault.expected} {fault.nearest}"
+    assert places in ([], [(fault.line, fault.column)])
 
 
 def test_an_environment_may_say_nothing() -> None:

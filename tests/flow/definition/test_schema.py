@@ -56,6 +56,14 @@ def optional(**fields: st.SearchStrategy[object]) -> st.SearchStrategy[dict[str,
     return st.fixed_dictionaries({}, optional=fields)
 
 
+RELEASES: list[object] = [
+    None,
+    {"strategy": "canary"},
+    {"strategy": "canary", "stages": {"a": {"to": {"cookie": "x", "is": "y"}}, "b": {"share": "0.5%", "for": "1m"}}},
+    {"mirror": {"share": "10%", "for": "1h", "methods": ["GET"]}, "sticky": "none", "watch": {"orders.placed": "fall"}},
+]
+
+
 @st.composite
 def documents(draw: st.DrawFn) -> dict[str, object]:
     """A sound definition, as plain data."""
@@ -127,6 +135,8 @@ def documents(draw: st.DrawFn) -> dict[str, object]:
                         config=ENV,
                         secrets=st.just(["PAYMENT_KEY"]),
                         ttl=st.just("7d"),
+                        release=st.sampled_from(RELEASES),
+                        flags=st.just({"second_person": True}),
                     ),
                 )
             )

@@ -71,6 +71,14 @@ environments:
     port: 8080
     config: {GREETING: hello}
     secrets: [PAYMENT_KEY]
+    release:
+      strategy: canary
+      stages:
+        employees: {to: {header: x-employee}, for: 2m}
+        few: {share: 1%, for: 10m, requests: 500}
+        quarter: {share: 25%, for: 10m}
+      watch: {payment.refused: rise}
+    flags: {second_person: true}
 
 owner: team-store
 telemetry:
@@ -107,6 +115,7 @@ VALUES = """\
 | value | written |
 |---|---|
 | duration | a number and one of `ms`, `s`, `m`, `h`, `d`: `500ms`, `30s`, `10m`, `1.5h`, `7d` |
+| share | a number and `%`, to a thousandth: `5%`, `0.1%` |
 | size | a number and one of `B`, `kB`, `MB`, `GB`, `TB` (thousands) or `KiB`, `MiB`, `GiB`, `TiB` (1024): `512MiB` |
 | name | lowercase letters, digits and dashes, a letter first, at most 40 characters; not `{reserved}` |
 | path, pattern | relative to the top of the repository; never absolute, never through `..` or `.git` |

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from andon.flow.definition.contract import Definition, StageDefinition
+from andon.flow.definition.contract import PARTS, Definition, StageDefinition, Strategy
 from andon.flow.definition.kinds import Path, Reading, listing, nearest_word
 
 Check = Callable[[Definition, Reading], None]
@@ -280,3 +280,46 @@ def secrets_are_not_config(definition: Definition, reading: Reading) -> None:
                     f"{name!r} is a secret, and its value stands here for everybody to read",
                     expected=f"no {name!r} here; set it with `andon secret set`, and change it if it was real",
                 )
+
+
+@rule("`stages` are for the strategy `canary`; their shares grow, and stay below 100%: after the last one all follow.")
+def shares_grow(definition: Definition, reading: Reading) -> None:
+    for environment in definition.environments:
+        release = environment.release
+        place: Path = ("environments", environment.name, "release")
+        if release.strategy is not Strategy.CANARY:
+            for key in ("stages", "baseline"):
+                here: Path = (*place, key)
+                if reading.given(here):
+                    reading.fault(
+                        reading.key(here),
+                        here,
+                        f"{key!r} means nothing where all customers get a version at once",
+                        expected="strategy: canary beside it",
+                    )
+            continue
+        before = 0
+        for stage in release.stages:
+            if stage.parts is None:
+                continue
+            here = (*place, "stages", stage.name, "share")
+            if stage.parts <= before or stage.parts >= PARTS:
+                told = "a share that is larger than the one before" if stage.parts <= before else "less than 100%"
+                reading.fault(
+                    reading.value(here), here, f"{stage.parts / 1000:g}% follows on {before / 1000:g}%", expected=told
+                )
+            before = max(before, stage.parts)
+
+
+@rule("No header or cookie of the router's own chooses an audience.")
+def audiences_are_the_services_own(definition: Definition, reading: Reading) -> None:
+    for environment in definition.environments:
+        for stage in environment.release.stages:
+            if stage.audience is None:
+                continue
+            for key, name in (("header", stage.audience.header), ("cookie", stage.audience.cookie)):
+                if name is not None and name.lower().startswith(("andon-", "__host-andon-")):
+                    here: Path = ("environments", environment.name, "release", "stages", stage.name, "to", key)
+                    reading.fault(
+                        reading.value(here), here, f"{name!r} is one of Andon's own", expected="a name of the service's"
+                    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from andon.flow.definition.kinds.containers import ListOf, TableOf
 from andon.flow.definition.kinds.kind import Kind, Reading, Refused, found
-from andon.flow.definition.kinds.numbers import Number, Size, Truth, Whole, duration
+from andon.flow.definition.kinds.numbers import Number, Percent, Size, Truth, Whole, duration
 from andon.flow.definition.kinds.records import Field, Record, Values
 from andon.flow.definition.kinds.texts import Choice, Text, Verbatim
 from andon.flow.definition.kinds.words import Json, Path, listing, nearest_word, plain
@@ -22,6 +22,7 @@ __all__ = [
     "ListOf",
     "Number",
     "Path",
+    "Percent",
     "Reading",
     "Record",
     "Refused",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import cast
 
 from andon.flow.definition.document import Node, ScalarType
@@ -184,6 +185,40 @@ class Number(Kind[float]):
 
     def text(self, value: object) -> str:
         return f"{cast(float, value):g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Percent(Kind[int]):
+    """A share, in parts of 100,000."""
+
+    sample: str
+
+    def read(self, node: Node, path: Path, reading: Reading) -> int:
+        scalar = scalar_of(node, self)
+        if scalar.type in (ScalarType.INTEGER, ScalarType.FLOAT):
+            raise Refused(scalar.mark, f"{scalar.text[:40]} has no unit", self.words(), f"{scalar.text[:20]}%")
+        match = re.fullmatch(python_pattern(_PERCENT), scalar.text)
+        if match is None:
+            raise Refused(scalar.mark, f"{found(node)} is not a share", self.words())
+        parts = Fraction(match[1]) * 1000
+        if not 1 <= parts <= 100_000:
+            raise Refused(scalar.mark, f"{scalar.text} is out of range", self.words())
+        return int(parts)
+
+    def schema(self) -> Mapping[str, Json]:
+        return {"type": "string", "pattern": _PERCENT}
+
+    def words(self) -> str:
+        return f"a share from 0.001% to 100%, such as {self.sample}"
+
+    def example(self) -> Json:
+        return self.sample
+
+    def text(self, value: object) -> str:
+        return f"{cast(int, value) / 1000:g}%"
+
+
+_PERCENT = r"^([0-9]{1,3}(?:\.[0-9]{1,3})?)%$"
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from andon.flow.definition.kinds import (
     duration,
     found,
 )
+from andon.flow.definition.shape.release import FLAGS, RELEASE
 from andon.flow.definition.shape.stages import DAY
 from andon.flow.definition.shape.texts import (
     INSTANCE_VARIABLE,
@@ -95,6 +96,8 @@ SECRETS = Field(
 TTL: Field[float | None] = Field(
     "ttl", duration(60, 365 * DAY, "7d"), "After this time the environment is destroyed.", None, shown_default="never"
 )
+RELEASE_FIELD = Field("release", RELEASE, "How a new version comes to its customers.", _ENVIRONMENT.release)
+FLAGS_FIELD = Field("flags", FLAGS, "What changing a flag takes here.", _ENVIRONMENT.flags)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,8 @@ def _environment(name: str, values: Values) -> EnvironmentDraft:
         secrets=values[SECRETS],
         port=values[ENVIRONMENT_PORT],
         time_to_live=values[TTL],
+        release=values[RELEASE_FIELD],
+        flags=values[FLAGS_FIELD],
     )
     return EnvironmentDraft(definition, values[INSTANCES])
 
@@ -120,7 +125,7 @@ def _environment(name: str, values: Values) -> EnvironmentDraft:
 ENVIRONMENT = Record(
     "an environment",
     "Where the package runs. Acceptance, staging and production are made by one mechanism from this.",
-    (INSTANCES, KEEP_WARM, ENVIRONMENT_PORT, CONFIG, SECRETS, TTL),
+    (INSTANCES, KEEP_WARM, ENVIRONMENT_PORT, CONFIG, SECRETS, TTL, RELEASE_FIELD, FLAGS_FIELD),
     _environment,
     may_be_empty=True,
 )

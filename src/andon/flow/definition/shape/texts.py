@@ -85,6 +85,16 @@ def command(sample: str) -> Text:
     return Text(what="a shell command", sample=sample, pattern=r"^[^\u0000]*[^\s\u0000][^\u0000]*$")
 
 
+RELEASE_STAGE = _name("the name of a stage", "few")
+_FIELD_NAME = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"
+HEADER = Text(
+    what="the name of a header",
+    form="letters, digits and dashes",
+    sample="x-employee",
+    pattern=_FIELD_NAME,
+    limit=100,
+)
+COOKIE = Text(what="the name of a cookie", sample="staff", pattern=_FIELD_NAME, limit=100)
 URL_PATH = Text(
     what="a path that begins with /",
     sample="/health",

@@ -1,0 +1,90 @@
+"""How a version comes to its customers: all at once, or a few of them first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+PARTS = 100_000
+"""A whole; shares are told in parts of it, so that 0.001 % is one."""
+
+
+class Strategy(StrEnum):
+    """How a new version is given its traffic."""
+
+    BLUE_GREEN = "blue-green"
+    """All of it at once, and all of it back."""
+    CANARY = "canary"
+    """In stages, each compared with the version that runs beside it."""
+
+
+class Sticky(StrEnum):
+    """By what a customer is known, so that they stay with the version that they were given."""
+
+    COOKIE = "cookie"
+    """One of the router's own, which holds nothing but a random number."""
+    NONE = "none"
+    """Each request is drawn for itself."""
+
+
+class Harm(StrEnum):
+    """Which way a metric must not go."""
+
+    FALL = "fall"
+    RISE = "rise"
+    CHANGE = "change"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audience:
+    """Requests that are known by a header or a cookie; exactly one of the two is given."""
+
+    header: str | None = None
+    cookie: str | None = None
+    value: str | None = None
+    """``None``: whatever it says, as long as it is there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseStage:
+    name: str
+    parts: int | None = None
+    """Of :data:`PARTS` of all traffic; ``None`` leaves it as the stage before had it, none before the first."""
+    audience: Audience | None = None
+    """Who gets the new version whatever the share, from this stage on."""
+    seconds: float = 300.0
+    """How long it lasts at least."""
+    requests: int = 100
+    """How many the new version must have served in it at least."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MirrorDefinition:
+    """Dark launch: a share of the traffic is sent to the new version as well, and its answers are thrown away."""
+
+    parts: int
+    seconds: float = 300.0
+    methods: tuple[str, ...] = ("GET", "HEAD")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseDefinition:
+    strategy: Strategy = Strategy.BLUE_GREEN
+    stages: tuple[ReleaseStage, ...] = ()
+    """In order; what is left after the last one comes with the switch."""
+    sticky: Sticky = Sticky.COOKIE
+    baseline: bool = False
+    """Whether fresh instances of the old version are started to compare with, so that both are equally young."""
+    mirror: MirrorDefinition | None = None
+    """Before the first stage."""
+    watch: Mapping[str, Harm] = field(default_factory=dict)
+    """Metrics of the service that must not go the wrong way, beside those that every service is watched by."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagPolicy:
+    """What changing a flag takes in an environment."""
+
+    second_person: bool = False
+    """Whether a change waits for somebody else's approval. A kill switch never does."""
