@@ -1,0 +1,1 @@
+"""The judge: is the new version worse than the old one that runs beside it?"""
