@@ -180,6 +180,64 @@ def expand(op: Operations) -> None:
         batch_op.create_index(batch_op.f("ix_events_type_position"), ["type", "position"], unique=False)
 
     op.create_table(
+        "flag_asked",
+        sa.Column("service", sa.String(length=80), nullable=False),
+        sa.Column("environment", sa.String(length=80), nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("times", sa.BigInteger(), nullable=False),
+        sa.Column("last_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("service", "environment", "name", name=op.f("pk_flag_asked")),
+    )
+    op.create_table(
+        "flag_revisions",
+        sa.Column("service", sa.String(length=80), nullable=False),
+        sa.Column("environment", sa.String(length=80), nullable=False),
+        sa.Column("revision", sa.BigInteger(), nullable=False),
+        sa.Column("changed_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("service", "environment", name=op.f("pk_flag_revisions")),
+    )
+    op.create_table(
+        "flag_segment_members",
+        sa.Column("segment", sa.String(length=100), nullable=False),
+        sa.Column("edition", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("hash", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("member", sa.String(length=1000), server_default="", nullable=False),
+        sa.PrimaryKeyConstraint("segment", "edition", "hash", name=op.f("pk_flag_segment_members")),
+    )
+    op.create_table(
+        "flag_segments",
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("service", sa.String(length=80), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("description", sa.Text(), server_default="", nullable=False),
+        sa.Column("when", sa.Text(), nullable=False),
+        sa.Column("edition", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("size", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("changed_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_flag_segments")),
+    )
+    op.create_table(
+        "flags",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("service", sa.String(length=80), nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("origin", sa.String(length=40), nullable=False),
+        sa.Column("head", sa.Text(), nullable=False),
+        sa.Column("head_version", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("archived_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_flags")),
+        sa.UniqueConstraint("service", "name", name=op.f("uq_flags_service_name")),
+    )
+    op.create_table(
+        "forwardings",
+        sa.Column("service", sa.String(length=80), nullable=False),
+        sa.Column("environment", sa.String(length=80), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("service", "environment", name=op.f("pk_forwardings")),
+    )
+    op.create_table(
         "graph_annotations",
         sa.Column("id", sa.String(length=40), nullable=False),
         sa.Column("service", sa.String(length=80), nullable=True),
@@ -267,6 +325,7 @@ def expand(op: Operations) -> None:
         sa.Column("port", sa.Integer(), nullable=False),
         sa.Column("set", sa.String(length=40), nullable=False),
         sa.Column("fence", sa.Integer(), nullable=False),
+        sa.Column("plan", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("service", "environment", name=op.f("pk_routes")),
     )
     op.create_table(
@@ -359,6 +418,80 @@ def expand(op: Operations) -> None:
         sa.Column("reason", sa.Text(), server_default="", nullable=False),
         sa.ForeignKeyConstraint(["deployment"], ["deployments.id"], name=op.f("fk_deployment_steps_deployment")),
         sa.PrimaryKeyConstraint("deployment", "step", name=op.f("pk_deployment_steps")),
+    )
+    op.create_table(
+        "flag_proposals",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("flag", sa.String(length=40), nullable=False),
+        sa.Column("service", sa.String(length=80), nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("environment", sa.String(length=80), nullable=False),
+        sa.Column("base", sa.Integer(), nullable=False),
+        sa.Column("setting", sa.Text(), nullable=False),
+        sa.Column("ramp", sa.Text(), server_default="", nullable=False),
+        sa.Column("sentence", sa.Text(), nullable=False),
+        sa.Column("why", sa.Text(), server_default="", nullable=False),
+        sa.Column("person", sa.String(length=40), nullable=True),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.String(length=40), nullable=False),
+        sa.Column("decided_by", sa.String(length=40), nullable=True),
+        sa.Column("decided_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["flag"], ["flags.id"], name=op.f("fk_flag_proposals_flag")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_flag_proposals")),
+    )
+    with op.batch_alter_table("flag_proposals", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_flag_proposals_flag"), ["flag"], unique=False)
+        batch_op.create_index(batch_op.f("ix_flag_proposals_service_state"), ["service", "state"], unique=False)
+
+    op.create_table(
+        "flag_ramps",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("flag", sa.String(length=40), nullable=False),
+        sa.Column("service", sa.String(length=80), nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("environment", sa.String(length=80), nullable=False),
+        sa.Column("rule", sa.String(length=100), server_default="", nullable=False),
+        sa.Column("variant", sa.String(length=100), nullable=False),
+        sa.Column("steps", sa.Text(), nullable=False),
+        sa.Column("done", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("percent", sa.Float(), nullable=False),
+        sa.Column("state", sa.String(length=40), nullable=False),
+        sa.Column("why", sa.Text(), server_default="", nullable=False),
+        sa.Column("person", sa.String(length=40), nullable=True),
+        sa.Column("began_at", sa.BigInteger(), nullable=False),
+        sa.Column("next_at", sa.BigInteger(), nullable=True),
+        sa.Column("ended_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["flag"], ["flags.id"], name=op.f("fk_flag_ramps_flag")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_flag_ramps")),
+    )
+    with op.batch_alter_table("flag_ramps", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_flag_ramps_flag"), ["flag"], unique=False)
+        batch_op.create_index(batch_op.f("ix_flag_ramps_state_next_at"), ["state", "next_at"], unique=False)
+
+    op.create_table(
+        "flag_settings",
+        sa.Column("flag", sa.String(length=40), nullable=False),
+        sa.Column("environment", sa.String(length=80), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("setting", sa.Text(), nullable=False),
+        sa.Column("changed_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["flag"], ["flags.id"], name=op.f("fk_flag_settings_flag")),
+        sa.PrimaryKeyConstraint("flag", "environment", name=op.f("pk_flag_settings")),
+    )
+    op.create_table(
+        "flag_versions",
+        sa.Column("flag", sa.String(length=40), nullable=False),
+        sa.Column("environment", sa.String(length=80), nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("setting", sa.Text(), nullable=True),
+        sa.Column("head", sa.Text(), nullable=True),
+        sa.Column("sentence", sa.Text(), nullable=False),
+        sa.Column("why", sa.Text(), server_default="", nullable=False),
+        sa.Column("actor", sa.String(length=100), nullable=False),
+        sa.Column("person", sa.String(length=40), nullable=True),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["flag"], ["flags.id"], name=op.f("fk_flag_versions_flag")),
+        sa.PrimaryKeyConstraint("flag", "environment", "number", name=op.f("pk_flag_versions")),
     )
     op.create_table(
         "grants",

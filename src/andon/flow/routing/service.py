@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from andon.flow.environments.contract import Environments, SetId
+from andon.flow.environments.contract import Environments, EnvironmentView, SetId, Standing
 from andon.flow.routing import storage
-from andon.flow.routing.contract import RouterStatistics, RouteView, Served, TrafficSwitched
+from andon.flow.routing.contract import (
+    ForwardedShare,
+    Forwarding,
+    Plan,
+    RouterStatistics,
+    RouteView,
+    Served,
+    TrafficDivided,
+    TrafficForwarded,
+    TrafficSwitched,
+    Where,
+)
+from andon.flow.routing.contract.dividing import arm_shares
 from andon.flow.routing.model import Listener, Outdated, Table, Upstream
 from andon.flow.routing.ports import DataPlane
 from andon.flow.sources.contract import Service
 from andon.kernel.db import Database, Reading, Transaction
-from andon.kernel.errors import NotFound, Unavailable
-from andon.kernel.events import ANDON, append
+from andon.kernel.errors import Conflict, NotFound, Unavailable
+from andon.kernel.events import ANDON, Actor, append
 
 _log = logging.getLogger(__name__)
 
@@ -36,21 +50,14 @@ class RouterService:
     def point(
         self, tx: Transaction, service: Service, environment: str, *, to: SetId, fence: int, deployment: str
     ) -> SetId | None:
-        before = storage.find(tx.connection, service, environment)
-        if before is not None and fence < before.fence:
-            raise Outdated(
-                f"Traffic of {service}/{environment} was moved by a later deployment ({before.fence}, not {fence}).",
-                safe="Traffic stays where it is.",
-                remedy="Nothing needs to be done: the later deployment counts.",
-            )
-        place = self._environments.find(tx, service, environment)
-        if place is None:
-            raise NotFound(f"There is no environment {service}/{environment}.")
+        before, place = self._admitted(tx, service, environment, fence)
+        divided = storage.plan(tx.connection, service, environment)
         storage.put(
             tx.connection,
             RouteView(service=service, environment=environment, port=place.port, set=to, fence=fence),
+            None,
         )
-        if before is None or before.set != to:
+        if before is None or before.set != to or divided is not None:
             append(
                 tx,
                 TrafficSwitched(
@@ -63,6 +70,91 @@ class RouterService:
                 by=ANDON,
             )
         return None if before is None else before.set
+
+    def divide(
+        self, tx: Transaction, service: Service, environment: str, plan: Plan, *, fence: int, deployment: str
+    ) -> Plan | None:
+        _before, place = self._admitted(tx, service, environment, fence)
+        for one in plan.arms:
+            self._require_usable(tx, service, environment, one)
+        if plan.sticky is not None and not plan.sticky.salt:
+            plan = replace(plan, sticky=replace(plan.sticky, salt=deployment))
+        divided = storage.plan(tx.connection, service, environment)
+        storage.put(
+            tx.connection,
+            RouteView(service=service, environment=environment, port=place.port, set=plan.stable, fence=fence),
+            plan,
+        )
+        if divided != plan:
+            append(
+                tx,
+                TrafficDivided(
+                    environment=environment,
+                    service=service,
+                    deployment=deployment,
+                    shares=arm_shares(plan),
+                    matches=len(plan.matches),
+                    sticky=plan.sticky is not None,
+                ),
+                by=ANDON,
+            )
+        return divided
+
+    def plan(self, reading: Reading, service: Service, environment: str) -> Plan | None:
+        return storage.plan(reading.connection, service, environment)
+
+    def forward(
+        self, tx: Transaction, service: Service, environment: str, forwarding: Forwarding, *, by: Actor
+    ) -> Forwarding:
+        if self._environments.find(tx, service, environment) is None:
+            raise NotFound(f"There is no environment {service}/{environment}.")
+        before = storage.forwarding(tx.connection, service, environment)
+        if before.version != forwarding.version:
+            raise Conflict(
+                f"What {service}/{environment} forwards was changed meanwhile: it is version {before.version}, "
+                f"not {forwarding.version}.",
+                safe="Traffic goes where it went.",
+                remedy="Look at it as it is now, and change that.",
+            )
+        for one in forwarding.forwards:
+            if self._environments.find(tx, one.service, one.environment) is None:
+                raise NotFound(f"There is no environment {one.service}/{one.environment} to forward to.")
+        known = storage.every_forwarding(tx.connection)
+        known[service, environment] = forwarding
+        _require_no_round(known, (service, environment))
+        if replace(forwarding, version=before.version) == before:
+            return before
+        changed = replace(forwarding, version=before.version + 1)
+        storage.put_forwarding(tx.connection, service, environment, changed)
+        append(
+            tx,
+            TrafficForwarded(
+                environment=environment,
+                service=service,
+                version=changed.version,
+                forwards=tuple(
+                    ForwardedShare(
+                        service=one.service,
+                        environment=one.environment,
+                        parts=one.parts,
+                        path=next((asked.value for asked in one.when if asked.where is Where.PATH), ""),
+                        conditions=sum(asked.where is not Where.PATH for asked in one.when),
+                    )
+                    for one in changed.forwards
+                ),
+            ),
+            by=by,
+        )
+        return changed
+
+    def forwarding(self, reading: Reading, service: Service, environment: str) -> Forwarding:
+        return storage.forwarding(reading.connection, service, environment)
+
+    def forget(self, tx: Transaction, service: Service, environment: str) -> None:
+        """The environment is gone for good: one of its name that is made later begins with nothing."""
+        if self._environments.find(tx, service, environment) is None:  # else it has been made anew by now
+            storage.remove(tx.connection, service, environment)
+            storage.remove_forwarding(tx.connection, service, environment)
 
     def withdraw(self, tx: Transaction, service: Service, environment: str) -> None:
         storage.remove(tx.connection, service, environment)
@@ -93,6 +185,32 @@ class RouterService:
     def statistics(self) -> RouterStatistics | None:
         return self._plane.statistics()
 
+    def _admitted(
+        self, tx: Transaction, service: Service, environment: str, fence: int
+    ) -> tuple[RouteView | None, EnvironmentView]:
+        before = storage.find(tx.connection, service, environment)
+        if before is not None and fence < before.fence:
+            raise Outdated(
+                f"Traffic of {service}/{environment} was moved by a later deployment ({before.fence}, not {fence}).",
+                safe="Traffic stays where it is.",
+                remedy="Nothing needs to be done: the later deployment counts.",
+            )
+        place = self._environments.find(tx, service, environment)
+        if place is None:
+            raise NotFound(f"There is no environment {service}/{environment}.")
+        return before, place
+
+    def _require_usable(self, reading: Reading, service: Service, environment: str, set_id: SetId) -> None:
+        found = self._environments.set(reading, set_id)
+        if (found.service, found.environment) != (service, environment):
+            raise Conflict(f"The set {set_id} runs in {found.service}/{found.environment}, not here.")
+        if found.standing is Standing.RETIRED:
+            raise Conflict(
+                f"The set {set_id} is retired: its instances are stopped or about to be.",
+                safe="Traffic stays where it is.",
+                remedy="Deploy its version again.",
+            )
+
     def _table(self, reading: Reading) -> Table:
         listeners = tuple(
             Listener(
@@ -103,7 +221,7 @@ class RouterService:
                 set=route.set,
                 entry=str(self.entry(route.service, route.environment)),
             )
-            for route in storage.every(reading.connection)
+            for route, _plan in storage.every(reading.connection)
         )
         standing = {known.id: known for place in self._environments.all(reading) for known in place.sets}
         # What a route names is never taken away, whatever has become of it.
@@ -115,3 +233,20 @@ class RouterService:
             for known in standing.values()
         )
         return Table(listeners=listeners, upstreams=upstreams)
+
+
+def _require_no_round(known: Mapping[tuple[Service, str], Forwarding], start: tuple[Service, str]) -> None:
+    """Raises ``Conflict`` when what ``start`` forwards leads back to it."""
+    reached, open_ = set[tuple[Service, str]](), [start]
+    while open_:
+        for one in known.get(open_.pop(), Forwarding()).forwards:
+            there = (one.service, one.environment)
+            if there == start:
+                raise Conflict(
+                    f"Requests of {start[0]}/{start[1]} would come back to it: what they are forwarded to leads there.",
+                    safe="Traffic goes where it went.",
+                    remedy="Take the rule away that leads back, here or at the other end.",
+                )
+            if there not in reached:
+                reached.add(there)
+                open_.append(there)

@@ -1,11 +1,12 @@
-"""The table of routes."""
+"""The tables of routes, and of what is forwarded to other services."""
 
 from __future__ import annotations
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from andon.flow.routing.contract import RouteView
+from andon.flow.routing.contract import Forwarding, Plan, RouteView
 from andon.flow.sources.contract import Service
 from andon.kernel.db import metadata
 
@@ -17,22 +18,45 @@ routes = sa.Table(
     sa.Column("port", sa.Integer, nullable=False),
     sa.Column("set", sa.String(40), nullable=False),
     sa.Column("fence", sa.Integer, nullable=False),
+    sa.Column("plan", sa.Text, nullable=True),  # JSON; none while one set has all the traffic
 )
+
+forwardings = sa.Table(
+    "forwardings",
+    metadata,
+    sa.Column("service", sa.String(80), primary_key=True),
+    sa.Column("environment", sa.String(80), primary_key=True),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("document", sa.Text, nullable=False),  # JSON
+)
+
+_VIEW = (routes.c.service, routes.c.environment, routes.c.port, routes.c.set, routes.c.fence)
 
 
 def find(connection: Connection, service: Service, environment: str) -> RouteView | None:
-    row = connection.execute(
-        sa.select(routes).where(routes.c.service == service, routes.c.environment == environment).with_for_update()
-    ).first()
+    row = connection.execute(sa.select(*_VIEW).where(*_route(service, environment)).with_for_update()).first()
     return None if row is None else RouteView(**row._mapping)
 
 
-def every(connection: Connection) -> tuple[RouteView, ...]:
-    rows = connection.execute(sa.select(routes).order_by(routes.c.service, routes.c.environment)).all()
-    return tuple(RouteView(**row._mapping) for row in rows)
+def plan(connection: Connection, service: Service, environment: str) -> Plan | None:
+    found = connection.execute(sa.select(routes.c.plan).where(*_route(service, environment))).scalar()
+    return None if found is None else msgspec.json.decode(found, type=Plan)
 
 
-def put(connection: Connection, route: RouteView) -> None:
+def every(connection: Connection) -> tuple[tuple[RouteView, Plan | None], ...]:
+    rows = connection.execute(
+        sa.select(*_VIEW, routes.c.plan).order_by(routes.c.service, routes.c.environment)
+    ).mappings()
+    return tuple(
+        (
+            RouteView(**{name: value for name, value in row.items() if name != "plan"}),
+            None if row["plan"] is None else msgspec.json.decode(row["plan"], type=Plan),
+        )
+        for row in rows
+    )
+
+
+def put(connection: Connection, route: RouteView, plan: Plan | None) -> None:
     remove(connection, route.service, route.environment)
     connection.execute(
         routes.insert().values(
@@ -41,9 +65,49 @@ def put(connection: Connection, route: RouteView) -> None:
             port=route.port,
             set=route.set,
             fence=route.fence,
+            plan=None if plan is None else msgspec.json.encode(plan).decode(),
         )
     )
 
 
 def remove(connection: Connection, service: Service, environment: str) -> None:
-    connection.execute(routes.delete().where(routes.c.service == service, routes.c.environment == environment))
+    connection.execute(routes.delete().where(*_route(service, environment)))
+
+
+def forwarding(connection: Connection, service: Service, environment: str) -> Forwarding:
+    found = connection.execute(
+        sa.select(forwardings.c.document).where(*_forwarding(service, environment)).with_for_update()
+    ).scalar()
+    return Forwarding() if found is None else msgspec.json.decode(found, type=Forwarding)
+
+
+def every_forwarding(connection: Connection) -> dict[tuple[Service, str], Forwarding]:
+    rows = connection.execute(sa.select(forwardings)).mappings()
+    return {
+        (Service(row["service"]), row["environment"]): msgspec.json.decode(row["document"], type=Forwarding)
+        for row in rows
+    }
+
+
+def put_forwarding(connection: Connection, service: Service, environment: str, one: Forwarding) -> None:
+    remove_forwarding(connection, service, environment)
+    connection.execute(
+        forwardings.insert().values(
+            service=service,
+            environment=environment,
+            version=one.version,
+            document=msgspec.json.encode(one).decode(),
+        )
+    )
+
+
+def remove_forwarding(connection: Connection, service: Service, environment: str) -> None:
+    connection.execute(forwardings.delete().where(*_forwarding(service, environment)))
+
+
+def _route(service: Service, environment: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return (routes.c.service == service, routes.c.environment == environment)
+
+
+def _forwarding(service: Service, environment: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return (forwardings.c.service == service, forwardings.c.environment == environment)

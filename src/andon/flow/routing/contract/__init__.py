@@ -1,4 +1,4 @@
-"""What others may know of routing: which set of instances gets an environment's traffic."""
+"""What others may know of routing: which sets of instances get an environment's traffic."""
 
 from __future__ import annotations
 
@@ -8,17 +8,81 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from andon.flow.environments.contract import SetId
+from andon.flow.routing.contract.comparing import (
+    DIGESTED_BYTES,
+    Answer,
+    ComparisonPage,
+    Comparisons,
+    Differing,
+    Pair,
+)
+from andon.flow.routing.contract.dividing import (
+    PARTS,
+    Arm,
+    ArmShare,
+    Comparison,
+    Condition,
+    Match,
+    Mirror,
+    Plan,
+    PlanInvalid,
+    Share,
+    Sticky,
+    StickyBy,
+    TrafficDivided,
+    Where,
+)
+from andon.flow.routing.contract.forwarding import Forward, ForwardedShare, Forwarding, TrafficForwarded
 from andon.flow.sources.contract import Service
-from andon.kernel.events import Event, event
+from andon.kernel.events import Actor, Event, event
 
 if TYPE_CHECKING:  # the command line shows what is told here, and knows no database
     from andon.kernel.db import Reading, Transaction
+
+__all__ = [
+    "DIGESTED_BYTES",
+    "PARTS",
+    "Access",
+    "AccessLog",
+    "AccessPage",
+    "AccessPosition",
+    "Answer",
+    "Arm",
+    "ArmShare",
+    "Bucket",
+    "Comparison",
+    "ComparisonPage",
+    "Comparisons",
+    "Condition",
+    "Differing",
+    "Forward",
+    "ForwardedShare",
+    "Forwarding",
+    "ListenerStatistics",
+    "Match",
+    "Mirror",
+    "Pair",
+    "Plan",
+    "PlanInvalid",
+    "RouteView",
+    "Router",
+    "RouterStatistics",
+    "Served",
+    "SetStatistics",
+    "Share",
+    "Sticky",
+    "StickyBy",
+    "TrafficDivided",
+    "TrafficForwarded",
+    "TrafficSwitched",
+    "Where",
+]
 
 
 @event("dev.andon.traffic.switched.v1", subject="environment", cdevents="dev.cdevents.service.published.0.3.0")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficSwitched(Event):
-    """The traffic of an environment goes to another set from now on; the router is told at once."""
+    """All traffic of an environment goes to one set from now on; the router is told at once."""
 
     environment: str
     service: Service
@@ -33,6 +97,7 @@ class RouteView:
     environment: str
     port: int
     set: SetId
+    """Who has the traffic; the stable set while it is divided."""
     fence: int
 
 
@@ -92,6 +157,8 @@ class RouterStatistics:
     """Only what has been used is there: a set that never had a request is left out."""
 
     sets: tuple[SetStatistics, ...] = ()
+    dark: tuple[SetStatistics, ...] = ()
+    """What was only mirrored to a set: copies, which are nobody's requests and are not among those of ``sets``."""
     listeners: tuple[ListenerStatistics, ...] = ()
     failed_writes: int = 0
     """How often lines for the access log did not fit any more: nobody has rotated it for long."""
@@ -128,6 +195,8 @@ class Access:
     """What the service saw as ``x-request-id``: the router's choice, or that of a client in a private network."""
     traceparent: str
     """The W3C header as it was sent; empty for none."""
+    attempts: int = 1
+    """More than one: an instance could not be reached, and another one was asked. ``set`` is that of the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,11 +237,44 @@ class Router(Protocol):
     def point(
         self, tx: Transaction, service: Service, environment: str, *, to: SetId, fence: int, deployment: str
     ) -> SetId | None:
-        """Record that the environment's traffic belongs to ``to``; answers the set that had it.
+        """Record that all of the environment's traffic belongs to ``to``; answers the set that had it.
+
+        A plan that divided it is over, and the answer is then its stable set.
 
         ``fence`` grows with every holder of the environment's lock: a call with a smaller one than the last
         raises ``Conflict``, so that a deployment that was thought dead cannot switch traffic after its successor.
         """
+        ...
+
+    def divide(
+        self, tx: Transaction, service: Service, environment: str, plan: Plan, *, fence: int, deployment: str
+    ) -> Plan | None:
+        """Record that the environment's traffic is divided by ``plan``; answers the plan that did before, or ``None``
+        when one set had it all. The same plan again changes nothing and tells nothing.
+
+        Fenced as :meth:`point`. Raises ``NotFound`` for an environment or set that is not there, ``Conflict`` for a
+        set of another environment or one that is retired.
+        """
+        ...
+
+    def plan(self, reading: Reading, service: Service, environment: str) -> Plan | None:
+        """How the traffic is divided; ``None`` while one set has it all."""
+        ...
+
+    def forward(
+        self, tx: Transaction, service: Service, environment: str, forwarding: Forwarding, *, by: Actor
+    ) -> Forwarding:
+        """Record what the environment forwards to other services, in place of what it did; answers that with its new
+        version.
+
+        ``forwarding.version`` is the one that the caller saw. Raises ``Conflict`` when there is a later one by now, or
+        when requests would come back by it to where they came from, and ``NotFound`` for an environment that is not
+        there.
+        """
+        ...
+
+    def forwarding(self, reading: Reading, service: Service, environment: str) -> Forwarding:
+        """What the environment forwards; an empty one of version 0 when nobody has ever said."""
         ...
 
     def apply(self, concerning: tuple[Service, str] | None = None) -> None:
