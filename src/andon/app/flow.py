@@ -19,6 +19,7 @@ from andon.flow.definition.contract import DefinitionReader
 from andon.flow.definition.reader import YamlDefinitionReader
 from andon.flow.definition.schema import json_schema
 from andon.flow.deployments.contract import Deployments
+from andon.flow.deployments.contract.release import Releasing
 from andon.flow.deployments.execution import Execution as DeploymentExecution
 from andon.flow.deployments.room import deployments_room
 from andon.flow.deployments.service.deployments import DeploymentService
@@ -74,8 +75,9 @@ def build_flow(
     starter: WorkflowStarter,
     people: People,
     equipper: Equipper = BARE,
+    releasing: Releasing | None = None,
 ) -> Flow:
-    """``equipper`` tells what upper rooms give to sandboxes."""
+    """``equipper`` tells what upper rooms give to sandboxes, ``releasing`` who releases versions in stages."""
     data = settings.data
     git = open_git(settings)
     sources = GitSources(git)
@@ -174,7 +176,11 @@ def build_flow(
             database=database,
             service=deployments,
             execution=DeploymentExecution(
-                database=database, service=deployments, environments=environments, router=router
+                database=database,
+                service=deployments,
+                environments=environments,
+                router=router,
+                releasing=releasing,
             ),
             workflows=starter,
             environments=environments,

@@ -40,6 +40,7 @@ DOING: Mapping[StepName, str] = {
     StepName.START: "its instances are being started",
     StepName.HEALTH: "its instances are becoming healthy",
     StepName.SMOKE: "its smoke tests run",
+    StepName.RELEASE: "it is being released, a few customers first",
     StepName.SWITCH: "the traffic is being switched",
     StepName.CONFIRM: "it is watched with traffic on it",
     StepName.RETIRE: "it has the traffic; former sets are being put away",
@@ -206,6 +207,7 @@ def _share(one: SetView, traffic: Traffic, series: int) -> Share:
         Standing.LIVE: "serves",
         Standing.CANDIDATE: "gets traffic at the switch",
         Standing.WARM: "kept for a roll-back",
+        Standing.QUARANTINED: "taken back, and kept to be looked at",
         Standing.RETIRED: "is being put away",
     }
     note = notes[one.standing]

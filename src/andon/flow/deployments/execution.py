@@ -9,23 +9,21 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
-from pathlib import Path
-
-import httpx
 
 from andon.flow.definition.contract import SmokeTest
 from andon.flow.deployments.contract import DeploymentId, DeploymentState, Kind, StepName, StepState
-from andon.flow.deployments.model import STEPS, Course, Deployment, StepOutcome, is_rehearsal
+from andon.flow.deployments.contract.release import AtOnce, ReleaseEnd, Releasing
+from andon.flow.deployments.model import STEPS, Course, Deployment, StepOutcome
+from andon.flow.deployments.releases import Releases
 from andon.flow.deployments.service.deployments import DeploymentService
 from andon.flow.deployments.service.steps import StepRecord, actor_of
+from andon.flow.deployments.smoke import ask
 from andon.flow.environments.contract import Environments, SetId, SetSpec, Standing
-from andon.flow.routing.contract import Router
+from andon.flow.routing.contract import Router, Served
 from andon.kernel.db import Database, Reading
 from andon.kernel.errors import AndonError
 from andon.kernel.logs.reader import LogReader
 from andon.kernel.logs.text import plain
-from andon.kernel.sockets import pinned
 
 CONFIRM_SECONDS = 2.0
 """How long a version must answer with traffic on it before the deployment counts as done."""
@@ -56,13 +54,26 @@ class Execution:
         environments: Environments,
         router: Router,
         confirm_seconds: float = CONFIRM_SECONDS,
+        releasing: Releasing | None = None,
     ) -> None:
+        """``releasing`` is whoever brings versions to customers a few at a time; ``None`` is nobody."""
         self._database = database
         self._service = service
         self._record = StepRecord()
         self._environments = environments
         self._router = router
         self._confirm_seconds = confirm_seconds
+        self._releases = Releases(
+            database=database,
+            service=service,
+            environments=environments,
+            router=router,
+            releasing=AtOnce() if releasing is None else releasing,
+        )
+
+    def close(self) -> None:
+        """Interrupt what waits: it goes on at the next start."""
+        self._releases.stop()
 
     def plan(self, deployment: DeploymentId) -> Course:
         """Which steps it takes; prepares the set they work on."""
@@ -90,6 +101,8 @@ class Execution:
                 assert found.warm_set is not None  # noqa: S101 - these courses are only taken with a set
                 chosen = found.warm_set
             self._record.choose_set(tx, deployment, chosen, live)
+            if course is Course.FULL and self._releases.is_staged(tx, self._record.load(tx, deployment)):
+                course = Course.STAGED
         return course
 
     def perform(self, deployment: DeploymentId, step: StepName) -> StepOutcome:
@@ -123,8 +136,18 @@ class Execution:
             found = self._record.load(tx, deployment)
             if found.set is None or found.course in {Course.WARM, Course.CONTRACT}:
                 return False
-            self._environments.mark(tx, found.set, Standing.RETIRED, reason="its deployment ended before the switch")
-        self._environments.stop(found.set)
+            released = self._record.began(tx, deployment, StepName.RELEASE)
+            if released:
+                # whoever released it has brought the traffic back; this is for when it broke over it
+                self._releases.point_back(tx, found)
+            kept = self._environments.set(tx, found.set).standing is Standing.QUARANTINED
+            if not kept:
+                reason = "its deployment ended before the switch"
+                self._environments.mark(tx, found.set, Standing.RETIRED, reason=reason)
+        if released:
+            self._router.apply((found.service, found.environment))
+        if not kept:
+            self._environments.stop(found.set)
         return True
 
     def finish(self, deployment: DeploymentId, state: DeploymentState) -> bool:
@@ -153,6 +176,8 @@ class Execution:
                 return ""
             case StepName.SMOKE:
                 return self._smoke(found)
+            case StepName.RELEASE:
+                return self._release(found)
             case StepName.SWITCH:
                 self._switch(found, self._set(found))
                 return ""
@@ -228,6 +253,16 @@ class Execution:
             if problem is not None:
                 raise StepFailed(f"Smoke test {test.name!r}: {problem}")
 
+    def _release(self, found: Deployment) -> str:
+        outcome = self._releases.release(found, lambda: self._cancelled(found.id))
+        match outcome.end:
+            case ReleaseEnd.CANCELLED:
+                raise _Cancelled
+            case ReleaseEnd.FAILED:
+                raise StepFailed(outcome.reason)
+            case ReleaseEnd.PASSED:
+                return outcome.reason
+
     def _switch(self, found: Deployment, to: SetId) -> None:
         with self._database.transaction() as tx:
             before = self._router.point(
@@ -244,9 +279,7 @@ class Execution:
         chosen = self._set(found)
         before = self._router.served(chosen)
         # The jobs of a rehearsal's stage wait for this step, and they look closer than it does.
-        rehearsal = found.run is not None and is_rehearsal(
-            self._service.definition(found.service, found.commit), found.environment
-        )
+        rehearsal = self._releases.is_rehearsal(found)
         watched = 0.0 if rehearsal else self._confirm_seconds
         deadline = time.monotonic() + watched
         while True:
@@ -259,6 +292,13 @@ class Execution:
         after = self._router.served(chosen)
         if rehearsal:
             return "healthy; the jobs of its stage look closer"
+        told = self._releases.confirm(found)
+        if told.end is not ReleaseEnd.PASSED:
+            raise StepFailed(told.reason)
+        return f"{self._watched(before, after, watched)}{told.reason and f'; {told.reason}'}"
+
+    @staticmethod
+    def _watched(before: Served | None, after: Served | None, watched: float) -> str:
         if before is None or after is None:
             return f"healthy for {watched:g} s; the router gave no counts"
         asked, failed = after.requests - before.requests, after.failed - before.failed
@@ -270,7 +310,9 @@ class Execution:
         keep = self._keep_warm(found)
         with self._database.transaction() as tx:
             place = self._environments.find(tx, found.service, found.environment)
-            warm = [one for one in place.sets if one.standing is Standing.WARM] if place else []
+            sets = place.sets if place else ()
+            warm = [one for one in sets if one.standing is Standing.WARM]
+            inspected = [one.id for one in sets if one.standing is Standing.QUARANTINED and one.id != found.set]
             # The set this deployment took the traffic from is the nearest way back, whatever its age.
             warm.sort(key=lambda one: (one.id == found.former_set, one.created_at, one.id), reverse=True)
             # A second set of a version, or one of the version that has the traffic, is no further way back.
@@ -279,7 +321,9 @@ class Execution:
             leaving = [one.id for one in warm if one.id not in staying]
             for one in leaving:
                 self._environments.mark(tx, one, Standing.RETIRED, reason=f"{keep} former versions stay warm")
-        for one in leaving:
+            for one in inspected:
+                self._environments.mark(tx, one, Standing.RETIRED, reason=f"{found.commit[:7]} has the traffic now")
+        for one in (*leaving, *inspected):
             self._environments.stop(one)
         return f"{len(staying)} kept warm, {len(leaving)} retired"
 
@@ -292,6 +336,9 @@ class Execution:
             self._router.apply()
             self._environments.stop(chosen)
             return "no former version: the environment has no traffic now"
+        with self._database.reading() as reading:
+            if self._environments.set(reading, chosen).standing is Standing.QUARANTINED:
+                return "traffic is back on the former version; the instances are kept to be looked at"
         self._switch(found, found.former_set)
         with self._database.transaction() as tx:
             self._environments.mark(tx, chosen, Standing.RETIRED, reason="it failed with traffic on it")
@@ -378,39 +425,10 @@ class Execution:
 
     @staticmethod
     def _may_still_cancel(step: StepName) -> bool:
-        full = STEPS[Course.FULL]
-        return step in full and full.index(step) < full.index(StepName.SWITCH)
+        every = STEPS[Course.STAGED]
+        return step in every and every.index(step) < every.index(StepName.SWITCH)
 
     @staticmethod
     def _set(found: Deployment) -> SetId:
         assert found.set is not None  # noqa: S101 - plan() has chosen it
         return found.set
-
-
-def ask(endpoint: str, test: SmokeTest) -> str | None:
-    """Put a smoke test's request to an instance; what is wrong with the answer, or ``None``.
-
-    ``endpoint`` is ``unix:/path`` or ``host:port``.
-    """
-    base = "http://instance" if endpoint.startswith("unix:") else f"http://{endpoint}"
-    try:
-        with ExitStack() as open_:
-            unix = None
-            if endpoint.startswith("unix:"):
-                # The version may write to the socket's folder: what it puts there instead is not followed.
-                unix = open_.enter_context(pinned(Path(endpoint.removeprefix("unix:"))))
-            transport = httpx.HTTPTransport(uds=unix)
-            client = open_.enter_context(httpx.Client(transport=transport, timeout=test.timeout, trust_env=False))
-            answer = client.request(
-                test.method,
-                base + (test.path or "/"),
-                content=test.body,
-                headers={"User-Agent": "andon-smoke"},
-            )
-    except (httpx.HTTPError, OSError) as error:
-        return f"no answer to {test.method} {test.path} ({type(error).__name__})"
-    if answer.status_code != test.status:
-        return f"{test.method} {test.path} answered {answer.status_code}, expected {test.status}"
-    if test.contains is not None and test.contains not in answer.text:
-        return f"the answer to {test.method} {test.path} does not contain {test.contains!r}"
-    return None

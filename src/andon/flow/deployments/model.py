@@ -20,6 +20,8 @@ class Course(StrEnum):
     """Which steps a deployment takes."""
 
     FULL = "full"
+    STAGED = "staged"
+    """A few customers come first."""
     COLD = "cold"
     """Back to a version of which nothing runs any more."""
     WARM = "warm"
@@ -33,6 +35,16 @@ STEPS: Mapping[Course, tuple[StepName, ...]] = {
         StepName.START,
         StepName.HEALTH,
         StepName.SMOKE,
+        StepName.SWITCH,
+        StepName.CONFIRM,
+        StepName.RETIRE,
+    ),
+    Course.STAGED: (
+        StepName.EXPAND,
+        StepName.START,
+        StepName.HEALTH,
+        StepName.SMOKE,
+        StepName.RELEASE,
         StepName.SWITCH,
         StepName.CONFIRM,
         StepName.RETIRE,

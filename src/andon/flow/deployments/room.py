@@ -63,6 +63,7 @@ def deployments_room(
         telling=TELLING,
         reactions=reactions(service, workflows, router),
         workflows=(deploy_workflow(execution),),
+        end=execution.close,
         reconcilers=(
             Reconciler("deployment queues", 30.0, _queues(database, service)),
             Reconciler("expired environments", EXPIRY_SECONDS, _expiry(database, service, environments)),

@@ -40,6 +40,7 @@ _STANDINGS: Mapping[Standing, tuple[str, str]] = {
     Standing.CANDIDATE: ("made", "the candidate"),
     Standing.LIVE: ("made", "the live version"),
     Standing.WARM: ("kept", "warm"),
+    Standing.QUARANTINED: ("put aside", "to be looked at"),
     Standing.RETIRED: ("retired", ""),
 }
 

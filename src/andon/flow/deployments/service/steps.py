@@ -64,6 +64,9 @@ class StepRecord:
         done = storage.step_of(reading.connection, deployment, step)
         return done is not None and done._mapping["state"] in {StepState.PASSED, StepState.SKIPPED}
 
+    def began(self, reading: Reading, deployment: DeploymentId, step: StepName) -> bool:
+        return storage.step_of(reading.connection, deployment, step) is not None
+
     def begin(self, tx: Transaction, found: Deployment, step: StepName) -> None:
         attempt = storage.begin_step(tx.connection, found.id, step, tx.now)
         append(

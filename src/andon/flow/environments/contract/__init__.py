@@ -33,6 +33,8 @@ class Standing(StrEnum):
     LIVE = "live"
     WARM = "warm"
     """Runs without traffic: the switch back is instant."""
+    QUARANTINED = "quarantined"
+    """Runs without traffic after production refused it, so that somebody can look; nobody goes back to it."""
     RETIRED = "retired"
 
 

@@ -48,7 +48,7 @@ from andon.kernel.errors import NotFound
 from andon.kernel.events import ANDON, Actor, append
 from andon.kernel.ids import new_id
 
-_ORDER = {Standing.LIVE: 0, Standing.CANDIDATE: 1, Standing.WARM: 2, Standing.RETIRED: 3}
+_ORDER = {Standing.LIVE: 0, Standing.CANDIDATE: 1, Standing.WARM: 2, Standing.QUARANTINED: 3, Standing.RETIRED: 4}
 
 
 class EnvironmentService(EnvironmentEnds):

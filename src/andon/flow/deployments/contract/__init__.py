@@ -52,6 +52,8 @@ class StepName(StrEnum):
     START = "start"
     HEALTH = "health"
     SMOKE = "smoke"
+    RELEASE = "release"
+    """A few customers first, as far as the environment's definition says so."""
     SWITCH = "switch"
     CONFIRM = "confirm"
     RETIRE = "retire"
@@ -72,6 +74,7 @@ STEP_NAMES: Mapping[StepName, str] = {
     StepName.START: "start the new set",
     StepName.HEALTH: "health",
     StepName.SMOKE: "smoke tests",
+    StepName.RELEASE: "release in stages",
     StepName.SWITCH: "switch the traffic",
     StepName.CONFIRM: "confirm",
     StepName.RETIRE: "keep former sets warm",

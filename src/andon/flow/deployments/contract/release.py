@@ -1,0 +1,86 @@
+"""How upper rooms take part in a deployment: they bring a candidate to its customers, and say whether it did well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from andon.flow.definition.contract import ReleaseDefinition
+from andon.flow.deployments.contract import DeploymentId
+from andon.flow.environments.contract import SetId
+from andon.flow.sources.contract import CommitHash, Service
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A version that is healthy and has passed its smoke tests, beside the one that has the traffic."""
+
+    deployment: DeploymentId
+    service: Service
+    environment: str
+    commit: CommitHash
+    set: SetId
+    former: SetId
+    former_commit: CommitHash
+    fence: int
+    """With which the deployment holds the environment's lock, for :class:`~andon.flow.routing.contract.Router`."""
+    release: ReleaseDefinition
+    business: tuple[str, ...]
+    """Names or patterns of the service's business metrics."""
+
+
+class ReleaseEnd(StrEnum):
+    PASSED = "passed"
+    FAILED = "failed"
+    """It did harm: all traffic is on the former set again."""
+    CANCELLED = "cancelled"
+    """Somebody asked for the end: all traffic is on the former set again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseOutcome:
+    end: ReleaseEnd
+    reason: str
+    """A sentence for people, with the figures that it rests on."""
+
+
+class Releasing(Protocol):
+    """Brings a candidate to its customers.
+
+    Both methods run inside a step of the deployment's workflow, which holds the environment's lock. They are called at
+    least once: after a crash with the same candidate again, and go on where they were. Both wait as long as it takes;
+    ``cancelled`` answers whether somebody asked for the end, ``interrupted`` whether Andon is about to stop: they then
+    raise :class:`~andon.kernel.workflows.Interrupted`.
+    """
+
+    def release(
+        self, candidate: Candidate, *, cancelled: Callable[[], bool], interrupted: Callable[[], bool]
+    ) -> ReleaseOutcome:
+        """Give the candidate its traffic stage by stage, as far as its last stage.
+
+        Called when the release has stages or a mirror. Whatever the end but ``PASSED``, all traffic is on the former
+        set when this returns.
+        """
+        ...
+
+    def confirm(self, candidate: Candidate, *, interrupted: Callable[[], bool]) -> ReleaseOutcome:
+        """Whether telemetry confirms the version that has just been given all traffic.
+
+        ``FAILED`` leaves the traffic where it is: the deployment brings it back. Without telemetry to say anything
+        the answer is ``PASSED``, and the reason says that nothing confirmed it.
+        """
+        ...
+
+
+class AtOnce:
+    """Nobody takes part: all customers get a version at once, and its health alone confirms it."""
+
+    def release(
+        self, candidate: Candidate, *, cancelled: Callable[[], bool], interrupted: Callable[[], bool]
+    ) -> ReleaseOutcome:
+        return ReleaseOutcome(end=ReleaseEnd.PASSED, reason="nobody here can release in stages: all traffic follows")
+
+    def confirm(self, candidate: Candidate, *, interrupted: Callable[[], bool]) -> ReleaseOutcome:
+        return ReleaseOutcome(end=ReleaseEnd.PASSED, reason="")
