@@ -48,7 +48,7 @@ class Metric:
     weight: float = 1.0
     """Which part of all false alarms this metric may have, beside the weights of the others."""
     grace: float | None = None
-    """Seconds after the start that are left out, for a version that has to get warm; ``None`` is the plan's."""
+    """Seconds after the start that are left out; ``None`` is the plan's where the kind has to get warm, else none."""
     limit: float | None = None
     """A level that is bad whatever the other arm shows; ``None`` is half of all for a ``SHARE``, and none else."""
     unit: str = ""
@@ -66,8 +66,8 @@ class Plan:
     alpha: float = 0.01
     """The probability that anything at all fails in the whole rollout of a version that is not worse."""
     grace: float = 0.0
-    """Seconds after the start that are left out, except that what is grossly worse in them is found all the same once
-    they are over."""
+    """Seconds after the start that are left out of latencies and gauges: a new process has to get warm. Errors count
+    from the first request on, unless a metric has a ``grace`` of its own."""
     until: float | None = None
     """Nothing passes before: the end of the stage that is being waited for; ``None`` is the horizon."""
     since: float = 0.0

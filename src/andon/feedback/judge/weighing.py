@@ -1,0 +1,297 @@
+"""Metrics that are counts, from looks to a verdict: errors, log errors, orders, requests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from andon.feedback.judge.boundaries import Floats
+from andon.feedback.judge.chances import binomial_low
+from andon.feedback.judge.contract import (
+    Because,
+    Bin,
+    Counts,
+    Direction,
+    Effect,
+    Evidence,
+    Kind,
+    Look,
+    MetricJudgement,
+    Observation,
+    Traffic,
+    Verdict,
+)
+from andon.feedback.judge.counting import BURSTY, INDEPENDENT, Found, Pairs, compare
+from andon.feedback.judge.gates import Gate, Setting, arms, bins, gate, silent
+from andon.feedback.judge.model import GROSS, HISTORY, Terms
+from andon.feedback.judge.past import beside, restlessness
+from andon.feedback.judge.reading import Read, read
+from andon.feedback.judge.saying import confidence, count, level, number, percent, times
+
+_FEW = 20  # of so many requests one may say that half of them fail
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The worst that was found; ``more`` is whether it is too much rather than too little."""
+
+    found: Found | None
+    more: bool = True
+    because: Because | None = None
+
+
+def events(one: Observation, seconds: float) -> tuple[float, float]:
+    match one:
+        case Counts(events=events, exposure=exposure):
+            return float(events), float(exposure)
+        case Traffic(requests=requests):
+            return float(requests), seconds
+    return 0.0, 0.0
+
+
+def pairs_of(told: Sequence[tuple[Look, Observation, Observation]], *, traffic: bool) -> Pairs:
+    """Of traffic the exposure is what the router should send to each arm; looks without a known share say nothing."""
+    rows = []
+    for look, mine, other in told:
+        x, n = events(mine, look.seconds)
+        y, m = events(other, look.seconds)
+        share = np.nan if look.share is None else look.share
+        if traffic:
+            if not 0 < share < 1:
+                continue
+            n, m = share, 1 - share
+        rows.append((look.at, x, n, y, m, share))
+    return Pairs(*(np.asarray(rows, dtype=np.float64).reshape(-1, 6).T))
+
+
+def judge_counts(setting: Setting, terms: Terms) -> MetricJudgement:
+    metric = terms.metric
+    seen = read(metric, setting.looks)
+    past = read(metric, setting.history)
+    traffic = metric.kind is Kind.TRAFFIC
+    pairs = pairs_of(seen.both(terms.grace), traffic=traffic)
+    alone = seen.last(canary=False) is None
+    before = np.asarray(
+        [events(one.baseline, one.look.seconds) for one in past.entries if one.baseline is not None], dtype=np.float64
+    ).reshape(-1, 2)
+    outcome = Outcome(None)
+    if alone and len(before):
+        pairs, outcome = _against_past(setting, terms, seen, before)
+    elif len(pairs):
+        asked = len(before) > 0 and not traffic
+        outcome = weigh(terms, pairs, alpha=terms.alpha * (1 - HISTORY if asked else 1))
+        if asked and not (outcome.found and outcome.found.failed):
+            outcome = _both_against_past(terms, pairs, before) or outcome
+    return _told(setting, terms, seen, pairs, outcome, alone=alone, past=len(before) > 0)
+
+
+def weigh(
+    terms: Terms, pairs: Pairs, *, alpha: float, size: float | None = None, ratio: float | None = None
+) -> Outcome:
+    """In the directions that the metric has."""
+    metric = terms.metric
+    known = INDEPENDENT if metric.kind in {Kind.SHARE, Kind.LATENCY} else BURSTY
+    direction = Direction.LESS_IS_WORSE if metric.kind is Kind.TRAFFIC else metric.direction
+    each = alpha / 2 if direction is Direction.EITHER else alpha
+    whole = metric.kind in {Kind.SHARE, Kind.LATENCY}
+    worst = Outcome(None)
+    for more in (True, False):
+        if direction is (Direction.LESS_IS_WORSE if more else Direction.MORE_IS_WORSE):
+            continue
+        found = compare(
+            pairs if more else pairs.swapped(),
+            ratio=ratio or terms.ratio,
+            alpha=each,
+            horizon=terms.horizon,
+            whole=whole,
+            known=known,
+            size=size,
+        )
+        if found is None:
+            continue
+        because = None
+        if found.failed:
+            because = Because.WORSE if found.lately is None else Because.WORSE_LATELY
+            if metric.kind is Kind.TRAFFIC:
+                because = Because.TRAFFIC_GONE
+        if worst.found is None or (found.failed, -found.p) > (worst.found.failed, -worst.found.p):
+            worst = Outcome(found if more else inverse(found), more, because)
+    return worst
+
+
+def inverse(found: Found) -> Found:
+    """The same as seen from the other arm."""
+
+    def over(value: float | None) -> float | None:
+        return None if value is None or value <= 0 else 1 / value
+
+    return replace(found, ratio=over(found.ratio), low=over(found.high) or 0.0, high=over(found.low))
+
+
+def _against_past(setting: Setting, terms: Terms, seen: Read, before: Floats) -> tuple[Pairs, Outcome]:
+    told = seen.alone(terms.grace)
+    rows = np.asarray([(look.at, look.seconds, *events(one, look.seconds)) for look, one in told]).reshape(-1, 4)
+    at, lengths, x, n = rows.T
+    pairs = beside(at, lengths, x, n, before[:, 0], before[:, 1], setting.plan.horizon)
+    if not len(pairs):
+        return pairs, Outcome(None)
+    size = restlessness(before[:, 0], before[:, 1], terms.alpha, len(pairs))
+    ratio = max(terms.ratio, 4.0) if terms.metric.kind is Kind.TRAFFIC else terms.ratio
+    outcome = weigh(terms, pairs, alpha=terms.alpha, size=size, ratio=ratio)
+    if outcome.because in {Because.WORSE, Because.WORSE_LATELY}:
+        outcome = replace(outcome, because=Because.WORSE_THAN_HISTORY)
+    return pairs, outcome
+
+
+def _both_against_past(terms: Terms, pairs: Pairs, before: Floats) -> Outcome | None:
+    """Whether both arms together are grossly worse than the past was."""
+    lengths = np.diff(pairs.at, prepend=0.0)
+    both = beside(pairs.at, lengths, pairs.x + pairs.y, pairs.n + pairs.m, before[:, 0], before[:, 1], terms.horizon)
+    size = restlessness(before[:, 0], before[:, 1], terms.alpha * HISTORY, len(pairs))
+    outcome = weigh(terms, both, alpha=terms.alpha * HISTORY, size=size, ratio=max(GROSS, terms.ratio))
+    if outcome.found is None or not outcome.found.failed:
+        return None
+    return replace(outcome, because=Because.BOTH_WORSE)
+
+
+def _told(
+    setting: Setting, terms: Terms, seen: Read, pairs: Pairs, outcome: Outcome, *, alone: bool, past: bool
+) -> MetricJudgement:
+    metric, found = terms.metric, outcome.found
+    traffic = metric.kind is Kind.TRAFFIC
+    n, m = (pairs.x + pairs.y) * pairs.n if traffic else pairs.n, pairs.m
+    if traffic:
+        m = np.full(len(pairs), np.nan)
+    passed = decide(setting, terms, seen, outcome, n, m, pairs.at, alone=alone, past=past, things="requests")
+    if passed.verdict is not Verdict.FAIL and metric.kind is Kind.SHARE:
+        passed = _limit(terms, seen, passed, past=past)
+    effect = _effect(terms, pairs, found)
+    return MetricJudgement(
+        metric=metric.name,
+        title=terms.title,
+        verdict=passed.verdict,
+        because=passed.because,
+        reason=_reason(terms, pairs, outcome, effect, passed, alone=alone),
+        n=arms(pairs.x, pairs.y) if traffic else arms(pairs.n, pairs.m),
+        effect=effect,
+        evidence=None if found is None else Evidence(found.p, found.boundary),
+        bins=_levels(pairs),
+        against_history=(alone and past) or passed.because is Because.BOTH_WORSE,
+        since=found.at if found is not None and found.failed else None,
+        unreadable=seen.unreadable,
+    )
+
+
+def decide(
+    setting: Setting,
+    terms: Terms,
+    seen: Read,
+    outcome: Outcome,
+    n: Floats,
+    m: Floats,
+    at: Floats,
+    *,
+    alone: bool,
+    past: bool,
+    things: str,
+) -> Gate:
+    """What failed has failed; then silence, then nothing to compare with, then too early, then too few."""
+    if outcome.found is not None and outcome.found.failed and outcome.because is not None:
+        return Gate(Verdict.FAIL, outcome.because, "")
+    quiet = silent(setting, seen, alone=alone and past)
+    if quiet is not None and not (alone and seen.last(canary=True) is not None):
+        return quiet
+    if alone and not past:
+        words = "there is neither an old version beside it nor a past to compare with"
+        return Gate(Verdict.INCONCLUSIVE, Because.NO_BASELINE, words)
+    return gate(setting, terms, n, m, at, things=things)
+
+
+def _limit(terms: Terms, seen: Read, passed: Gate, *, past: bool) -> Gate:
+    """What is bad whatever the other arm shows, where nothing better than the other arm is known."""
+    if past:
+        return passed
+    sums = np.zeros((2, 2))
+    for one in seen.entries[-20:]:
+        for row, arm in enumerate((one.canary, one.baseline)):
+            if arm is not None:
+                sums[row] += events(arm, one.look.seconds)
+    (x, n), (y, m) = sums
+    if n < _FEW or binomial_low(x, n, terms.alpha / 100) <= terms.limit:
+        return passed
+    if m < _FEW:
+        return Gate(Verdict.FAIL, Because.WORSE, f"more than {percent(terms.limit)} of all are bad by any measure")
+    if y / m > terms.limit:
+        words = f"both versions are past {percent(terms.limit)}: nothing says what the new one would do by itself"
+        return Gate(Verdict.INCONCLUSIVE, Because.BOTH_BROKEN, words)
+    return passed
+
+
+def _effect(terms: Terms, pairs: Pairs, found: Found | None) -> Effect | None:
+    if not len(pairs):
+        return None
+    x, n, y, m = (float(one.sum()) for one in (pairs.x, pairs.n, pairs.y, pairs.m))
+    mine: float | None
+    other: float | None
+    if terms.metric.kind is Kind.TRAFFIC:
+        span_of = float(pairs.at[-1]) or 1.0
+        mine, other = x / span_of, float(((pairs.x + pairs.y) * pairs.n / (pairs.n + pairs.m)).sum()) / span_of
+    else:
+        mine, other = x / n if n > 0 else None, y / m if m > 0 else None
+    return Effect(
+        canary=mine,
+        baseline=other,
+        ratio=None if found is None else found.ratio,
+        low=None if found is None else found.low,
+        high=None if found is None else found.high,
+        confidence=terms.confidence,
+    )
+
+
+def _levels(pairs: Pairs) -> tuple[Bin, ...]:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return bins(pairs.x / pairs.n, pairs.y / pairs.m)
+
+
+def _reason(terms: Terms, pairs: Pairs, outcome: Outcome, effect: Effect | None, passed: Gate, *, alone: bool) -> str:
+    head = f"{terms.title}: "
+    other = "before, when the old one ran" if alone else "in the old one running beside it"
+    if effect is None:
+        return f"{head}{passed.words or 'nothing was seen'}."
+    if passed.because is Because.BOTH_WORSE:
+        head += "both versions are worse than this service was before; "
+    x, n, y, m = (float(one.sum()) for one in (pairs.x, pairs.n, pairs.y, pairs.m))
+    if terms.metric.kind is Kind.TRAFFIC:
+        expected = float(((pairs.x + pairs.y) * pairs.n / (pairs.n + pairs.m)).sum())
+        told = f"{count(x)} requests reached the new version, where {count(expected)} were to be expected"
+    elif terms.metric.kind is Kind.SHARE:
+        told = f"{percent(x / n) if n else 'none'} of {count(n)} requests in the new version"
+        told += f", {percent(y / m) if m else 'none'} of {count(m)} {other}"
+    else:
+        told = f"{level(terms, x / n if n else None)} for each of {count(n)} requests in the new version"
+        told += f", {level(terms, y / m if m else None)} of {count(m)} {other}"
+    return f"{head}{told}{compared(terms, outcome, passed)}."
+
+
+def compared(terms: Terms, outcome: Outcome, passed: Gate) -> str:
+    """The end of a sentence: how many times as much, or why nothing can be said."""
+    found = outcome.found
+    if passed.verdict is Verdict.INCONCLUSIVE:
+        return f"; {passed.words}" if passed.words else ""
+    if found is None:
+        return f"; {passed.words}" if passed.words else ""
+    sure = confidence(terms.confidence)
+    if passed.verdict is Verdict.FAIL:
+        if found.lately is not None:
+            return f"; so much came in the last {count(found.lately)} looks that chance is out of the question"
+        if not outcome.more:
+            fell = "to nothing" if not found.ratio else f"to {percent(found.ratio)}"
+            return f": it fell {fell}" + (f", at most {percent(found.high)} ({sure})" if found.high else "")
+        rose = "" if found.ratio is None else f": {times(found.ratio)}"
+        least = f", at least {number(float(f'{found.low:.2g}'))} ({sure})" if found.low else ""
+        return f"{rose}{least}" if rose else f": none there{least}"
+    if outcome.more:
+        return "; no worse" + (f", at most {times(found.high)} as much ({sure})" if found.high else "")
+    return "; no worse" + (f", at least {percent(found.low)} of it ({sure})" if found.low else "")
