@@ -115,27 +115,32 @@ class Versions:
     one: Shop
     two: Shop
     three: Shop
+    four: Shop
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """The three versions, made as the demo makes them: the shop, then one change copied over it after the other."""
+    """All versions, made as the demo makes them: the shop, then one change copied over another."""
     root = tmp_path_factory.mktemp("shop")
     ignored = shutil.ignore_patterns("__pycache__", "reports")
     shutil.copytree(EXAMPLES / "store", root / "1", ignore=ignored)
-    for version, change in (("2", "02-reviews"), ("3", "03-broken")):
-        shutil.copytree(root / str(int(version) - 1), root / version, ignore=ignored)
+    for version, before, change in (
+        ("2", "1", "02-reviews"),
+        ("3", "2", "03-broken"),
+        ("4", "2", "04-recommendations"),
+    ):
+        shutil.copytree(root / before, root / version, ignore=ignored)
         source = EXAMPLES / "store-changes" / change
         shutil.copytree(
             source, root / version, ignore=shutil.ignore_patterns("__pycache__", "MESSAGE"), dirs_exist_ok=True
         )
         assert (source / "MESSAGE").read_text("utf-8").strip()
-    return [root / "1", root / "2", root / "3"]
+    return [root / "1", root / "2", root / "3", root / "4"]
 
 
 @pytest.fixture
 def versions(folders: list[Path], tmp_path: Path) -> Versions:
-    """All three versions in one environment, that is with one database."""
+    """All versions in one environment, that is with one database."""
     return Versions(*(Shop(folder, tmp_path) for folder in folders))
 
 
@@ -176,7 +181,7 @@ def test_the_definition_is_sound_and_says_what_the_demo_shows() -> None:
     assert (acceptance.config["STORE_REGION"], production.config["STORE_REGION"]) == ("test", "eu")
 
 
-@pytest.mark.parametrize("version", [1, 2, 3])
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
 def test_the_commit_stage_passes_for_every_version(version: int, folders: list[Path], tmp_path: Path) -> None:
     shop = Shop(folders[version - 1], tmp_path)
     shop.must("compileall", "-q", "store", "tests", PYTHONDONTWRITEBYTECODE="", PYTHONPYCACHEPREFIX=str(tmp_path))
@@ -264,6 +269,21 @@ def test_both_versions_work_on_one_expanded_database_and_a_contract_ends_that(ve
         assert old_shop.get("/health")[0] == 503
         code, output = old.run("store.migrate", "expand")
         assert (code, "too old" in output) == (1, True), output
+
+
+def test_the_fourth_passes_acceptance_and_its_smoke_test_and_fails_some_customers_under_load(
+    versions: Versions,
+) -> None:
+    production = Shop(versions.four.folder, versions.four.data, region="eu")
+    versions.four.must("store.migrate", "expand")
+    with versions.four.open() as bench:
+        versions.four.must("tests.run", "tests.journeys", ANDON_URL=bench.url)
+        assert {bench.get("/")[0] for _ in range(30)} == {200}
+    with production.open() as serving:
+        assert serving.get("/")[0] == 200
+        production.must("store.smoke", ANDON_URL=serving.url)
+        answers: set[int] = set()
+        wait_until(lambda: answers.add(serving.get("/api/parts")[0]) or {200, 500} <= answers, "some pages fail")
 
 
 # --- orders and the smoke test -----------------------------------------------------------------------------
