@@ -319,6 +319,44 @@ def expand(op: Operations) -> None:
         sa.PrimaryKeyConstraint("service", name=op.f("pk_repositories")),
     )
     op.create_table(
+        "rollouts",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("deployment", sa.String(length=40), nullable=False),
+        sa.Column("service", sa.String(length=80), nullable=False),
+        sa.Column("environment", sa.String(length=80), nullable=False),
+        sa.Column("commit", sa.String(length=64), nullable=False),
+        sa.Column("former_commit", sa.String(length=64), nullable=False),
+        sa.Column("set", sa.String(length=40), nullable=False),
+        sa.Column("former", sa.String(length=40), nullable=False),
+        sa.Column("baseline", sa.String(length=40), nullable=True),
+        sa.Column("state", sa.String(length=40), nullable=False),
+        sa.Column("hold", sa.String(length=40), nullable=True),
+        sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("stage", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("wish", sa.String(length=40), nullable=True),
+        sa.Column("wished_by", sa.String(length=40), nullable=True),
+        sa.Column("release", sa.Text(), nullable=False),
+        sa.Column("watched", sa.Text(), nullable=False),
+        sa.Column("unwatched", sa.Text(), nullable=False),
+        sa.Column("smallest_harm", sa.Text(), server_default="", nullable=False),
+        sa.Column("proposal", sa.Text(), server_default="", nullable=False),
+        sa.Column("counters", sa.Text(), nullable=True),
+        sa.Column("history", sa.Text(), nullable=False),
+        sa.Column("started_at", sa.BigInteger(), nullable=False),
+        sa.Column("ended_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_rollouts")),
+        sa.UniqueConstraint("deployment", name=op.f("uq_rollouts_deployment")),
+    )
+    with op.batch_alter_table("rollouts", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_rollouts_service_environment_started_at"),
+            ["service", "environment", "started_at"],
+            unique=False,
+        )
+        batch_op.create_index(batch_op.f("ix_rollouts_started_at"), ["started_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_rollouts_state"), ["state"], unique=False)
+
+    op.create_table(
         "routes",
         sa.Column("service", sa.String(length=80), nullable=False),
         sa.Column("environment", sa.String(length=80), nullable=False),
@@ -584,6 +622,47 @@ def expand(op: Operations) -> None:
         sa.Column("moved_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["service"], ["repositories.service"], name=op.f("fk_repository_refs_service")),
         sa.PrimaryKeyConstraint("service", "name", name=op.f("pk_repository_refs")),
+    )
+    op.create_table(
+        "rollout_looks",
+        sa.Column("rollout", sa.String(length=40), nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("stage", sa.Integer(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("offset", sa.Float(), nullable=False),
+        sa.Column("seconds", sa.Float(), nullable=False),
+        sa.Column("share", sa.Float(), nullable=True),
+        sa.Column("canary", sa.Text(), nullable=False),
+        sa.Column("baseline", sa.Text(), nullable=False),
+        sa.Column("slow", sa.Boolean(), nullable=False),
+        sa.Column("until", sa.BigInteger(), server_default="0", nullable=False),
+        sa.ForeignKeyConstraint(["rollout"], ["rollouts.id"], name=op.f("fk_rollout_looks_rollout")),
+        sa.PrimaryKeyConstraint("rollout", "number", name=op.f("pk_rollout_looks")),
+    )
+    op.create_table(
+        "rollout_stages",
+        sa.Column("rollout", sa.String(length=40), nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("entered_at", sa.BigInteger(), nullable=False),
+        sa.Column("left_at", sa.BigInteger(), nullable=True),
+        sa.Column("left", sa.String(length=40), nullable=True),
+        sa.Column("held_seconds", sa.Float(), server_default="0", nullable=False),
+        sa.Column("held_since", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["rollout"], ["rollouts.id"], name=op.f("fk_rollout_stages_rollout")),
+        sa.PrimaryKeyConstraint("rollout", "number", name=op.f("pk_rollout_stages")),
+    )
+    op.create_table(
+        "rollout_verdicts",
+        sa.Column("rollout", sa.String(length=40), nullable=False),
+        sa.Column("stage", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("verdict", sa.String(length=40), nullable=False),
+        sa.Column("because", sa.String(length=40), nullable=False),
+        sa.Column("sentence", sa.Text(), nullable=False),
+        sa.Column("looks", sa.Integer(), nullable=False),
+        sa.Column("metrics", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["rollout"], ["rollouts.id"], name=op.f("fk_rollout_verdicts_rollout")),
+        sa.PrimaryKeyConstraint("rollout", "stage", name=op.f("pk_rollout_verdicts")),
     )
     op.create_table(
         "run_stages",

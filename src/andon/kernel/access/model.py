@@ -28,6 +28,10 @@ class Permission(StrEnum):
     """Start, retry and cancel runs."""
     DEPLOY = "deploy"
     ROLL_BACK = "roll-back"
+    RELEASE = "release"
+    """Make what is deployed available to customers: feature flags, their segments and ramps."""
+    EVALUATE = "evaluate"
+    """Read a service's flags as its programs do; the scope for their tokens."""
     OVERRIDE = "override"
     """Deploy a build that has not passed."""
     CONTRACT = "contract"
@@ -49,9 +53,9 @@ class Role(StrEnum):
     ADMINISTRATOR = "administrator"
 
 
-_VIEWER = frozenset({Permission.READ})
+_VIEWER = frozenset({Permission.READ, Permission.EVALUATE})
 _CONTRIBUTOR = _VIEWER | {Permission.PUSH, Permission.RUN, Permission.CREATE_ENVIRONMENT}
-_DEVELOPER = _CONTRIBUTOR | {Permission.DEPLOY, Permission.ROLL_BACK}
+_DEVELOPER = _CONTRIBUTOR | {Permission.DEPLOY, Permission.ROLL_BACK, Permission.RELEASE}
 _OPERATOR = _DEVELOPER | {
     Permission.CONFIGURE,
     Permission.SET_SECRET,

@@ -1,0 +1,369 @@
+"""What others may know of feature flags: who gets what, decided without deploying."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, NewType, Protocol
+
+from andon.flow.sources.contract import CommitHash, Service
+from andon.kernel.access import Principal
+from andon.kernel.events import Event, event
+
+if TYPE_CHECKING:  # the command line shows what is told here, and knows no database
+    from andon.kernel.db import Reading, Transaction
+
+FlagName = NewType("FlagName", str)
+"""Lower case letters, digits, dots, dashes and underscores, at most 100; unique in its service."""
+SegmentName = NewType("SegmentName", str)
+"""As a flag's, unique in the installation."""
+RampId = NewType("RampId", str)
+ProposalId = NewType("ProposalId", str)
+
+FLAGS_FILE = "flags.yaml"
+"""Where a service keeps flags as code, at the head of its default branch."""
+
+
+class Origin(StrEnum):
+    """Where a flag is changed: a flag has one source of truth."""
+
+    CONSOLE = "console"
+    """By people, in the console, by command or API."""
+    CODE = "code"
+    """In :data:`FLAGS_FILE`."""
+
+
+class RampState(StrEnum):
+    RUNNING = "running"
+    DONE = "done"
+    STOPPED = "stopped"
+    """Somebody ended it, or changed by hand what it was about to change."""
+    HALTED = "halted"
+    """A gate said that it must not go on: what it had set was taken back, or stays, as the gate said."""
+
+    @property
+    def ended(self) -> bool:
+        return self is not RampState.RUNNING
+
+
+class ProposalState(StrEnum):
+    OPEN = "open"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    OVERTAKEN = "overtaken"
+    """The flag was changed otherwise in the meantime."""
+
+
+@event("dev.andon.flag.created.v1", subject="flag")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagCreated(Event):
+    """A flag exists from now on; nobody gets anything new by that."""
+
+    flag: FlagName
+    service: Service
+    kind: str
+    origin: Origin
+
+
+@event("dev.andon.flag.changed.v1", subject="flag")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagChanged(Event):
+    """Other people get other values from now on, or something else about the flag has changed."""
+
+    flag: FlagName
+    service: Service
+    environment: str | None
+    """``None`` for what holds in all of them: variants, owner, end of life."""
+    version: int
+    """Counts what was ever set for the flag there, from 1."""
+    sentence: str
+    """What has changed, such as "on for 5 % of others, was 1 %"."""
+    why: str
+
+
+@event("dev.andon.flag.killed.v1", subject="flag")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagKilled(Event):
+    """Somebody pulled the kill switch: everybody gets what the flag serves when it is off."""
+
+    flag: FlagName
+    service: Service
+    environment: str
+    version: int
+    why: str
+
+
+@event("dev.andon.flag.revived.v1", subject="flag")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagRevived(Event):
+    """The kill switch is released: the flag serves again what it did before."""
+
+    flag: FlagName
+    service: Service
+    environment: str
+    version: int
+    why: str
+
+
+@event("dev.andon.flag.change-proposed.v1", subject="flag")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagChangeProposed(Event):
+    """A change waits for a second person; nothing has changed yet."""
+
+    flag: FlagName
+    service: Service
+    environment: str
+    proposal: ProposalId
+    sentence: str
+    why: str
+
+
+@event("dev.andon.flag.change-approved.v1", subject="flag")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagChangeApproved(Event):
+    """A second person said yes to a change; it is made at once."""
+
+    flag: FlagName
+    service: Service
+    environment: str
+    proposal: ProposalId
+    sentence: str
+
+
+@event("dev.andon.flag.change-rejected.v1", subject="flag")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagChangeRejected(Event):
+    """A proposed change will not be made: somebody said no, or it was overtaken by another."""
+
+    flag: FlagName
+    service: Service
+    environment: str
+    proposal: ProposalId
+    sentence: str
+    why: str
+
+
+@event("dev.andon.flag.archived.v1", subject="flag")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagArchived(Event):
+    """The flag is in no document any more: programs that still ask for it get the default in their code."""
+
+    flag: FlagName
+    service: Service
+    why: str
+
+
+@event("dev.andon.flag.restored.v1", subject="flag")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagRestored(Event):
+    """An archived flag is there again, as it was."""
+
+    flag: FlagName
+    service: Service
+
+
+@event("dev.andon.flag.handed-over.v1", subject="flag")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagHandedOver(Event):
+    """Its source of truth is another one from now on."""
+
+    flag: FlagName
+    service: Service
+    origin: Origin
+
+
+@event("dev.andon.flag.scheduled.v1", subject="flag")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagScheduled(Event):
+    """A ramp began, or will at the time told."""
+
+    flag: FlagName
+    service: Service
+    environment: str
+    ramp: RampId
+    sentence: str
+    """Such as "on: 1 % now, 5 % after 1 h, 100 % after 1 d"."""
+
+
+@event("dev.andon.flag.ramp-stepped.v1", subject="flag")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagRampStepped(Event):
+    """A ramp came to its next step; the change itself is a ``FlagChanged``."""
+
+    flag: FlagName
+    service: Service
+    environment: str
+    ramp: RampId
+    step: int
+    """From 1."""
+    percent: float
+
+
+@event("dev.andon.flag.ramp-ended.v1", subject="flag")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagRampEnded(Event):
+    """A ramp has come to its end, or was brought to one."""
+
+    flag: FlagName
+    service: Service
+    environment: str
+    ramp: RampId
+    state: RampState
+    percent: float
+    """The share it has reached."""
+    why: str
+
+
+@event("dev.andon.segment.changed.v1", subject="segment")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentChanged(Event):
+    """Other people belong to a segment from now on; ``sentence`` says so without naming anybody."""
+
+    segment: SegmentName
+    service: Service
+    version: int
+    sentence: str
+
+
+@event("dev.andon.segment.removed.v1", subject="segment")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentRemoved(Event):
+    """A segment that no flag used is gone."""
+
+    segment: SegmentName
+    service: Service
+
+
+@event("dev.andon.flags.file-refused.v1", subject="service")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagsFileRefused(Event):
+    """``flags.yaml`` on the default branch has faults: nothing of it was applied."""
+
+    service: Service
+    commit: CommitHash
+    faults: tuple[str, ...]
+    """The first ones, in words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RampView:
+    """A ramp as others see it."""
+
+    id: RampId
+    service: Service
+    environment: str
+    flag: FlagName
+    rule: str
+    """Whose share it raises; empty is everybody whom no rule serves."""
+    variant: str
+    percent: float
+    """The share that it has reached."""
+    step: int
+    """Steps done."""
+    steps: int
+    state: RampState
+    next_at: datetime | None
+    began_at: datetime
+
+
+class Verdict(StrEnum):
+    GO = "go"
+    WAIT = "wait"
+    """Not now: asked again soon. A ramp never goes on where a gate cannot tell."""
+    HALT = "halt"
+    """Not any further; the share stays."""
+    TAKE_BACK = "take-back"
+    """Not any further, and nobody gets the variant by this ramp any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    verdict: Verdict
+    reason: str = ""
+    """A sentence for people."""
+
+
+class RampGate(Protocol):
+    """Asked before each step of a ramp but the first, and while it waits for the next one. Upper rooms register one."""
+
+    def judge(self, reading: Reading, ramp: RampView, *, due: bool) -> Judgement:
+        """Quick: it reads what is known. ``due`` when the next step's time has come; before that only ``HALT`` and
+        ``TAKE_BACK`` matter."""
+        ...
+
+
+class OpenGate(RampGate):
+    """Time alone decides."""
+
+    def judge(self, reading: Reading, ramp: RampView, *, due: bool) -> Judgement:
+        return Judgement(Verdict.GO)
+
+
+class EvaluationsSeen(Protocol):
+    """Who counts evaluations, where somebody does: telemetry, for services that evaluate by themselves."""
+
+    def last_asked(self, service: Service, environment: str, flag: str) -> datetime | None:
+        """When the flag was last asked for; ``None`` for not in living memory, or where nobody counts."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagDocument:
+    """What a service receives of its flags in one environment; format 1."""
+
+    service: Service
+    environment: str
+    revision: int
+    """Grows with every change that anybody there can notice."""
+    changed_at: datetime
+    content: bytes
+    """JSON."""
+    etag: str
+    """With its quotation marks."""
+
+
+class Flags(Protocol):
+    """What other rooms ask of flags."""
+
+    def document(self, reading: Reading, service: Service, environment: str) -> FlagDocument:
+        """The present one; of a place without flags an empty one. Remembered until something changes."""
+        ...
+
+    def share(self, reading: Reading, service: Service, environment: str, flag: str, variant: str) -> float:
+        """Percent of those whom no rule serves that get a variant. Raises ``NotFound``."""
+        ...
+
+    def set_share(
+        self,
+        tx: Transaction,
+        principal: Principal,
+        service: Service,
+        environment: str,
+        flag: str,
+        variant: str,
+        percent: float,
+        *,
+        why: str,
+    ) -> None:
+        """Give a variant to so many percent of those whom no rule serves; nobody loses it while the share grows.
+
+        The rest gets what it got, in proportion. Raises ``NotFound``, ``Forbidden``, ``Invalid``, ``Conflict``
+        where a second person has to agree.
+        """
+        ...
+
+    def kill(
+        self, tx: Transaction, principal: Principal, service: Service, environment: str, flag: str, *, why: str
+    ) -> None:
+        """Let everybody get what the flag serves when it is off, at once. Safe to repeat. Raises ``NotFound``,
+        ``Forbidden``."""
+        ...
+
+    def ramps(self, reading: Reading, service: Service, environment: str | None = None) -> tuple[RampView, ...]:
+        """Those that run."""
+        ...
+
+    def halt(self, tx: Transaction, principal: Principal, ramp: RampId, *, take_back: bool, why: str) -> None:
+        """End a ramp; does nothing to one that has ended. Raises ``NotFound``, ``Forbidden``."""
+        ...

@@ -1,0 +1,324 @@
+"""Making a change: checked, written down as a version, told in the record, and on its way to whoever evaluates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from andon.flow.flags.contract import (
+    FLAGS_FILE,
+    FlagChanged,
+    FlagChangeProposed,
+    FlagChangeRejected,
+    FlagKilled,
+    FlagRevived,
+    Origin,
+    ProposalId,
+    ProposalState,
+)
+from andon.flow.flags.model import words
+from andon.flow.flags.model.flag import Head, Proposal, Setting, StoredFlag, StoredSetting, Version, compose
+from andon.flow.flags.model.outcomes import Author, FlagInvalid, KeptInCode, Outcome
+from andon.flow.flags.model.outcomes import FlagChanged as ChangedMeanwhile
+from andon.flow.flags.ports import Places
+from andon.flow.flags.service.documents import Documents
+from andon.flow.flags.storage import flags as storage
+from andon.flow.sources.contract import Service
+from andon.kernel.db import Reading, Transaction
+from andon.kernel.errors import NotFound
+from andon.kernel.events import append
+from andon.kernel.ids import new_id
+from andon_flags.document import Document, DocumentError, read, warnings, write
+
+LONGEST_WHY = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How a change is made."""
+
+    why: str = ""
+    base: int | None = None
+    """The version that it was made from; ``None`` takes whatever is there."""
+    by_ramp: bool = False
+    """A step of a ramp: somebody has agreed to it already."""
+    from_code: bool = False
+    switch: bool = False
+    """The kill switch and its release, which are the console's also where the rest is kept in code."""
+    approved: bool = False
+
+
+class Changes:
+    """The ways in which what a flag says is changed. The asker's permission has been looked at."""
+
+    def __init__(self, documents: Documents, places: Places) -> None:
+        self._documents = documents
+        self._places = places
+
+    def current(self, reading: Reading, flag: StoredFlag, environment: str) -> StoredSetting:
+        """What is set there; version 0 where nobody has set anything."""
+        found = storage.setting(reading.connection, flag.id, environment)
+        if found is not None:
+            return found
+        return StoredSetting(environment=environment, version=0, setting=Setting.first(flag.head), changed_at=None)
+
+    def known_environment(self, reading: Reading, service: Service, environment: str) -> None:
+        """Raises ``NotFound``: a slip of the pen would otherwise be a flag that nobody gets."""
+        there = self._places.environments(reading, service)
+        if environment in there or storage.revision(reading.connection, service, environment) is not None:
+            return
+        listed = ", ".join(there) or "none yet: its andon.yaml names them"
+        raise NotFound(
+            f"{service} has no environment {environment[:80]!r}.",
+            safe="Nothing was changed.",
+            remedy=f"There are: {listed}.",
+        )
+
+    def set(
+        self, tx: Transaction, author: Author, flag: StoredFlag, environment: str, new: Setting, manner: Manner
+    ) -> Outcome:
+        """Make a setting count, or propose it where a second person has to agree.
+
+        Raises :class:`FlagInvalid`, :class:`ChangedMeanwhile`, :class:`KeptInCode`.
+        """
+        old = self.current(tx, flag, environment)
+        if manner.base is not None and manner.base != old.version:
+            raise meanwhile(flag, environment)
+        sentences = words.changes(old.setting, new)
+        if not sentences:
+            return Outcome(version=old.version)
+        if flag.origin is Origin.CODE and not (manner.from_code or manner.switch or manner.by_ramp):
+            raise kept_in_code(flag)
+        doubts = self.check(tx, flag, environment, new)
+        sentence = ", ".join(sentences)
+        pulls = manner.switch and old.setting.enabled and not new.enabled
+        free = pulls or manner.approved or manner.by_ramp
+        if not free and self._places.needs_second_person(tx, flag.service, environment):
+            return self.propose(tx, author, flag, old, new, sentence, manner.why, doubts=doubts)
+        version = self._store(tx, author, flag, old, new, sentence, manner.why)
+        self._overtake(tx, author, flag, environment)
+        if manner.switch and old.setting.enabled != new.enabled:
+            kind = FlagRevived if new.enabled else FlagKilled
+            append(
+                tx,
+                kind(
+                    flag=flag.name,
+                    service=flag.service,
+                    environment=environment,
+                    version=version,
+                    why=manner.why,
+                ),
+                by=author.actor,
+            )
+        else:
+            append(
+                tx,
+                FlagChanged(
+                    flag=flag.name,
+                    service=flag.service,
+                    environment=environment,
+                    version=version,
+                    sentence=sentence,
+                    why=manner.why,
+                ),
+                by=author.actor,
+            )
+        return Outcome(version=version, sentence=sentence, warnings=doubts)
+
+    def set_head(self, tx: Transaction, author: Author, flag: StoredFlag, new: Head, manner: Manner) -> Outcome:
+        """Change what holds in all environments. Raises as :meth:`set`."""
+        if manner.base is not None and manner.base != flag.head_version:
+            raise meanwhile(flag, "")
+        sentences = words.head_changes(flag.head, new)
+        if not sentences:
+            return Outcome(version=flag.head_version)
+        if flag.origin is Origin.CODE and not manner.from_code:
+            raise kept_in_code(flag)
+        doubts: list[str] = []
+        for environment in self.environments(tx, flag.service):
+            setting = storage.setting(tx.connection, flag.id, environment)
+            there = Setting.first(new) if setting is None else setting.setting
+            doubts += self.check(tx, flag, environment, there, head=new)
+        sentence = ", ".join(sentences)
+        version = flag.head_version + 1
+        storage.update(tx.connection, flag.id, head=new, head_version=version)
+        storage.add_version(
+            tx.connection,
+            flag.id,
+            Version(
+                environment="",
+                number=version,
+                sentence=sentence,
+                why=manner.why,
+                actor=str(author.actor),
+                person=author.person,
+                at=tx.now,
+                setting=None,
+                head=new,
+            ),
+        )
+        served = ("variants", "unit", "off")
+        if any(getattr(flag.head, name) != getattr(new, name) for name in served):
+            self.tell_everywhere(tx, flag.service)
+        append(
+            tx,
+            FlagChanged(
+                flag=flag.name,
+                service=flag.service,
+                environment=None,
+                version=version,
+                sentence=sentence,
+                why=manner.why,
+            ),
+            by=author.actor,
+        )
+        return Outcome(version=version, sentence=sentence, warnings=tuple(dict.fromkeys(doubts)))
+
+    def propose(
+        self,
+        tx: Transaction,
+        author: Author,
+        flag: StoredFlag,
+        old: StoredSetting,
+        new: Setting,
+        sentence: str,
+        why: str,
+        *,
+        ramp: str = "",
+        doubts: tuple[str, ...] = (),
+    ) -> Outcome:
+        """Let a change wait for a second person."""
+        proposal = Proposal(
+            id=ProposalId(new_id("prop")),
+            service=flag.service,
+            flag=flag.name,
+            environment=old.environment,
+            base=old.version,
+            setting=new,
+            ramp=ramp,
+            sentence=sentence,
+            why=why,
+            person=author.person,
+            at=tx.now,
+            state=ProposalState.OPEN,
+            decided_by=None,
+            decided_at=None,
+        )
+        storage.add_proposal(tx.connection, flag.id, proposal)
+        append(
+            tx,
+            FlagChangeProposed(
+                flag=flag.name,
+                service=flag.service,
+                environment=old.environment,
+                proposal=proposal.id,
+                sentence=sentence,
+                why=why,
+            ),
+            by=author.actor,
+        )
+        return Outcome(version=old.version, proposal=proposal.id, sentence=sentence, warnings=doubts)
+
+    def check(
+        self, reading: Reading, flag: StoredFlag, environment: str, setting: Setting, *, head: Head | None = None
+    ) -> tuple[str, ...]:
+        """What is doubtful about the flag as it would be. Raises :class:`FlagInvalid` with every fault of the whole
+        document: types, circles of prerequisites, segments and flags that are not there."""
+        instead = compose(flag.name, head or flag.head, setting)
+        document = self._documents.compose(reading, flag.service, environment, instead=instead, light=True)
+        try:
+            # through its own reader: what is not good for services is not kept either
+            checked = read(write(document), strict=True)
+        except DocumentError as error:
+            own = f"flags.{flag.name}."
+            faults = [str(fault).removeprefix(own) for fault in error.faults]
+            raise FlagInvalid(f"{flag.name} in {environment} would not do", faults) from error
+        return doubts_of(checked, flag.name)
+
+    def environments(self, reading: Reading, service: Service) -> tuple[str, ...]:
+        """Where somebody may evaluate: those that there are, and those that something was set for."""
+        known = self._places.environments(reading, service)
+        told = [name for owner, name in storage.all_revisions(reading.connection) if owner == service]
+        return tuple(dict.fromkeys((*known, *sorted(told))))
+
+    def tell_everywhere(self, tx: Transaction, service: Service) -> None:
+        for environment in self.environments(tx, service):
+            storage.raise_revision(tx.connection, service, environment, tx.now)
+
+    def _store(
+        self,
+        tx: Transaction,
+        author: Author,
+        flag: StoredFlag,
+        old: StoredSetting,
+        new: Setting,
+        sentence: str,
+        why: str,
+    ) -> int:
+        stored = StoredSetting(environment=old.environment, version=old.version + 1, setting=new, changed_at=tx.now)
+        if not storage.put_setting(tx.connection, flag.id, old.environment, stored, tx.now):
+            raise meanwhile(flag, old.environment)
+        storage.add_version(
+            tx.connection,
+            flag.id,
+            Version(
+                environment=old.environment,
+                number=stored.version,
+                sentence=sentence,
+                why=why,
+                actor=str(author.actor),
+                person=author.person,
+                at=tx.now,
+                setting=new,
+                head=None,
+            ),
+        )
+        storage.raise_revision(tx.connection, flag.service, old.environment, tx.now)
+        return stored.version
+
+    def _overtake(self, tx: Transaction, author: Author, flag: StoredFlag, environment: str) -> None:
+        """What waits was made from what is no more: nobody has agreed to it upon this."""
+        for one in storage.proposals_of(tx.connection, flag=flag.id):
+            if one.environment != environment:
+                continue
+            if storage.decide(tx.connection, one.id, ProposalState.OVERTAKEN, author.person, tx.now):
+                append(
+                    tx,
+                    FlagChangeRejected(
+                        flag=flag.name,
+                        service=flag.service,
+                        environment=environment,
+                        proposal=one.id,
+                        sentence=one.sentence,
+                        why="overtaken by another change",
+                    ),
+                    by=author.actor,
+                )
+
+
+def doubts_of(document: Document, name: str) -> tuple[str, ...]:
+    """The warnings about one flag of a document."""
+    own = f"flags.{name}"
+    found = [one for one in warnings(document) if one.path == own or one.path.startswith(f"{own}.")]
+    return tuple(f"{one.path.removeprefix(own).lstrip('.') or name}: {one.says}." for one in found)
+
+
+def meanwhile(flag: StoredFlag, environment: str) -> ChangedMeanwhile:
+    where = f" in {environment}" if environment else ""
+    return ChangedMeanwhile(
+        f"Somebody changed {flag.name}{where} since you read it.",
+        safe="Their change counts, yours was not made.",
+        remedy="Look at what it is now and try again.",
+    )
+
+
+def kept_in_code(flag: StoredFlag) -> KeptInCode:
+    return KeptInCode(
+        f"{flag.name} is kept in {FLAGS_FILE} of {flag.service}.",
+        safe="Nothing was changed. The kill switch works here too.",
+        remedy=f"Change {FLAGS_FILE} on the default branch and push, or take the flag out of it.",
+    )
+
+
+def listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))

@@ -1,0 +1,310 @@
+"""Ramps and schedules: shares that grow by themselves, each step a transaction, halted by whoever judges."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from andon.flow.flags.contract import (
+    FlagRampEnded,
+    FlagRampStepped,
+    FlagScheduled,
+    Judgement,
+    RampGate,
+    RampId,
+    RampState,
+    RampView,
+    Verdict,
+)
+from andon.flow.flags.model import words
+from andon.flow.flags.model.flag import Ramp, Setting, Step, StoredFlag
+from andon.flow.flags.model.outcomes import Author, FlagInvalid, Outcome
+from andon.flow.flags.model.wishes import raised, reached, settled
+from andon.flow.flags.service.changing import Changes, Manner, kept_in_code
+from andon.flow.flags.storage import flags as storage
+from andon.flow.flags.storage import ramps as ramp_storage
+from andon.flow.sources.contract import Service
+from andon.kernel.access import SYSTEM
+from andon.kernel.db import Database, Reading, Transaction
+from andon.kernel.errors import AndonError, Conflict, NotFound
+from andon.kernel.events import append
+from andon.kernel.ids import new_id
+
+MOST_STEPS = 50
+LONGEST = timedelta(days=366)
+_ROUND = 0.0005
+
+
+class RampService:
+    """``gates`` are asked in order; the first that does not say go is heeded."""
+
+    def __init__(self, changes: Changes, gates: Sequence[RampGate] = ()) -> None:
+        self._changes = changes
+        self._gates = list(gates)
+
+    def judged_by(self, gate: RampGate) -> None:
+        """Let an upper room judge too."""
+        self._gates.append(gate)
+
+    def start(
+        self,
+        tx: Transaction,
+        author: Author,
+        flag: StoredFlag,
+        environment: str,
+        *,
+        rule: str,
+        variant: str,
+        steps: tuple[Step, ...],
+        why: str,
+        approved: bool = False,
+        second_person: bool = False,
+    ) -> tuple[RampId | None, Outcome]:
+        """Begin a ramp, or propose it; its first step is made at once when nothing is to be waited for.
+
+        Raises :class:`FlagInvalid`, ``Conflict`` when one is under way for the same audience.
+        """
+        current = self._changes.current(tx, flag, environment)
+        self._check(flag, current.setting, rule, variant, steps, tx.now)
+        who = _who(current.setting, rule)
+        sentence = words.ramp(variant, who, steps)
+        if flag.origin.value == "code":
+            raise kept_in_code(flag)
+        if any(one.rule == rule for one in ramp_storage.running(tx.connection, flag=flag.id, environment=environment)):
+            raise Conflict(
+                f"A ramp for {who} is under way already.",
+                safe="It goes on.",
+                remedy=f"Stop it first: andon flags ramp {flag.service} {flag.name} {environment} --stop",
+            )
+        if second_person and not approved:
+            plan = msgspec.json.encode((rule, variant, steps)).decode()
+            outcome = self._changes.propose(tx, author, flag, current, current.setting, sentence, why, ramp=plan)
+            return None, outcome
+        ramp = Ramp(
+            id=RampId(new_id("ramp")),
+            service=flag.service,
+            flag=flag.name,
+            environment=environment,
+            rule=rule,
+            variant=variant,
+            steps=steps,
+            done=0,
+            percent=reached(current.setting, rule, variant) or 0.0,
+            state=RampState.RUNNING,
+            why=why,
+            person=author.person,
+            began_at=tx.now,
+            next_at=_next(steps[0], tx.now),
+            ended_at=None,
+        )
+        ramp_storage.insert(tx.connection, flag.id, ramp)
+        append(
+            tx,
+            FlagScheduled(
+                flag=flag.name, service=flag.service, environment=environment, ramp=ramp.id, sentence=sentence
+            ),
+            by=author.actor,
+        )
+        if ramp.next_at is not None and ramp.next_at <= tx.now:
+            self._step(tx, author, flag, ramp)
+        return ramp.id, Outcome(version=current.version, sentence=sentence)
+
+    def start_planned(
+        self, tx: Transaction, author: Author, flag: StoredFlag, environment: str, plan: str, why: str
+    ) -> tuple[RampId | None, Outcome]:
+        """Begin a ramp that was proposed and is agreed to."""
+        rule, variant, steps = msgspec.json.decode(plan, type=tuple[str, str, tuple[Step, ...]])
+        return self.start(
+            tx, author, flag, environment, rule=rule, variant=variant, steps=steps, why=why, approved=True
+        )
+
+    def stop(
+        self, tx: Transaction, author: Author, ramp: Ramp, state: RampState, why: str, *, take_back: bool = False
+    ) -> None:
+        """End a ramp; the share stays where it is unless it is taken back. Does nothing to one that has ended."""
+        if ramp.state.ended:
+            return
+        percent = ramp.percent
+        if take_back:
+            flag = storage.lock(tx.connection, ramp.service, ramp.flag)
+            if flag is not None and flag.archived_at is None:
+                self._put(tx, author, flag, ramp, 0.0, why)
+                percent = 0.0
+        ramp_storage.update(
+            tx.connection, ramp.id, state=state, ended_at=tx.now, next_at=None, percent=percent, why=why or ramp.why
+        )
+        append(
+            tx,
+            FlagRampEnded(
+                flag=ramp.flag,
+                service=ramp.service,
+                environment=ramp.environment,
+                ramp=ramp.id,
+                state=state,
+                percent=percent,
+                why=why,
+            ),
+            by=author.actor,
+        )
+
+    def stop_all(self, tx: Transaction, author: Author, flag: StoredFlag, environment: str | None, why: str) -> None:
+        for one in ramp_storage.running(tx.connection, flag=flag.id, environment=environment):
+            self.stop(tx, author, one, RampState.STOPPED, why)
+
+    def turn(self, database: Database) -> None:
+        """Make the steps that are due and heed the gates; safe to repeat at any moment, in any process.
+
+        One transaction a ramp: whatever happens in between, a step is made once, with its events, or not at all.
+        """
+        with database.reading() as reading:
+            found = ramp_storage.running(reading.connection)
+        for one in found:
+            with database.transaction() as tx:
+                ramp = ramp_storage.find(tx.connection, one.id)
+                if ramp is not None and not ramp.state.ended:
+                    self._turn(tx, ramp)
+
+    def get(self, reading: Reading, identity: str) -> Ramp:
+        found = ramp_storage.find(reading.connection, RampId(identity))
+        if found is None:
+            raise NotFound("There is no such ramp.", remedy="See those there are: andon flags show SERVICE FLAG")
+        return found
+
+    def running(
+        self, reading: Reading, service: Service | None = None, environment: str | None = None
+    ) -> tuple[Ramp, ...]:
+        return ramp_storage.running(reading.connection, service=service, environment=environment)
+
+    def _turn(self, tx: Transaction, ramp: Ramp) -> None:
+        author = Author(SYSTEM.actor, ramp.person)
+        flag = storage.lock(tx.connection, ramp.service, ramp.flag)
+        if flag is None or flag.archived_at is not None:
+            return self.stop(tx, author, ramp, RampState.STOPPED, "the flag is gone")
+        setting = self._changes.current(tx, flag, ramp.environment).setting
+        share = reached(setting, ramp.rule, ramp.variant)
+        if not setting.enabled or share is None or (ramp.done and abs(share - ramp.percent) > _ROUND):
+            return self.stop(tx, author, ramp, RampState.STOPPED, _why_not(setting, share))
+        due = ramp.next_at is not None and ramp.next_at <= tx.now
+        judgement = self._judge(tx, ramp, due=due) if ramp.done else Judgement(Verdict.GO)
+        match judgement.verdict:
+            case Verdict.HALT:
+                self.stop(tx, author, ramp, RampState.HALTED, judgement.reason)
+            case Verdict.TAKE_BACK:
+                self.stop(tx, author, ramp, RampState.HALTED, judgement.reason, take_back=True)
+            case Verdict.GO if due:
+                self._step(tx, author, flag, ramp)
+            case _:
+                return None
+        return None
+
+    def _judge(self, reading: Reading, ramp: Ramp, *, due: bool) -> Judgement:
+        seen = view(ramp)
+        for gate in self._gates:
+            found = gate.judge(reading, seen, due=due)
+            if found.verdict is not Verdict.GO:
+                return found
+        return Judgement(Verdict.GO)
+
+    def _step(self, tx: Transaction, author: Author, flag: StoredFlag, ramp: Ramp) -> None:
+        step, done = ramp.steps[ramp.done], ramp.done + 1
+        try:
+            self._put(tx, author, flag, ramp, step.percent, f"step {done} of {len(ramp.steps)} of a ramp")
+        except AndonError as error:
+            # what it was to change is no longer so; nobody is there to be told but those who read the record
+            self.stop(tx, author, ramp, RampState.STOPPED, error.message)
+            return
+        append(
+            tx,
+            FlagRampStepped(
+                flag=flag.name,
+                service=flag.service,
+                environment=ramp.environment,
+                ramp=ramp.id,
+                step=done,
+                percent=step.percent,
+            ),
+            by=author.actor,
+        )
+        more = done < len(ramp.steps)
+        ramp_storage.update(
+            tx.connection,
+            ramp.id,
+            done=done,
+            percent=step.percent,
+            next_at=_next(ramp.steps[done], tx.now) if more else None,
+        )
+        if not more:
+            found = ramp_storage.find(tx.connection, ramp.id)
+            if found is not None:
+                self.stop(tx, author, found, RampState.DONE, "")
+
+    def _put(self, tx: Transaction, author: Author, flag: StoredFlag, ramp: Ramp, percent: float, why: str) -> None:
+        setting = self._changes.current(tx, flag, ramp.environment).setting
+        wanted = raised(setting, ramp.rule, ramp.variant, percent)
+        if wanted is None:
+            raise Conflict(f"The rule {ramp.rule!r} is no more.")
+        new, faults = settled(wanted, flag.head, setting)
+        if faults:
+            raise FlagInvalid(f"The ramp of {flag.name} cannot go on", faults)
+        self._changes.set(tx, author, flag, ramp.environment, new, Manner(why=why, by_ramp=True))
+
+    def _check(
+        self, flag: StoredFlag, setting: Setting, rule: str, variant: str, steps: tuple[Step, ...], now: datetime
+    ) -> None:
+        faults: list[str] = []
+        if variant not in flag.head.variants:
+            faults.append(f"There is no variant {variant!r}; there are {', '.join(flag.head.variants)}")
+        if rule and not any(one.id == rule for one in setting.rules):
+            faults.append(f"There is no rule {rule!r}")
+        if not 1 <= len(steps) <= MOST_STEPS:
+            faults.append(f"A ramp has between 1 and {MOST_STEPS} steps")
+        before = now
+        for number, one in enumerate(steps, 1):
+            if not 0 <= one.percent <= 100:
+                faults.append(f"Step {number}: {one.percent:g} % is not between 0 and 100 %")
+            if not 0 <= one.after <= LONGEST.total_seconds() or (one.at is not None and one.at > now + LONGEST):
+                faults.append(f"Step {number}: a step waits for a year at most")
+            elif one.at is not None and one.at <= before and number > 1:
+                faults.append(f"Step {number}: {one.at:%Y-%m-%d %H:%M} UTC is before the step ahead of it")
+            else:
+                before = one.at or before + timedelta(seconds=one.after)
+        if not setting.enabled:
+            faults.append("The flag is killed: revive it first")
+        if faults:
+            raise FlagInvalid(f"This is no ramp for {flag.name}", faults)
+
+
+def view(ramp: Ramp) -> RampView:
+    return RampView(
+        id=ramp.id,
+        service=ramp.service,
+        environment=ramp.environment,
+        flag=ramp.flag,
+        rule=ramp.rule,
+        variant=ramp.variant,
+        percent=ramp.percent,
+        step=ramp.done,
+        steps=len(ramp.steps),
+        state=ramp.state,
+        next_at=ramp.next_at,
+        began_at=ramp.began_at,
+    )
+
+
+def _next(step: Step, now: datetime) -> datetime:
+    return step.at if step.at is not None else now + timedelta(seconds=step.after)
+
+
+def _who(setting: Setting, rule: str) -> str:
+    if rule:
+        found = next((one for one in setting.rules if one.id == rule), None)
+        return words.audience(found.when) if found else rule
+    return "others" if setting.rules or setting.individuals else "everybody"
+
+
+def _why_not(setting: Setting, share: float | None) -> str:
+    if not setting.enabled:
+        return "the flag was killed"
+    return "its rule is no more" if share is None else f"somebody set the share to {words.percent(share)}"
