@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from contextlib import suppress
+from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import msgspec
 from andon.flow.environments.contract import SetId
 from andon.flow.routing.admin import Admin
 from andon.flow.routing.contract import Access, AccessLog, AccessPage, AccessPosition
+from andon.flow.routing.model import COPIES, WORDS
 from andon.flow.sources.contract import Service
 
 ROTATE_BYTES = 64 * 1024 * 1024
@@ -96,6 +98,23 @@ class _Line(msgspec.Struct):
     sent: int = 0
     request: str | None = None
     trace: str | None = None
+    attempts: int = 1
+    dark: bool = False
+    type: str | None = None
+    digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """A line of the log."""
+
+    access: Access
+    dark: bool
+    """A copy of a request, whose answer nobody got."""
+    compared: bool
+    """It was mirrored, or is the copy."""
+    content_type: str
+    digest: str
 
 
 FORMAT: dict[str, str] = {
@@ -112,11 +131,15 @@ FORMAT: dict[str, str] = {
     "sent": "%BYTES_SENT%",
     "request": "%REQ(X-REQUEST-ID):64%",
     "trace": "%REQ(TRACEPARENT):128%",
+    "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
+    "type": f"%DYNAMIC_METADATA({WORDS}:type)%",
+    "digest": f"%DYNAMIC_METADATA({WORDS}:digest)%",
 }
-"""What :class:`_Line` is made of, in Envoy's words; service, environment and local are written in by the listener."""
+"""What :class:`_Line` is made of, in Envoy's words; service, environment, local and dark are written in by the
+listener. What is empty is left out."""
 
 
-def parsed(line: bytes) -> Access | None:
+def parsed(line: bytes) -> Told | None:
     """A line of the log, or ``None`` for what is none."""
     try:
         found = msgspec.json.decode(line, type=_Line)
@@ -125,13 +148,13 @@ def parsed(line: bytes) -> Access | None:
     except (ValueError, msgspec.DecodeError):
         return None
     endpoint = found.to or ""
-    return Access(
+    access = Access(
         time=time,
         duration=found.us if found.us is not None else (found.ms or 0) * 1000,
         service=Service(found.service),
         environment=found.environment,
         local=found.local,
-        set=SetId(found.set) if found.set else None,
+        set=SetId(found.set.removesuffix(COPIES)) if found.set else None,
         endpoint=f"unix:{endpoint}" if endpoint.startswith("/") else endpoint,
         method=found.method or "",
         path=found.path or "",
@@ -141,23 +164,55 @@ def parsed(line: bytes) -> Access | None:
         sent=found.sent,
         request=found.request or "",
         traceparent=found.trace or "",
+        attempts=max(found.attempts, 1),
     )
+    return Told(
+        access=access,
+        dark=found.dark,
+        compared=found.type is not None or found.digest is not None,
+        content_type=found.type or "",
+        digest=found.digest or "",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldPage:
+    lines: tuple[Told, ...]
+    position: AccessPosition
+    malformed: int = 0
+    missed: bool = False
 
 
 class EnvoyAccessLog(AccessLog):
     """Reads the log of the Envoy whose ``folder`` this is, from any process."""
 
     def __init__(self, folder: Path) -> None:
-        self._place = AccessFolder(folder)
+        self._lines = AccessLines(folder)
 
     def read(self, after: AccessPosition | None = None, *, limit: int = 5000) -> AccessPage:
+        page = self._lines.read(after, limit)
+        return AccessPage(
+            requests=tuple(one.access for one in page.lines if not one.dark),
+            position=page.position,
+            malformed=page.malformed,
+            missed=page.missed,
+        )
+
+
+class AccessLines:
+    """All lines of the log, those of copies among them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._place = AccessFolder(folder)
+
+    def read(self, after: AccessPosition | None, limit: int) -> ToldPage:
         while True:
             turned = self._place.turned()
             page = self._page(turned, after, limit)
             if page is not None and self._place.turned().keys() == turned.keys():
                 return page  # else the files were turned over meanwhile, and this may be another one's content
 
-    def _page(self, turned: dict[int, Path], after: AccessPosition | None, limit: int) -> AccessPage | None:
+    def _page(self, turned: dict[int, Path], after: AccessPosition | None, limit: int) -> ToldPage | None:
         newest = max(turned, default=0) + 1
         oldest = min(turned, default=newest)
         missed = after is not None and not oldest <= after.generation <= newest
@@ -175,7 +230,7 @@ class EnvoyAccessLog(AccessLog):
             return (
                 None
                 if generation in turned
-                else AccessPage(requests=(), position=AccessPosition(generation, offset), missed=missed)
+                else ToldPage(lines=(), position=AccessPosition(generation, offset), missed=missed)
             )
         lines = block.split(b"\n")
         rest = lines.pop()
@@ -189,8 +244,8 @@ class EnvoyAccessLog(AccessLog):
             rest = b""
         if done and not rest and len(chosen) == len(lines) and len(block) < most:
             generation, offset = generation + 1, 0
-        return AccessPage(
-            requests=tuple(one for one in found if one is not None),
+        return ToldPage(
+            lines=tuple(one for one in found if one is not None),
             position=AccessPosition(generation, offset),
             malformed=malformed,
             missed=missed,

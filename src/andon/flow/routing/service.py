@@ -23,7 +23,7 @@ from andon.flow.routing.contract import (
     Where,
 )
 from andon.flow.routing.contract.dividing import arm_shares
-from andon.flow.routing.model import Listener, Outdated, Table, Upstream
+from andon.flow.routing.model import Listener, Live, Outdated, Table, Upstream, reachable, rules_of
 from andon.flow.routing.ports import DataPlane
 from andon.flow.sources.contract import Service
 from andon.kernel.db import Database, Reading, Transaction
@@ -212,27 +212,41 @@ class RouterService:
             )
 
     def _table(self, reading: Reading) -> Table:
-        listeners = tuple(
-            Listener(
-                service=route.service,
-                environment=route.environment,
-                host=self._host,
-                port=route.port,
-                set=route.set,
-                entry=str(self.entry(route.service, route.environment)),
+        routes = storage.every(reading.connection)
+        forwardings = storage.every_forwarding(reading.connection)
+        live = {(route.service, route.environment): Live(set=route.set, plan=plan) for route, plan in routes}
+        listeners = []
+        for route, plan in routes:
+            place = (route.service, route.environment)
+            name = f"{route.service}.{route.environment}"
+            listeners.append(
+                Listener(
+                    service=route.service,
+                    environment=route.environment,
+                    host=self._host,
+                    port=route.port,
+                    set=route.set,
+                    entry=str(self._plane.entry(name)),
+                    rules=tuple(rules_of(live[place], forwardings.get(place, Forwarding()), live, name)),
+                    mirror=None if plan is None else plan.mirror,
+                    dark=str(self._plane.entry(f"{name}.dark")),
+                )
             )
-            for route, _plan in storage.every(reading.connection)
-        )
         standing = {known.id: known for place in self._environments.all(reading) for known in place.sets}
         # What a route names is never taken away, whatever has become of it.
-        for one in listeners:
-            if one.set not in standing:
-                standing[one.set] = self._environments.set(reading, one.set)
+        for needed in {one for listener in listeners for one in listener.sets} - standing.keys():
+            standing[needed] = self._environments.set(reading, needed)
         upstreams = tuple(
             Upstream(set=known.id, endpoints=tuple(one.endpoint for one in known.instances if one.endpoint))
             for known in standing.values()
         )
-        return Table(listeners=listeners, upstreams=upstreams)
+        there = {one.set for one in upstreams if one.endpoints}
+        return Table(
+            listeners=tuple(
+                replace(one, rules=tuple(reachable(rule, there) for rule in one.rules)) for one in listeners
+            ),
+            upstreams=upstreams,
+        )
 
 
 def _require_no_round(known: Mapping[tuple[Service, str], Forwarding], start: tuple[Service, str]) -> None:

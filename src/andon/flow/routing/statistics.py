@@ -12,6 +12,7 @@ import msgspec
 from andon.flow.environments.contract import SetId
 from andon.flow.routing.admin import Admin
 from andon.flow.routing.contract import Bucket, ListenerStatistics, RouterStatistics, SetStatistics
+from andon.flow.routing.model import COPIES
 from andon.flow.sources.contract import Service
 
 _FAILED_WRITES = "filesystem.write_failed"
@@ -21,7 +22,7 @@ _CLUSTER = (
     r"|cx_(active|connect_fail|connect_timeout))"
 )
 _LISTENER = r"downstream_(rq_(total|[1-5]xx|active|time)|cx_active)"
-_WANTED = rf"^(cluster\.[^.]+\.{_CLUSTER}|http\.[^.]+\.[^.]+\.{_LISTENER}|filesystem\.write_failed)$"
+_WANTED = rf"^(cluster\.[^.]+(\.dark)?\.{_CLUSTER}|http\.[^.]+\.[^.]+\.{_LISTENER}|filesystem\.write_failed)$"
 
 
 class _Bucket(msgspec.Struct):
@@ -68,20 +69,28 @@ def parsed(document: bytes) -> RouterStatistics:
             whose = histogram.name.rpartition(".")[0]
             times[whose] = tuple((bucket.upper_bound, bucket.cumulative) for bucket in histogram.buckets)
     sets = []
+    dark = []
     listeners = []
     for whose in sorted(counts):
         found = counts[whose]
         kind, _, name = whose.partition(".")
-        if kind == "cluster":
+        if kind == "cluster" and name.endswith(COPIES):
+            dark.append(_set(SetId(name.removesuffix(COPIES)), found, times.get(whose, ())))
+        elif kind == "cluster":
             sets.append(_set(SetId(name), found, times.get(whose, ())))
         else:
             service, _, environment = name.partition(".")
             listeners.append(_listener(Service(service), environment, found, times.get(whose, ())))
     return RouterStatistics(
-        sets=tuple(one for one in sets if one.requests or one.connection_failures or one.overflowed),
+        sets=tuple(one for one in sets if _is_used(one)),
+        dark=tuple(one for one in dark if _is_used(one)),
         listeners=tuple(one for one in listeners if one.requests),
         failed_writes=failed,
     )
+
+
+def _is_used(one: SetStatistics) -> bool:
+    return bool(one.requests or one.connection_failures or one.overflowed)
 
 
 def _set(name: SetId, found: Mapping[str, int], times: tuple[Bucket, ...]) -> SetStatistics:
