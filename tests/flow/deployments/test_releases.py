@@ -8,11 +8,14 @@ from collections.abc import Callable
 import pytest
 
 from andon.flow.definition.contract import Strategy
+from andon.flow.deployments.board import traffic_of
 from andon.flow.deployments.contract import DeploymentState, DeploymentView, StepName
 from andon.flow.deployments.contract.release import Candidate, ReleaseEnd, ReleaseOutcome
+from andon.flow.deployments.drawing import shares_of
 from andon.flow.deployments.execution import Execution
 from andon.flow.deployments.workflows import deploy_workflow
 from andon.flow.environments.contract import SetId, Standing
+from andon.flow.routing.contract import Arm, Plan, Share
 from andon.flow.sources.contract import CommitHash
 from andon.kernel.access import SYSTEM
 from andon.kernel.workflows import Interrupted
@@ -131,6 +134,29 @@ def test_one_bad_version_at_a_time_is_kept_and_a_good_one_ends_that(local: Insta
     local.deploy(canary(local))
     assert standing(local, second.set) is Standing.RETIRED
     assert second.set not in local.environments.running()
+
+
+def test_the_deploy_page_shows_how_the_traffic_is_divided(local: Installation, customers: Customers) -> None:
+    former = local.deploy(canary(local))
+    customers.gate = threading.Event()
+    asked = under_way(local, canary(local))
+    wait_until(lambda: customers.asked)
+    (candidate,) = customers.asked
+    plan = Plan(
+        shares=(Share(candidate.former, 99_500), Share(candidate.set, 500)),
+        arms={candidate.former: Arm.STABLE, candidate.set: Arm.CANARY},
+    )
+    with local.database.transaction() as tx:
+        local.router.divide(tx, STORE, "production", plan, fence=candidate.fence, deployment=asked)
+    with local.database.reading() as reading:
+        drawn = shares_of(local.place(), traffic_of(local.router, reading, local.place()))
+    assert {one.name: (one.share, one.note) for one in drawn} == {
+        former.commit[:7]: (0.995, "serves"),
+        candidate.commit[:7]: (0.005, "serves 0.5 % of the requests"),
+    }
+    customers.gate.set()
+    local.workflows.join()
+    assert local.live() == candidate.commit
 
 
 def test_what_telemetry_does_not_confirm_is_taken_back(local: Installation, customers: Customers) -> None:

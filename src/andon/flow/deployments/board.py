@@ -20,6 +20,7 @@ from andon.flow.deployments.drawing import (
 )
 from andon.flow.environments.contract import EnvironmentView, SetView, Standing
 from andon.flow.pipelines.contract import Build, Verdict
+from andon.flow.routing.contract import PARTS, Router
 from andon.flow.sources.contract import Service
 from andon.kernel.access import Permission, Principal
 from andon.kernel.db import Reading
@@ -97,7 +98,7 @@ def board(
         between=found_between,
         builds=tuple(desk.candidate(one, chosen, live, history) for one in builds),
         running=None if holder is None else desk.running(holder),
-        shares=() if place is None else shares_of(place, traffic_of(rooms, reading, place)),
+        shares=() if place is None else shares_of(place, traffic_of(rooms.router, reading, place)),
         lock=desk.lock(holder, waiting),
         queue=tuple(desk.past(one) for one in waiting),
         ways=tuple(desk.way(one, place) for one in targets),
@@ -108,14 +109,22 @@ def board(
     )
 
 
-def traffic_of(rooms: Rooms, reading: Reading, place: EnvironmentView) -> Traffic:
-    route = rooms.router.route(reading, place.service, place.name)
+def traffic_of(router: Router, reading: Reading, place: EnvironmentView) -> Traffic:
+    route = router.route(reading, place.service, place.name)
+    plan = router.plan(reading, place.service, place.name)
+    shares = {} if route is None else {route.set: 1.0}
+    dark = {}
+    if plan is not None:
+        shares = {one.set: one.parts / PARTS for one in plan.shares if one.parts}
+        if plan.mirror is not None:
+            dark[plan.mirror.set] = plan.mirror.parts / PARTS
     served = {
         one.id: counts
         for one in place.sets
-        if one.standing is not Standing.CANDIDATE and (counts := rooms.router.served(one.id)) is not None
+        if (one.standing is not Standing.CANDIDATE or one.id in shares)
+        and (counts := router.served(one.id)) is not None
     }
-    return Traffic(None if route is None else route.set, served)
+    return Traffic(shares, served, dark)
 
 
 def environments_of(rooms: Rooms, reading: Reading, service: Service) -> tuple[str, ...]:

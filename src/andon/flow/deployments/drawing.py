@@ -25,7 +25,7 @@ from andon.flow.routing.contract import Served
 from andon.flow.sources.contract import CommitHash
 from andon.web.charts import version_series
 from andon.web.model import Instance, Share, State, Step, Task, state_of
-from andon.web.rendering import capital, number, plural
+from andon.web.rendering import capital, exact_percent, number, plural
 
 STATES: Mapping[DeploymentState, tuple[State, str]] = {
     DeploymentState.QUEUED: (State.HOLD, "waits its turn"),
@@ -186,12 +186,15 @@ def series_of(sets: Iterable[SetView]) -> Mapping[CommitHash, int]:
 class Traffic:
     """What the router knows at this moment."""
 
-    routed: SetId | None
+    shares: Mapping[SetId, float]
+    """Of all requests that no header or cookie leads elsewhere; sets without any are left out."""
     served: Mapping[SetId, Served]
+    dark: Mapping[SetId, float]
+    """How many of all requests are copied to a set that answers nobody."""
 
 
 def shares_of(place: EnvironmentView, traffic: Traffic) -> tuple[Share, ...]:
-    """The sets behind the router; all traffic goes to the one that is routed."""
+    """The sets behind the router, with their part of the traffic."""
     series = series_of(place.sets)
     return tuple(_share(one, traffic, series[one.commit]) for one in place.sets)
 
@@ -211,11 +214,16 @@ def _share(one: SetView, traffic: Traffic, series: int) -> Share:
         Standing.RETIRED: "is being put away",
     }
     note = notes[one.standing]
+    share, copied = traffic.shares.get(one.id, 0.0), traffic.dark.get(one.id, 0.0)
+    if one.standing is Standing.CANDIDATE and share:
+        note = f"serves {exact_percent(share)} of the requests"
+    elif copied:
+        note = f"gets copies of {exact_percent(copied)} of the requests, and its answers are thrown away"
     if served is not None and served.requests:
         note += f"; {number(served.requests)} requests, {number(served.failed)} failed"
     return Share(
         name=one.commit[:7],
-        share=1.0 if one.id == traffic.routed else 0.0,
+        share=share,
         series=series,
         state=state,
         word=word,
