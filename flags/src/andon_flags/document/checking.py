@@ -49,7 +49,9 @@ def quoted(value: object, longest: int = 60) -> str:
         return "a huge number"
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    return repr(value)[:longest]
+    if isinstance(value, (int, float)):
+        return repr(float(value) if isinstance(value, float) else int(value))[:longest]
+    return f"of the type {_UNPRINTABLE.sub('�', type(value).__name__[:longest])}"
 
 
 class Checks:
@@ -173,7 +175,7 @@ class Checks:
                 key: self._copied(f"{path}.{quoted(key).strip(QUOTES)}", one, depth + 1, room)
                 for key, one in value.items()
             }
-        self.fault(path, f"is {quoted(type(value).__name__)}, which is no JSON")
+        self.fault(path, f"is {quoted(value)}, which is no JSON")
         return None
 
 

@@ -83,7 +83,7 @@ def _put(into: "Union[dict[str, Flag], dict[str, Segment]]", name: str, what: "U
 
 
 def _parsed(source: Source) -> object:
-    if isinstance(source, Mapping):
+    if not isinstance(source, (bytes, bytearray, str)):
         return source
     if len(source) > MOST_BYTES:
         raise DocumentError([Fault("", f"is larger than {MOST_BYTES // 2**20} MiB")])

@@ -36,12 +36,12 @@ def unit_of(value: object) -> Optional[str]:
 
 
 def number_of(value: object) -> Union[int, float, None]:
-    """A finite number. ``True`` is none."""
+    """A number; ``True`` and what is not a number (NaN) are none."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
         return int(value)
-    if isinstance(value, float) and math.isfinite(value):
+    if isinstance(value, float) and not math.isnan(value):
         return float(value)
     return None
 
