@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
-from litestar.types import ControllerRouterHandler
+from litestar.types import ASGIApp, ControllerRouterHandler
 
 from andon.kernel.access import Principal
 from andon.kernel.db import Reading
@@ -66,6 +66,13 @@ class Room:
     life left behind, starts what the room needs beside it."""
     end: Callable[[], None] = _nothing
     """Called when the worker stops, in the opposite order: what waits is told to give up waiting."""
+    mounts: Mapping[str, ASGIApp] = field(default_factory=dict)
+    """Applications for programs by the path that each stands at, such as ``/ofrep``, and everything below it. They find
+    out by themselves who asks: sessions and cookies mean nothing there."""
+    open: Callable[[], None] = _nothing
+    """Called in the web process on its event loop, before the first request."""
+    shut: Callable[[], None] = _nothing
+    """Called there when every request has ended."""
     leave: Callable[[], None] = _nothing
     """Called in the web process when it stops, before requests under way are waited for: those that would go on
     until something happens are let go. Must return at once."""

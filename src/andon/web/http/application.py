@@ -12,7 +12,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme, Server
 from litestar.response import Redirect
-from litestar.types import ControllerRouterHandler, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, Scope, Send
 
 from andon.kernel.access.passwords import Passwords
 from andon.kernel.db import Database
@@ -62,9 +62,13 @@ class WebApplication:
         @asynccontextmanager
         async def lifespan(_: Litestar) -> AsyncIterator[None]:
             self.feed.start()
+            for room in self._rooms:
+                room.open()
             try:
                 yield
             finally:
+                for room in reversed(self._rooms):
+                    room.shut()
                 self.feed.stop()
 
         self.litestar = Litestar(
@@ -93,6 +97,7 @@ class WebApplication:
             debug=False,
         )
         self._rooms = tuple(rooms)
+        self._mounts = {path: mounted for room in rooms for path, mounted in room.mounts.items()}
         self._hosts = Hosts(settings)
         self._names = names
         self._authentication = Authentication(database, names)
@@ -109,6 +114,12 @@ class WebApplication:
         self.feed.end_streams()
         for room in self._rooms:
             room.leave()
+
+    def _mounted(self, path: str) -> ASGIApp | None:
+        for stands, mounted in self._mounts.items():
+            if path == stands or path.startswith(f"{stands}/"):
+                return mounted
+        return None
 
     def _feed(self) -> LiveFeed:
         return self.feed
@@ -135,6 +146,9 @@ class WebApplication:
 
         try:
             self._hosts.check(scope)
+            if (mounted := self._mounted(scope["path"])) is not None:
+                await mounted(scope, receive, noting)
+                return
             if (better := self._hosts.better(scope)) is not None:
                 await Redirect(better, status_code=307).to_asgi_response(app=None, request=Request(scope))(
                     scope, receive, send

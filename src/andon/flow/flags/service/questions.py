@@ -86,6 +86,10 @@ class Questions:
     def needs_second_person(self, reading: Reading, service: Service, environment: str) -> bool:
         return self._places.needs_second_person(reading, service, environment)
 
+    def revisions(self, reading: Reading) -> dict[tuple[Service, str], int]:
+        """The present revision of every place that has one."""
+        return storage.all_revisions(reading.connection)
+
     def built(self, reading: Reading, service: Service, environment: str) -> Built:
         return self._documents.of(reading, service, environment)
 

@@ -1,0 +1,52 @@
+"""How what runs in Andon's sandboxes gets its flags: a folder of the environment's own, with a file and a socket.
+
+The file is the last good document and is there when everything else is down; on the socket the document comes as a
+stream, and OFREP for whoever has no client of ours. Whoever speaks there is of that environment: no token is needed.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from pathlib import Path
+
+from andon.flow.environments.contract.equipment import Equipment, Equipper, Folder, Occupant
+from andon.flow.sources.contract import Service
+
+INSIDE = "/run/flags"
+FILE, SOCKET = "flags.json", "flags.sock"
+
+
+class FlagFolders:
+    """The folders, below one that is near enough to the root for a socket's path."""
+
+    def __init__(self, doors: Path) -> None:
+        self._root = doors / "f"
+
+    def folder(self, service: Service, environment: str) -> Path:
+        told = f"{service}/{environment}".encode()
+        return self._root / blake2b(told, digest_size=6).hexdigest()
+
+
+class FlagEquipper(Equipper):
+    """Gives sandboxes of an environment its flags; a job without an environment has none."""
+
+    def __init__(self, folders: FlagFolders) -> None:
+        self._folders = folders
+
+    def equip(self, occupant: Occupant) -> Equipment:
+        if occupant.environment is None:
+            return Equipment()
+        folder = self._folders.folder(occupant.service, occupant.environment)
+        return Equipment(
+            folders=(Folder(folder, INSIDE),),
+            variables={"ANDON_FLAGS": f"unix:{INSIDE}/{SOCKET}", "ANDON_FLAGS_FILE": f"{INSIDE}/{FILE}"},
+        )
+
+    def withdraw(self, service: Service, environment: str) -> None:
+        folder = self._folders.folder(service, environment)
+        for name in (SOCKET, FILE):
+            (folder / name).unlink(missing_ok=True)
+        try:
+            folder.rmdir()
+        except OSError:
+            return  # never made, or something else is in it

@@ -1,0 +1,73 @@
+"""Looks a service's code through for the names of its flags."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from andon.flow.flags.contract import FLAGS_FILE
+from andon.flow.flags.model.stale import Reference
+from andon.flow.sources.contract import CommitHash, Service, Sources
+
+MOST_FILES = 50_000
+LARGEST_FILE = 1024 * 1024
+MOST_BYTES = 512 * 2**20
+MOST_REFERENCES = 200
+"""Of one flag."""
+LONGEST_LINE = 300
+_LEFT_OUT = frozenset({"node_modules", ".git", "vendor", "dist", "build", "__pycache__"})
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    found: dict[str, tuple[Reference, ...]]
+    complete: bool
+    """Whether every file was looked at."""
+
+
+def search(sources: Sources, service: Service, commit: CommitHash, names: Iterable[str]) -> Search:
+    """Lines that hold a name as a word of its own, by name; files that are no text are passed over."""
+    wanted = sorted(set(names), key=len, reverse=True)
+    if not wanted:
+        return Search({}, True)
+    # one pass for all names; the longest first, so that none is found inside another
+    pattern = re.compile(rb"(?<![\w.-])(" + b"|".join(re.escape(one.encode()) for one in wanted) + rb")(?![\w-])")
+    with tempfile.TemporaryDirectory(prefix="andon-flags-") as folder:
+        root = Path(folder) / "tree"
+        sources.export(service, commit, root)
+        return _looked(root, pattern)
+
+
+def _looked(root: Path, pattern: re.Pattern[bytes]) -> Search:
+    found: dict[str, list[Reference]] = {}
+    complete, files, read = True, 0, 0
+    for path in sorted(root.rglob("*")):
+        inside = path.relative_to(root)
+        if path.is_symlink() or not path.is_file() or _LEFT_OUT.intersection(inside.parts):
+            continue
+        size = path.stat().st_size
+        files, read = files + 1, read + size
+        if files > MOST_FILES or read > MOST_BYTES:
+            return Search(_kept(found), False)
+        if size > LARGEST_FILE:
+            complete = False
+            continue
+        if str(inside) == FLAGS_FILE:
+            continue
+        content = path.read_bytes()
+        if b"\0" in content[:8192] or pattern.search(content) is None:
+            continue
+        for number, line in enumerate(content.split(b"\n"), 1):
+            for match in {one[1] for one in pattern.finditer(line)}:
+                lines = found.setdefault(match.decode(), [])
+                if len(lines) < MOST_REFERENCES:
+                    text = line.strip()[:LONGEST_LINE].decode("utf-8", "replace")
+                    lines.append(Reference(str(inside), number, text))
+    return Search(_kept(found), complete)
+
+
+def _kept(found: dict[str, list[Reference]]) -> dict[str, tuple[Reference, ...]]:
+    return {name: tuple(lines) for name, lines in found.items()}
