@@ -22,7 +22,7 @@ from andon.feedback.judge.chances import (
     t_quantile,
 )
 
-URGENT = 0.1  # the urgent test's part of the false alarms
+URGENT = 0.07  # the urgent test's part of the false alarms
 _WINDOWS = (1, 2, 4, 8, 16, 32, 64)
 _EVERY = 48  # so many looks are all put into the boundary, and later ones as often as a 32nd of the time
 
@@ -133,14 +133,16 @@ def clusters(pairs: Pairs, whole: bool, known: Bursts, tail: float) -> float:
 def compare(
     pairs: Pairs,
     *,
-    ratio: float,
     alpha: float,
     horizon: float,
     whole: bool,
     known: Bursts,
+    ratio: float = 1.0,
+    relevant: float = 1.0,
     size: float | None = None,
 ) -> Found | None:
-    """Whether the canary's rate is above ``ratio`` times the other's; ``None`` where nothing can be compared.
+    """Whether the canary's rate is above ``ratio`` times the other's, and by now seems to be above ``relevant`` times
+    it; ``None`` where nothing can be compared.
 
     ``alpha`` is of this comparison for the whole rollout, in the one direction. ``size`` of clusters, where it is known
     from elsewhere; else it is estimated.
@@ -159,8 +161,9 @@ def compare(
     clock = pairs.at[ends] / horizon
     found: Boundary = boundary(strata, ratio, patient, spent(clock), size)
     sums = np.cumsum(events)
-    crossed = np.flatnonzero(sums >= found.critical)
-    urgent = _urgent(pairs, ratio, URGENT * alpha, horizon, size, whole)
+    matters = _parts_seen(sums, np.cumsum(total)) >= _parts_seen(*_even(strata, relevant))
+    crossed = np.flatnonzero((sums >= found.critical) & matters)
+    urgent = _urgent(pairs, ratio, relevant, URGENT * alpha, horizon, size, whole)
     return _tell(pairs, strata, ends, sums, found, crossed, urgent, ratio, size, patient)
 
 
@@ -172,7 +175,18 @@ class _Lately:
     boundary: float
 
 
-def _urgent(pairs: Pairs, ratio: float, alpha: float, horizon: float, size: float, whole: bool) -> _Lately | None:
+def _even(strata: Strata, ratio: float) -> tuple[Floats, Floats]:
+    """The canary's events at this ratio, and all events, since the start."""
+    return np.cumsum(strata.total * strata.parts(ratio)), np.cumsum(strata.total)
+
+
+def _parts_seen(events: Floats, total: Floats) -> Floats:
+    return np.divide(events, total, out=np.zeros_like(events), where=total > 0)
+
+
+def _urgent(
+    pairs: Pairs, ratio: float, relevant: float, alpha: float, horizon: float, size: float, whole: bool
+) -> _Lately | None:
     """The first look at whose end some window was past all chance.
 
     Each look and window has its own part of ``alpha``, in proportion to the time since the look before; by Chernoff's
@@ -182,17 +196,19 @@ def _urgent(pairs: Pairs, ratio: float, alpha: float, horizon: float, size: floa
     parts_of = np.diff(spent(clock, 1.0, 0.2), prepend=0.0) * alpha / len(_WINDOWS)
     strata = Strata(pairs.x + pairs.y, pairs.n, pairs.m, whole)
     parts = strata.parts(ratio)
-    sums = [np.concatenate((np.zeros(1), np.cumsum(v))) for v in (pairs.x, strata.total, strata.total * parts)]
+    enough = strata.parts(max(ratio, relevant))
+    along = (pairs.x, strata.total, strata.total * parts, strata.total * enough)
+    sums = [np.concatenate((np.zeros(1), np.cumsum(values))) for values in along]
     first: _Lately | None = None
     for window in _WINDOWS:
         if window > len(pairs):
             break
-        mine, total, mean = (one[window:] - one[:-window] for one in sums)
+        mine, total, mean, wanted = (one[window:] - one[:-window] for one in sums)
         with np.errstate(divide="ignore", invalid="ignore"):
             seen, part = mine / total, mean / total
             gain = np.where(mine > 0, mine * np.log(seen / part), 0.0)
             gain = gain + np.where(total > mine, (total - mine) * np.log((1 - seen) / (1 - part)), 0.0)
-            bound = np.where((total > 0) & (seen > part), np.exp(-gain / size), 1.0)
+            bound = np.where((total > 0) & (seen > part) & (mine >= wanted), np.exp(-gain / size), 1.0)
         hits = np.flatnonzero(bound <= parts_of[window - 1 :])
         if len(hits) and (first is None or int(hits[0]) + window - 1 < first.look):
             look = int(hits[0]) + window - 1

@@ -25,14 +25,18 @@ def count(value: float) -> str:
     return f"{value:,.0f}"
 
 
-def percent(share: float) -> str:
+def percent(share: float | None) -> str:
+    if share is None:
+        return "none"
     return f"{number(share * 100)} %"
 
 
 def level(terms: Terms, value: float | None) -> str:
     """A level of the metric in its unit."""
-    if value is None or not math.isfinite(value):
+    if value is None:
         return "nothing"
+    if not math.isfinite(value):
+        return "more than can be told"
     if terms.metric.kind is Kind.SHARE:
         return percent(value)
     unit = terms.metric.unit

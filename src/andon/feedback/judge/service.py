@@ -15,6 +15,7 @@ from andon.feedback.judge.contract import (
     Verdict,
 )
 from andon.feedback.judge.gates import Setting
+from andon.feedback.judge.latencies import judge_latency
 from andon.feedback.judge.model import Terms, terms
 from andon.feedback.judge.reading import ordered
 from andon.feedback.judge.weighing import judge_counts
@@ -23,6 +24,7 @@ _KINDS: Mapping[Kind, Callable[[Setting, Terms], MetricJudgement]] = {
     Kind.SHARE: judge_counts,
     Kind.RATE: judge_counts,
     Kind.TRAFFIC: judge_counts,
+    Kind.LATENCY: judge_latency,
 }
 # of several causes the one that is told: what to act on first
 _FIRST = (

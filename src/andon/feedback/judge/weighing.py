@@ -66,25 +66,52 @@ def pairs_of(told: Sequence[tuple[Look, Observation, Observation]], *, traffic: 
     return Pairs(*(np.asarray(rows, dtype=np.float64).reshape(-1, 6).T))
 
 
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What a metric's looks come to as counts.
+
+    ``alone`` has a row for each look of the canary: at, seconds, events, exposure; ``before`` one for each look of the
+    past: events, exposure. ``both`` are pairs that can be laid beside the past, where ``pairs`` cannot.
+    """
+
+    pairs: Pairs
+    alone: Floats
+    before: Floats
+    both: Pairs
+    things: str = "requests"
+    threshold: float | None = None
+    levels: tuple[float | None, float | None] | None = None
+    """Of the canary and the baseline, where they are no rates."""
+    bins: tuple[Bin, ...] | None = None
+
+
 def judge_counts(setting: Setting, terms: Terms) -> MetricJudgement:
     metric = terms.metric
-    seen = read(metric, setting.looks)
-    past = read(metric, setting.history)
-    traffic = metric.kind is Kind.TRAFFIC
-    pairs = pairs_of(seen.both(terms.grace), traffic=traffic)
+    seen, past = read(metric, setting.looks), read(metric, setting.history)
+    pairs = pairs_of(seen.both(terms.grace), traffic=metric.kind is Kind.TRAFFIC)
+    alone = [(look.at, look.seconds, *events(one, look.seconds)) for look, one in seen.alone(terms.grace)]
+    before = [events(one.baseline, one.look.seconds) for one in past.entries if one.baseline is not None]
+    return judged(setting, terms, seen, Material(pairs, matrix(alone, 4), matrix(before, 2), pairs))
+
+
+def judged(setting: Setting, terms: Terms, seen: Read, material: Material) -> MetricJudgement:
+    """From counts to a verdict."""
+    metric = terms.metric
+    pairs, before = material.pairs, material.before
     alone = seen.last(canary=False) is None
-    before = np.asarray(
-        [events(one.baseline, one.look.seconds) for one in past.entries if one.baseline is not None], dtype=np.float64
-    ).reshape(-1, 2)
     outcome = Outcome(None)
     if alone and len(before):
-        pairs, outcome = _against_past(setting, terms, seen, before)
+        pairs, outcome = _against_past(terms, material)
     elif len(pairs):
-        asked = len(before) > 0 and not traffic
+        asked = len(before) > 0 and metric.kind is not Kind.TRAFFIC
         outcome = weigh(terms, pairs, alpha=terms.alpha * (1 - HISTORY if asked else 1))
         if asked and not (outcome.found and outcome.found.failed):
-            outcome = _both_against_past(terms, pairs, before) or outcome
-    return _told(setting, terms, seen, pairs, outcome, alone=alone, past=len(before) > 0)
+            outcome = _both_against_past(terms, material.both, before) or outcome
+    return _told(setting, terms, seen, replace(material, pairs=pairs), outcome, alone=alone, past=len(before) > 0)
+
+
+def matrix(rows: Sequence[Sequence[float]], columns: int) -> Floats:
+    return np.asarray(rows, dtype=np.float64).reshape(-1, columns)
 
 
 def weigh(
@@ -96,13 +123,16 @@ def weigh(
     direction = Direction.LESS_IS_WORSE if metric.kind is Kind.TRAFFIC else metric.direction
     each = alpha / 2 if direction is Direction.EITHER else alpha
     whole = metric.kind in {Kind.SHARE, Kind.LATENCY}
+    # the router's share is never met exactly; other levels are the same when nothing was changed
+    null = ratio or (terms.ratio if metric.kind is Kind.TRAFFIC else 1.0)
     worst = Outcome(None)
     for more in (True, False):
         if direction is (Direction.LESS_IS_WORSE if more else Direction.MORE_IS_WORSE):
             continue
         found = compare(
             pairs if more else pairs.swapped(),
-            ratio=ratio or terms.ratio,
+            ratio=null,
+            relevant=terms.ratio,
             alpha=each,
             horizon=terms.horizon,
             whole=whole,
@@ -130,15 +160,14 @@ def inverse(found: Found) -> Found:
     return replace(found, ratio=over(found.ratio), low=over(found.high) or 0.0, high=over(found.low))
 
 
-def _against_past(setting: Setting, terms: Terms, seen: Read, before: Floats) -> tuple[Pairs, Outcome]:
-    told = seen.alone(terms.grace)
-    rows = np.asarray([(look.at, look.seconds, *events(one, look.seconds)) for look, one in told]).reshape(-1, 4)
-    at, lengths, x, n = rows.T
-    pairs = beside(at, lengths, x, n, before[:, 0], before[:, 1], setting.plan.horizon)
+def _against_past(terms: Terms, material: Material) -> tuple[Pairs, Outcome]:
+    before = material.before
+    at, lengths, x, n = material.alone.T
+    pairs = beside(at, lengths, x, n, before[:, 0], before[:, 1], terms.horizon)
     if not len(pairs):
         return pairs, Outcome(None)
     size = restlessness(before[:, 0], before[:, 1], terms.alpha, len(pairs))
-    ratio = max(terms.ratio, 4.0) if terms.metric.kind is Kind.TRAFFIC else terms.ratio
+    ratio = max(terms.ratio, 4.0) if terms.metric.kind is Kind.TRAFFIC else None
     outcome = weigh(terms, pairs, alpha=terms.alpha, size=size, ratio=ratio)
     if outcome.because in {Because.WORSE, Because.WORSE_LATELY}:
         outcome = replace(outcome, because=Because.WORSE_THAN_HISTORY)
@@ -150,34 +179,33 @@ def _both_against_past(terms: Terms, pairs: Pairs, before: Floats) -> Outcome | 
     lengths = np.diff(pairs.at, prepend=0.0)
     both = beside(pairs.at, lengths, pairs.x + pairs.y, pairs.n + pairs.m, before[:, 0], before[:, 1], terms.horizon)
     size = restlessness(before[:, 0], before[:, 1], terms.alpha * HISTORY, len(pairs))
-    outcome = weigh(terms, both, alpha=terms.alpha * HISTORY, size=size, ratio=max(GROSS, terms.ratio))
+    outcome = weigh(terms, both, alpha=terms.alpha * HISTORY, size=size, ratio=GROSS)
     if outcome.found is None or not outcome.found.failed:
         return None
     return replace(outcome, because=Because.BOTH_WORSE)
 
 
 def _told(
-    setting: Setting, terms: Terms, seen: Read, pairs: Pairs, outcome: Outcome, *, alone: bool, past: bool
+    setting: Setting, terms: Terms, seen: Read, material: Material, outcome: Outcome, *, alone: bool, past: bool
 ) -> MetricJudgement:
-    metric, found = terms.metric, outcome.found
+    metric, found, pairs = terms.metric, outcome.found, material.pairs
     traffic = metric.kind is Kind.TRAFFIC
-    n, m = (pairs.x + pairs.y) * pairs.n if traffic else pairs.n, pairs.m
-    if traffic:
-        m = np.full(len(pairs), np.nan)
-    passed = decide(setting, terms, seen, outcome, n, m, pairs.at, alone=alone, past=past, things="requests")
+    n = (pairs.x + pairs.y) * pairs.n / (pairs.n + pairs.m) if traffic else pairs.n
+    m = np.full(len(pairs), np.nan) if traffic or (alone and past) else pairs.m
+    passed = decide(setting, terms, seen, outcome, n, m, pairs.at, alone=alone, past=past, things=material.things)
     if passed.verdict is not Verdict.FAIL and metric.kind is Kind.SHARE:
         passed = _limit(terms, seen, passed, past=past)
-    effect = _effect(terms, pairs, found)
+    effect = _effect(terms, material, found)
     return MetricJudgement(
         metric=metric.name,
         title=terms.title,
         verdict=passed.verdict,
         because=passed.because,
-        reason=_reason(terms, pairs, outcome, effect, passed, alone=alone),
+        reason=_reason(terms, material, outcome, effect, passed, alone=alone),
         n=arms(pairs.x, pairs.y) if traffic else arms(pairs.n, pairs.m),
         effect=effect,
         evidence=None if found is None else Evidence(found.p, found.boundary),
-        bins=_levels(pairs),
+        bins=_levels(pairs) if material.bins is None else material.bins,
         against_history=(alone and past) or passed.because is Because.BOTH_WORSE,
         since=found.at if found is not None and found.failed else None,
         unreadable=seen.unreadable,
@@ -229,15 +257,18 @@ def _limit(terms: Terms, seen: Read, passed: Gate, *, past: bool) -> Gate:
     return passed
 
 
-def _effect(terms: Terms, pairs: Pairs, found: Found | None) -> Effect | None:
+def _effect(terms: Terms, material: Material, found: Found | None) -> Effect | None:
+    pairs = material.pairs
     if not len(pairs):
         return None
     x, n, y, m = (float(one.sum()) for one in (pairs.x, pairs.n, pairs.y, pairs.m))
     mine: float | None
     other: float | None
-    if terms.metric.kind is Kind.TRAFFIC:
-        span_of = float(pairs.at[-1]) or 1.0
-        mine, other = x / span_of, float(((pairs.x + pairs.y) * pairs.n / (pairs.n + pairs.m)).sum()) / span_of
+    if material.levels is not None:
+        mine, other = material.levels
+    elif terms.metric.kind is Kind.TRAFFIC:
+        seconds = float(pairs.at[-1]) or 1.0
+        mine, other = x / seconds, _expected(pairs) / seconds
     else:
         mine, other = x / n if n > 0 else None, y / m if m > 0 else None
     return Effect(
@@ -247,7 +278,13 @@ def _effect(terms: Terms, pairs: Pairs, found: Found | None) -> Effect | None:
         low=None if found is None else found.low,
         high=None if found is None else found.high,
         confidence=terms.confidence,
+        threshold=material.threshold,
     )
+
+
+def _expected(pairs: Pairs) -> float:
+    """Requests that the router should have sent to the canary."""
+    return float(((pairs.x + pairs.y) * pairs.n / (pairs.n + pairs.m)).sum())
 
 
 def _levels(pairs: Pairs) -> tuple[Bin, ...]:
@@ -255,23 +292,31 @@ def _levels(pairs: Pairs) -> tuple[Bin, ...]:
         return bins(pairs.x / pairs.n, pairs.y / pairs.m)
 
 
-def _reason(terms: Terms, pairs: Pairs, outcome: Outcome, effect: Effect | None, passed: Gate, *, alone: bool) -> str:
+def _reason(
+    terms: Terms, material: Material, outcome: Outcome, effect: Effect | None, passed: Gate, *, alone: bool
+) -> str:
     head = f"{terms.title}: "
     other = "before, when the old one ran" if alone else "in the old one running beside it"
     if effect is None:
         return f"{head}{passed.words or 'nothing was seen'}."
     if passed.because is Because.BOTH_WORSE:
         head += "both versions are worse than this service was before; "
+    pairs = material.pairs
     x, n, y, m = (float(one.sum()) for one in (pairs.x, pairs.n, pairs.y, pairs.m))
-    if terms.metric.kind is Kind.TRAFFIC:
-        expected = float(((pairs.x + pairs.y) * pairs.n / (pairs.n + pairs.m)).sum())
-        told = f"{count(x)} requests reached the new version, where {count(expected)} were to be expected"
-    elif terms.metric.kind is Kind.SHARE:
-        told = f"{percent(x / n) if n else 'none'} of {count(n)} requests in the new version"
-        told += f", {percent(y / m) if m else 'none'} of {count(m)} {other}"
-    else:
-        told = f"{level(terms, x / n if n else None)} for each of {count(n)} requests in the new version"
-        told += f", {level(terms, y / m if m else None)} of {count(m)} {other}"
+    mine, theirs = x / n if n else None, y / m if m else None
+    match terms.metric.kind:
+        case Kind.TRAFFIC:
+            told = f"{count(x)} requests reached the new version, where {count(_expected(pairs))} were to be expected"
+        case Kind.SHARE:
+            told = f"{percent(mine)} of {count(n)} requests in the new version, {percent(theirs)} of {count(m)} {other}"
+        case Kind.LATENCY:
+            told = f"{level(terms, effect.canary)} in the new version, {level(terms, effect.baseline)} {other}"
+            if effect.threshold is not None and passed.verdict is not Verdict.INCONCLUSIVE:
+                slow = level(terms, effect.threshold)
+                told += f"; {percent(mine)} of {count(n)} took more than {slow}, {percent(theirs)} of {count(m)} there"
+        case _:
+            told = f"{level(terms, mine)} for each of {count(n)} requests in the new version"
+            told += f", {level(terms, theirs)} of {count(m)} {other}"
     return f"{head}{told}{compared(terms, outcome, passed)}."
 
 
