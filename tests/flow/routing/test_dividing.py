@@ -15,6 +15,7 @@ import pytest
 
 from andon.flow.environments.contract import SetId
 from andon.flow.routing.adapters import KEEPER, EnvoyDataPlane
+from andon.flow.routing.admin import Admin
 from andon.flow.routing.contract import (
     PARTS,
     Arm,
@@ -42,6 +43,9 @@ THREE, DYING = SetId("set_3"), SetId("set_dying")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EnvoyDataPlane]:
     with running_plane(tmp_path_factory.mktemp("v")) as running:
         yield running
+        errors = Admin(running.entry("x").parents[2] / "router").find(r"^http\..*\.lua\.errors$")
+        assert errors
+        assert {one.value for one in errors} == {0}
 
 
 @pytest.fixture(scope="module")

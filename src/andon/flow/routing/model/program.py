@@ -132,8 +132,8 @@ local function mirror(handle, headers, mirrored)
 end
 
 local function compare(handle)
-  local words = handle:streamInfo():dynamicMetadata()
-  words:set("WORDS", "type", (handle:headers():get("content-type") or ""):sub(1, 100))
+  local kind = (handle:headers():get("content-type") or ""):sub(1, 100)
+  handle:streamInfo():dynamicMetadata():set("WORDS", "type", kind)
   local first, second, left = -2128831035, 0, DIGESTED
   for chunk in handle:bodyChunks() do
     local size = math.min(chunk:length(), left)
@@ -145,7 +145,7 @@ local function compare(handle)
       break
     end
   end
-  words:set("WORDS", "digest", bit.tohex(first) .. bit.tohex(second))
+  handle:streamInfo():dynamicMetadata():set("WORDS", "digest", bit.tohex(first) .. bit.tohex(second))
 end
 
 function envoy_on_request(handle)
