@@ -108,7 +108,7 @@ class RouterService:
     ) -> Forwarding:
         if self._environments.find(tx, service, environment) is None:
             raise NotFound(f"There is no environment {service}/{environment}.")
-        before = storage.forwarding(tx.connection, service, environment)
+        before = storage.forwarding(tx.connection, service, environment, lock=True)
         if before.version != forwarding.version:
             raise Conflict(
                 f"What {service}/{environment} forwards was changed meanwhile: it is version {before.version}, "
@@ -188,7 +188,7 @@ class RouterService:
     def _admitted(
         self, tx: Transaction, service: Service, environment: str, fence: int
     ) -> tuple[RouteView | None, EnvironmentView]:
-        before = storage.find(tx.connection, service, environment)
+        before = storage.find(tx.connection, service, environment, lock=True)
         if before is not None and fence < before.fence:
             raise Outdated(
                 f"Traffic of {service}/{environment} was moved by a later deployment ({before.fence}, not {fence}).",

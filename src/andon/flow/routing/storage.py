@@ -33,8 +33,10 @@ forwardings = sa.Table(
 _VIEW = (routes.c.service, routes.c.environment, routes.c.port, routes.c.set, routes.c.fence)
 
 
-def find(connection: Connection, service: Service, environment: str) -> RouteView | None:
-    row = connection.execute(sa.select(*_VIEW).where(*_route(service, environment)).with_for_update()).first()
+def find(connection: Connection, service: Service, environment: str, *, lock: bool = False) -> RouteView | None:
+    """``lock``: nobody else changes it until the transaction, which must not be a reading one, ends."""
+    wanted = sa.select(*_VIEW).where(*_route(service, environment))
+    row = connection.execute(wanted.with_for_update() if lock else wanted).first()
     return None if row is None else RouteView(**row._mapping)
 
 
@@ -74,10 +76,10 @@ def remove(connection: Connection, service: Service, environment: str) -> None:
     connection.execute(routes.delete().where(*_route(service, environment)))
 
 
-def forwarding(connection: Connection, service: Service, environment: str) -> Forwarding:
-    found = connection.execute(
-        sa.select(forwardings.c.document).where(*_forwarding(service, environment)).with_for_update()
-    ).scalar()
+def forwarding(connection: Connection, service: Service, environment: str, *, lock: bool = False) -> Forwarding:
+    """``lock`` as for :func:`find`."""
+    wanted = sa.select(forwardings.c.document).where(*_forwarding(service, environment))
+    found = connection.execute(wanted.with_for_update() if lock else wanted).scalar()
     return Forwarding() if found is None else msgspec.json.decode(found, type=Forwarding)
 
 

@@ -52,10 +52,10 @@ def tell(happened: Event, names: Names) -> Sentence | None:
             )
         case TrafficForwarded(environment=environment, service=service, forwards=forwards):
             return Sentence(
-                "lets" if forwards else "lets nobody else serve",
+                "forwarded traffic of" if forwards else "took back what was forwarded from",
                 environment,
                 f"/services/{quote(service, safe='')}/environments/{quote(environment, safe='')}",
-                f"be served by others: {_forwarded(forwards)}" if forwards else "",
+                f"to others: {_forwarded(forwards)}" if forwards else "",
                 "",
                 "route",
             )
