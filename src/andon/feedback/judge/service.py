@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from andon.feedback.judge.contract import (
     Arms,
     Because,
+    Expected,
+    Foresight,
     Judgement,
     Kind,
     Look,
@@ -14,7 +16,9 @@ from andon.feedback.judge.contract import (
     Plan,
     Verdict,
 )
+from andon.feedback.judge.foreseeing import foresee
 from andon.feedback.judge.gates import Setting
+from andon.feedback.judge.gauges import judge_gauges
 from andon.feedback.judge.latencies import judge_latency
 from andon.feedback.judge.model import Terms, terms
 from andon.feedback.judge.reading import ordered
@@ -25,6 +29,7 @@ _KINDS: Mapping[Kind, Callable[[Setting, Terms], MetricJudgement]] = {
     Kind.RATE: judge_counts,
     Kind.TRAFFIC: judge_counts,
     Kind.LATENCY: judge_latency,
+    Kind.GAUGE: judge_gauges,
 }
 # of several causes the one that is told: what to act on first
 _FIRST = (
@@ -57,6 +62,12 @@ class Statistics:
             setting = Setting(plan, seen, ordered(history))
             found = tuple(_KINDS[one.metric.kind](setting, one) for one in agreed)
         return together(found, seen[-1].at if seen else None, len(seen))
+
+    def smallest_harm(
+        self, plan: Plan, shares: Sequence[tuple[float, float]], expected: Sequence[Expected], *, power: float = 0.9
+    ) -> Foresight:
+        """See ``contract.Judge``. Raises ValueError for stages that are none."""
+        return foresee(plan, shares, expected, power)
 
 
 def together(found: Sequence[MetricJudgement], at: float | None, looks: int) -> Judgement:

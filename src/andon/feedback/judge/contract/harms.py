@@ -13,7 +13,7 @@ class Expected:
     level: float
     """Without harm: the share, the rate for each exposure, the quantile, the level of a gauge."""
     exposure: float
-    """Requests (visits, values) a second that reach *both arms together*; 0 where there are none."""
+    """Requests (visits, values) a second that reach *both arms together*; of a ``GAUGE`` it says nothing."""
     dispersion: float = 1.0
     """By how much the counts of a look vary more than independent events would (variance to mean)."""
     variation: float = 0.1
