@@ -1,0 +1,1 @@
+"""Progressive releases: a new version comes to its customers in stages, is judged at each, and takes itself back."""

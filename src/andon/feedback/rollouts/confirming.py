@@ -1,0 +1,136 @@
+"""Whether telemetry confirms a version that has just been given all traffic.
+
+Nothing runs beside it any more, so it is compared with what the former version did in its last minutes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from andon.feedback.judge.contract import Judge, Judgement, Plan, Verdict
+from andon.feedback.rollouts.model.counting import alone, condensed, look_of, seen_between, solitary
+from andon.feedback.rollouts.model.judging import told
+from andon.feedback.rollouts.model.pacing import Rhythm
+from andon.feedback.rollouts.model.records import Counters, LookRecord, Seen
+from andon.feedback.rollouts.model.watching import ALPHA, ERRORS, ROUTED
+from andon.feedback.rollouts.ports import Signals
+from andon.feedback.rollouts.service import RolloutService
+from andon.flow.deployments.contract.release import Candidate, ReleaseEnd, ReleaseOutcome
+from andon.flow.routing.contract import Router
+from andon.kernel.db import Database
+from andon.kernel.errors import Unavailable
+
+_WATCHED = tuple(one for one in ROUTED if one.name == ERRORS or one.name.startswith("latency"))
+_EVERY = 1.0
+
+
+class Confirmation:
+    """Stateless: after a crash it looks anew, as the version has all traffic then as well."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        service: RolloutService,
+        router: Router,
+        judge: Judge,
+        signals: Signals,
+        rhythm: Rhythm,
+    ) -> None:
+        self._database = database
+        self._service = service
+        self._router = router
+        self._judge = judge
+        self._signals = signals
+        self._rhythm = rhythm
+
+    def confirm(self, candidate: Candidate, wait: Callable[[float], None]) -> ReleaseOutcome:
+        now = self._now()
+        history = self._history(candidate, now)
+        if not any(one.baseline.traffic for one in history):
+            return _passed("telemetry did not confirm it: it knows no traffic of the former version")
+        looks: list[LookRecord] = []
+        before = self._counters(candidate)
+        judgement: Judgement | None = None
+        for number in range(max(1, round(self._rhythm.confirm / _EVERY))):
+            wait(_EVERY)
+            after = self._counters(candidate)
+            seen = Seen() if before is None or after is None else seen_between(before, after)[0]
+            offset = (self._now() - now).total_seconds()
+            looks.append(
+                LookRecord(
+                    number=number,
+                    stage=0,
+                    at=self._now(),
+                    offset=offset,
+                    seconds=max(0.001, offset - (looks[-1].offset if looks else 0.0)),
+                    share=None,
+                    canary=Seen(counts=seen.counts, histograms=seen.histograms, traffic=seen.traffic),
+                    baseline=Seen(),
+                    slow=False,
+                )
+            )
+            before = after if after is not None else before
+            judgement = self._judged(looks, history)
+            if judgement.verdict is Verdict.FAIL:
+                return self._refuted(candidate, judgement, looks)
+        return _passed(_confirmed(judgement, looks))
+
+    def _judged(self, looks: Sequence[LookRecord], history: Sequence[LookRecord]) -> Judgement:
+        plan = Plan(
+            metrics=tuple(one.metric for one in _WATCHED),
+            horizon=self._rhythm.confirm,
+            alpha=ALPHA,
+            until=self._rhythm.confirm,
+        )
+        past = [look_of(one, _WATCHED) for one in condensed(history)]
+        return self._judge.judge(plan, [look_of(one, _WATCHED) for one in looks], history=past)
+
+    def _refuted(self, candidate: Candidate, judgement: Judgement, looks: Sequence[LookRecord]) -> ReleaseOutcome:
+        cause = next(one for one in judgement.metrics if one.verdict is Verdict.FAIL)
+        reason = told(judgement)
+        harmed = round(sum(one.canary.counts.get(ERRORS, (0.0, 0.0))[0] for one in looks))
+        with self._database.transaction() as tx:
+            self._service.refute(tx, candidate, metric=cause.metric, reason=reason, harmed=harmed)
+        return ReleaseOutcome(end=ReleaseEnd.FAILED, reason=reason)
+
+    def _history(self, candidate: Candidate, now: datetime) -> tuple[LookRecord, ...]:
+        """What the former version did: beside the new one, when that came in stages, or else in its last minutes."""
+        with self._database.reading() as reading:
+            rollout = self._service.of_deployment(reading, candidate.deployment)
+            beside = () if rollout is None else self._service.looks(reading, rollout)
+        past = solitary(beside, now)
+        if any(one.baseline.traffic for one in past):
+            return past
+        try:
+            return self._signals.history(
+                candidate.service,
+                candidate.environment,
+                candidate.former,
+                before=round(now.timestamp() * 1000),
+                minutes=self._rhythm.past_minutes,
+            )
+        except Unavailable:
+            return ()
+
+    def _counters(self, candidate: Candidate) -> Counters | None:
+        statistics = self._router.statistics()
+        return None if statistics is None else alone(statistics, candidate.set)
+
+    def _now(self) -> datetime:
+        return self._database.clock.now()
+
+
+def _passed(reason: str) -> ReleaseOutcome:
+    return ReleaseOutcome(end=ReleaseEnd.PASSED, reason=reason)
+
+
+def _confirmed(judgement: Judgement | None, looks: Sequence[LookRecord]) -> str:
+    requests = round(sum(one.canary.traffic or 0.0 for one in looks))
+    if not requests:
+        return "telemetry did not confirm it: nobody asked it anything yet"
+    failed = round(sum(one.canary.counts.get(ERRORS, (0.0, 0.0))[0] for one in looks))
+    sure = judgement is not None and judgement.verdict is Verdict.PASS
+    said = "no worse than before" if sure else "nothing worse than before so far"
+    return f"{said}: {requests:,} requests, {failed:,} failed"

@@ -1,0 +1,1 @@
+"""The rules of rollouts, as values and pure functions."""

@@ -1,0 +1,60 @@
+"""What is watched of every version, without anybody having to write a question."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from andon.feedback.judge.contract import Direction, Kind, Plan
+from andon.feedback.rollouts.model.records import Watched
+from andon.flow.definition.contract import Harm
+
+TRAFFIC, ERRORS, RESTARTS = "traffic", "errors", "restarts"
+LATENCY = "latency"
+LOG_ERRORS, MEMORY, CPU = "log-errors", "memory", "cpu"
+
+_WAYS = {Harm.RISE: Direction.MORE_IS_WORSE, Harm.FALL: Direction.LESS_IS_WORSE, Harm.CHANGE: Direction.EITHER}
+
+ROUTED = (
+    Watched(name=ERRORS, kind=Kind.SHARE, title="Errors", weight=2.0),
+    Watched(name="latency-p50", kind=Kind.LATENCY, title="Latency of half of all requests", quantile=0.5, unit="ms"),
+    Watched(name="latency-p95", kind=Kind.LATENCY, title="Latency of 95 %", quantile=0.95, unit="ms"),
+    Watched(name="latency-p99", kind=Kind.LATENCY, title="Latency of 99 %", quantile=0.99, unit="ms"),
+    Watched(name=TRAFFIC, kind=Kind.TRAFFIC, title="Traffic", dark=False),
+    Watched(name=RESTARTS, kind=Kind.RATE, title="Restarts", weight=0.5),
+)
+"""Known without telemetry: the router counts them, and keepers start instances again."""
+
+MEASURED = (
+    Watched(name=LOG_ERRORS, kind=Kind.RATE, title="Errors in the log", telemetry=True),
+    Watched(name=MEMORY, kind=Kind.GAUGE, title="Memory of an instance", unit="MB", telemetry=True),
+    Watched(name=CPU, kind=Kind.GAUGE, title="Processor of an instance", unit="%", telemetry=True, weight=0.5),
+)
+
+
+def direction_of(harm: Harm) -> Direction:
+    return _WAYS[harm]
+
+
+ALPHA = 0.01
+"""How probable it is that a version that is not worse is taken back: in the whole rollout, of all metrics together."""
+SILENCE = 30.0
+"""Seconds without telemetry of a metric until nobody can judge by it."""
+LONGEST_GRACE = 15.0
+
+
+def judged(
+    watched: Sequence[Watched], *, seconds: float, dark: bool, both_phases: bool, until: float, since: float
+) -> Plan:
+    """How a phase is judged: the mirror is one phase, the stages that customers see are another.
+
+    ``seconds`` is how long the phase is thought to take. Of a rollout with both, each has half of the false alarms.
+    """
+    return Plan(
+        metrics=tuple(one.metric for one in watched if one.dark or not dark),
+        horizon=max(seconds, 10.0),
+        alpha=ALPHA / 2 if both_phases else ALPHA,
+        grace=min(LONGEST_GRACE, seconds / 10),
+        until=until,
+        since=since,
+        silence=SILENCE,
+    )

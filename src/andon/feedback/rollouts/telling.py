@@ -1,0 +1,111 @@
+"""How rollouts are told."""
+
+from __future__ import annotations
+
+from andon.feedback.rollouts.contract import (
+    Hold,
+    ReleaseRefuted,
+    RolloutAborted,
+    RolloutFailed,
+    RolloutId,
+    RolloutPassed,
+    RolloutPaused,
+    RolloutResumed,
+    RolloutStarted,
+    RolloutWished,
+    StageEntered,
+    StageKind,
+    Wish,
+)
+from andon.feedback.rollouts.model.words import share_words
+from andon.kernel.events import Event
+from andon.web.model import State
+from andon.web.rendering import number, plural
+from andon.web.telling import Names, Sentence, Telling
+
+_ICON = "route"
+_WISHES = {
+    Wish.PROMOTE: "asked for the next stage of",
+    Wish.FINISH: "asked to give everybody",
+    Wish.ABORT: "asked to take back",
+}
+
+
+def tell(happened: Event, names: Names) -> Sentence | None:
+    match happened:
+        case RolloutStarted(rollout=rollout, commit=commit, stages=stages):
+            told = f"{plural(len(stages), 'stage')}; {happened.smallest_harm}" if happened.smallest_harm else ""
+            detail = told or plural(len(stages), "stage")
+            return Sentence("began to release", commit[:7], address(rollout), _where(happened), detail, _ICON)
+        case StageEntered(rollout=rollout, commit=commit):
+            what = "did not wait and gave" if happened.promoted else "gave"
+            then = f"{_given(happened)} {_where(happened)}"
+            detail = f"stage {happened.number} of {happened.of}, “{happened.stage}”"
+            return Sentence(what, commit[:7], address(rollout), then, detail, _ICON)
+        case RolloutFailed(rollout=rollout, commit=commit):
+            detail = f"{happened.reason}{_harmed(happened.harmed)}"
+            then = f"back: {happened.former[:7]} has all traffic {_where(happened)} again"
+            return Sentence("took", commit[:7], address(rollout), then, detail, "back", State.BAD)
+        case RolloutPassed(rollout=rollout, commit=commit):
+            then = f"to everybody {_where(happened)}"
+            detail = f"{happened.reason} It served {plural(happened.requests, 'request')} on the way."
+            return Sentence("released", commit[:7], address(rollout), then, detail, _ICON, State.OK)
+        case RolloutAborted(rollout=rollout, commit=commit):
+            then = f"back before everybody had it {_where(happened)}"
+            return Sentence("took", commit[:7], address(rollout), then, happened.reason, "back", State.WARN)
+        case ReleaseRefuted(deployment=deployment, commit=commit):
+            detail = f"{happened.reason}{_harmed(happened.harmed)}"
+            then = f"not confirmed {_where(happened)}, and took it back"
+            return Sentence("found", commit[:7], f"/deployments/{deployment}", then, detail, "back", State.BAD)
+    return _pauses(happened)
+
+
+def _pauses(happened: Event) -> Sentence | None:
+    match happened:
+        case RolloutPaused(rollout=rollout, commit=commit, hold=hold):
+            detail = "" if hold is Hold.PERSON else happened.reason
+            what = "paused the release of"
+            return Sentence(what, commit[:7], address(rollout), _where(happened), detail, "hold", State.HOLD)
+        case RolloutResumed(rollout=rollout, commit=commit):
+            what = "went on with the release of"
+            return Sentence(what, commit[:7], address(rollout), _where(happened), icon=_ICON)
+        case RolloutWished(rollout=rollout, commit=commit, wish=wish):
+            return Sentence(_WISHES[wish], commit[:7], address(rollout), _where(happened), icon=_ICON)
+    return None
+
+
+def address(rollout: RolloutId) -> str:
+    return f"/rollouts/{rollout}"
+
+
+def _where(
+    happened: RolloutStarted
+    | StageEntered
+    | RolloutFailed
+    | RolloutPassed
+    | RolloutAborted
+    | RolloutPaused
+    | RolloutResumed
+    | RolloutWished
+    | ReleaseRefuted,
+) -> str:
+    return f"in {happened.environment}"
+
+
+def _given(one: StageEntered) -> str:
+    match one.kind:
+        case StageKind.MIRROR:
+            return f"copies of {share_words(one.parts)} of all requests"
+        case StageKind.AUDIENCE:
+            return "to its audience"
+        case StageKind.SHARE:
+            return f"to {share_words(one.parts)} of all traffic"
+
+
+def _harmed(requests: int | None) -> str:
+    if requests is None:
+        return ""
+    return f" It failed {number(requests)} {'request' if requests == 1 else 'requests'}."
+
+
+TELLING = Telling(tell=tell)
