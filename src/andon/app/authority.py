@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from andon.kernel.access import Permission, PersonId, Principal
+from andon.kernel.access import SYSTEM, Permission, PersonId, Principal
 from andon.kernel.access.signing_in import grants_of, person_actor
 from andon.kernel.access.tokens import may_token
 from andon.kernel.db import Reading
@@ -23,3 +23,11 @@ class GrantedAuthority:
 
     def lends(self, reading: Reading, actor: Actor) -> bool:
         return actor.kind is not ActorKind.TOKEN or may_token(reading, actor.id, Permission.DEPLOY)
+
+    def releaser(self, reading: Reading, actor: Actor) -> Principal | None:
+        """Whoever stands behind a push, as far as releasing goes; ``None`` for a token that may not release."""
+        if actor.kind is ActorKind.SYSTEM and actor.person is None:
+            return SYSTEM
+        if actor.kind is ActorKind.TOKEN and not may_token(reading, actor.id, Permission.RELEASE):
+            return None
+        return self.principal_of(reading, actor.person)

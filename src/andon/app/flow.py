@@ -24,10 +24,11 @@ from andon.flow.deployments.execution import Execution as DeploymentExecution
 from andon.flow.deployments.room import deployments_room
 from andon.flow.deployments.service.deployments import DeploymentService
 from andon.flow.environments.contract import Environments
-from andon.flow.environments.contract.equipment import BARE, Equipper
+from andon.flow.environments.contract.equipment import BARE, Equipper, Together
 from andon.flow.environments.layout import Layout
 from andon.flow.environments.pages import environments_pages
 from andon.flow.environments.room import build_environments, environments_room
+from andon.flow.flags.room import BuiltFlags, build_flags, flag_equipper, flags_room
 from andon.flow.overview.room import overview_room
 from andon.flow.pipelines.adapters import RunAnnouncer
 from andon.flow.pipelines.contract import Pipelines
@@ -64,6 +65,7 @@ class Flow:
     pipelines: Pipelines
     deployments: Deployments
     router: Router
+    flags: BuiltFlags
     layout: Layout
     folders: RunFolders
 
@@ -85,6 +87,8 @@ def build_flow(
     artifacts = ArtifactService(FileStore(data / "artifacts"), keep_days=settings.retention.artifact_days)
     configuration = ConfigurationService(FileSecretBox(data / "keys" / "secrets.key"))
 
+    doors = Layout(data).doors
+    equipper = Together(equipper, flag_equipper(doors))
     built = build_environments(
         settings,
         database,
@@ -115,6 +119,9 @@ def build_flow(
     artifacts.keep(deployments)
 
     authority = GrantedAuthority()
+    flags = build_flags(
+        database, sources=sources, definitions=definitions, environments=environments, authority=authority
+    )
     runner = SandboxRunner(
         data=data,
         settings=settings.jobs,
@@ -158,7 +165,7 @@ def build_flow(
             people=people,
             console=settings.address,
         ),
-        sources_room(settings, database, bell, git, announcers=(announcer,), definitions=definitions),
+        sources_room(settings, database, bell, git, announcers=(announcer, flags.announcer), definitions=definitions),
         routing_room(router, plane),
         environments_room(
             built,
@@ -172,6 +179,15 @@ def build_flow(
             ),
         ),
         configuration_room(configuration, sources),
+        flags_room(
+            flags,
+            database=database,
+            bell=bell,
+            sources=sources,
+            environments=environments,
+            people=people,
+            doors=doors,
+        ),
         deployments_room(
             database=database,
             service=deployments,
@@ -222,6 +238,7 @@ def build_flow(
         pipelines=pipelines,
         deployments=deployments,
         router=router,
+        flags=flags,
         layout=built.layout,
         folders=runner.folders,
     )

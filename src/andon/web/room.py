@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from litestar.types import ASGIApp, ControllerRouterHandler
+from litestar.types import ControllerRouterHandler
 
 from andon.kernel.access import Principal
 from andon.kernel.db import Reading
@@ -37,6 +38,10 @@ class Reconciler:
     run: Callable[[], None]
 
 
+Mounted = Callable[[Any, Any, Any], Awaitable[None]]  # Any: ASGI's scope, receive and send, as whoever answers has them
+"""An ASGI application."""
+
+
 def _nothing() -> None:
     return
 
@@ -66,7 +71,7 @@ class Room:
     life left behind, starts what the room needs beside it."""
     end: Callable[[], None] = _nothing
     """Called when the worker stops, in the opposite order: what waits is told to give up waiting."""
-    mounts: Mapping[str, ASGIApp] = field(default_factory=dict)
+    mounts: Mapping[str, Mounted] = field(default_factory=dict)
     """Applications for programs by the path that each stands at, such as ``/ofrep``, and everything below it. They find
     out by themselves who asks: sessions and cookies mean nothing there."""
     open: Callable[[], None] = _nothing

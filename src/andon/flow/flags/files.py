@@ -35,7 +35,12 @@ class FlagFiles:
 
     def sync(self) -> None:
         """Write what is behind. Safe to repeat."""
-        with self._guard, self._database.reading() as reading:
+        with self._database.reading() as reading:
+            self.sync_from(reading)
+
+    def sync_from(self, reading: Reading) -> None:
+        """The same from what is read in a transaction."""
+        with self._guard:
             revisions = self._flags.revisions(reading)
             for service, environment in self._running(reading):
                 path = self._folders.folder(service, environment) / FILE

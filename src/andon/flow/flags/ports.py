@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Protocol
 
 from andon.flow.sources.contract import Service
+from andon.kernel.access import Principal
 from andon.kernel.db import Reading
+from andon.kernel.events import Actor
 
 
 class Places(Protocol):
@@ -18,3 +20,11 @@ class Places(Protocol):
         ...
 
     def needs_second_person(self, reading: Reading, service: Service, environment: str) -> bool: ...
+
+
+class Authority(Protocol):
+    """Knows who stands behind what was pushed."""
+
+    def releaser(self, reading: Reading, actor: Actor) -> Principal | None:
+        """``None`` for somebody who is no more, or a token that may not release."""
+        ...

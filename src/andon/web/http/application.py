@@ -12,7 +12,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme, Server
 from litestar.response import Redirect
-from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, Scope, Send
+from litestar.types import ControllerRouterHandler, Message, Receive, Scope, Send
 
 from andon.kernel.access.passwords import Passwords
 from andon.kernel.db import Database
@@ -31,7 +31,7 @@ from andon.web.http.security import Hosts, protecting
 from andon.web.http.static import static_files
 from andon.web.http.visit import visit_of
 from andon.web.rendering import Static
-from andon.web.room import Room
+from andon.web.room import Mounted, Room
 from andon.web.telling import Teller
 
 LARGEST_BODY = 4 * 1024 * 1024
@@ -115,7 +115,7 @@ class WebApplication:
         for room in self._rooms:
             room.leave()
 
-    def _mounted(self, path: str) -> ASGIApp | None:
+    def _mounted(self, path: str) -> Mounted | None:
         for stands, mounted in self._mounts.items():
             if path == stands or path.startswith(f"{stands}/"):
                 return mounted

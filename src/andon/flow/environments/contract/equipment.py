@@ -86,6 +86,25 @@ class Bare(Equipper):
 BARE = Bare()
 
 
+class Together(Equipper):
+    """What several give. Of a variable that two of them set, the last one's counts."""
+
+    def __init__(self, *equippers: Equipper) -> None:
+        self._equippers = equippers
+
+    def equip(self, occupant: Occupant) -> Equipment:
+        given = [one.equip(occupant) for one in self._equippers]
+        return Equipment(
+            folders=tuple(folder for one in given for folder in one.folders),
+            variables={name: value for one in given for name, value in one.variables.items()},
+            ways_out=tuple(way for one in given for way in one.ways_out),
+        )
+
+    def withdraw(self, service: Service, environment: str) -> None:
+        for one in self._equippers:
+            one.withdraw(service, environment)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outfit:
     """What the equipment makes of a sandbox's command; to be added to what it has of its own."""

@@ -13,7 +13,7 @@ from andon.flow.flags.model.flag import Setting, StoredSegment, compose
 from andon.flow.flags.storage import flags as storage
 from andon.flow.flags.storage import segments as segment_storage
 from andon.flow.sources.contract import Service
-from andon.kernel.db import Reading
+from andon.kernel.db import Reading, Transaction
 from andon_flags.document import Document, Flag, Hashed, Segment, write
 
 MOST_REMEMBERED = 256
@@ -57,6 +57,8 @@ class Documents:
             etag=f'"{revision}-{blake2b(content, digest_size=6).hexdigest()}"',
         )
         built = Built(document, told)
+        if isinstance(reading, Transaction):
+            return built  # may yet be taken back, and its revision be another's
         with self._guard:
             newest = self._built.get(place)
             if newest is None or newest.told.revision <= revision:
@@ -110,6 +112,8 @@ class Documents:
         if known is not None and known[:2] == (one.version, one.edition):
             return Segment(name=one.name, members=known[2], when=one.when)
         members = segment_storage.members_of(reading.connection, one.name, one.edition)
+        if isinstance(reading, Transaction):
+            return Segment(name=one.name, members=members, when=one.when)
         with self._guard:
             self._members[one.name] = (one.version, one.edition, members)
             self._members.move_to_end(one.name)

@@ -57,6 +57,10 @@ class FlagService(Questions, contract.Flags):
     def ramps(self, reading: Reading, service: Service, environment: str | None = None) -> tuple[RampView, ...]:
         return tuple(view(one) for one in self.ramping.running(reading, service, environment))
 
+    def ramp_view(self, reading: Reading, ramp: RampId) -> RampView:
+        """Raises ``NotFound``."""
+        return view(self.ramping.get(reading, ramp))
+
     def create(
         self,
         tx: Transaction,

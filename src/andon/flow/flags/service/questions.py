@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from andon.flow.flags.contract import FlagDocument, RampView
@@ -34,6 +35,10 @@ class Questions:
         principal.require_sight(service)
         return storage.of_service(reading.connection, service, archived=archived)
 
+    def all_of(self, reading: Reading, service: Service) -> tuple[StoredFlag, ...]:
+        """Those that are not archived, whoever asks."""
+        return storage.of_service(reading.connection, service)
+
     def counts(self, reading: Reading, principal: Principal) -> dict[str, int]:
         """Flags that are not archived, of each service that may be seen."""
         return storage.counts(reading.connection, principal.visible_services())
@@ -45,8 +50,12 @@ class Questions:
 
     def settings(self, reading: Reading, flag: StoredFlag) -> tuple[StoredSetting, ...]:
         """What it serves in each environment, those included where nobody has set anything."""
+        return self.settings_in(reading, flag, self._places.environments(reading, flag.service))
+
+    def settings_in(self, reading: Reading, flag: StoredFlag, environments: Iterable[str]) -> tuple[StoredSetting, ...]:
+        """The same for environments that are known already, and those that something was set for."""
         found = storage.settings_of(reading.connection, flag.id)
-        names = dict.fromkeys((*self._places.environments(reading, flag.service), *sorted(found)))
+        names = dict.fromkeys((*environments, *sorted(found)))
         return tuple(found[name] if name in found else _first(flag, name) for name in names)
 
     def setting(self, reading: Reading, flag: StoredFlag, environment: str) -> StoredSetting:

@@ -1,0 +1,108 @@
+"""Segments and their members."""
+
+from __future__ import annotations
+
+from andon.flow.flags.service.segments import SegmentService
+from andon.flow.flags.views import (
+    MembersChange,
+    MembersPart,
+    SegmentDetails,
+    SegmentList,
+    SegmentPut,
+    SegmentShape,
+    SegmentUse,
+    Upload,
+)
+from andon.flow.sources.contract import Service
+from andon.kernel.access import Principal
+from andon.kernel.db import Reading
+from andon.web.http import api
+from andon.web.http.api import Call, Handlers
+
+
+def segment_routes(segments: SegmentService) -> Handlers:
+    def details(reading: Reading, principal: Principal, name: str, warnings: tuple[str, ...] = ()) -> SegmentDetails:
+        found = segments.get(reading, principal, name)
+        members = segments.members(reading, found)
+        visible = principal.visible_services()
+        return SegmentDetails(
+            segment=SegmentShape.of(found),
+            members=None if members is None else list(members),
+            uses=[
+                SegmentUse(service=one.service, environment=one.environment, flag=one.flag)
+                for one in segments.uses(reading, name)
+                if visible is None or one.service in visible
+            ],
+            warnings=list(warnings),
+        )
+
+    @api.get("/segments")
+    def list_segments(call: Call) -> SegmentList:
+        """Segments of the services that you may see; every service's flags may name each."""
+        call.principal.require_reading()
+        with call.database.reading() as reading:
+            return SegmentList(segments=[SegmentShape.of(one) for one in segments.all(reading, call.principal)])
+
+    @api.get("/segments/{segment:str}")
+    def show_segment(call: Call, segment: str) -> SegmentDetails:
+        """Who belongs to it, and which flags name it."""
+        with call.database.reading() as reading:
+            return details(reading, call.principal, segment)
+
+    @api.put("/segments/{segment:str}")
+    def put_segment(call: Call, segment: str, data: SegmentPut) -> SegmentDetails:
+        """Make a segment of a service, or change its conditions; its members stay."""
+        with call.database.transaction() as tx:
+            warnings = segments.put(
+                tx,
+                call.principal,
+                Service(data.service),
+                segment,
+                when=tuple(tuple(one.meant() for one in every) for every in data.when),
+                description=data.description,
+            )
+            return details(tx, call.principal, segment, warnings)
+
+    @api.delete("/segments/{segment:str}")
+    def remove_segment(call: Call, segment: str) -> None:
+        """Remove a segment that no flag names."""
+        with call.database.transaction() as tx:
+            segments.remove(tx, call.principal, segment)
+
+    @api.post("/segments/{segment:str}/members")
+    def change_members(call: Call, segment: str, data: MembersChange) -> SegmentShape:
+        """Add and remove some members."""
+        with call.database.transaction() as tx:
+            return SegmentShape.of(
+                segments.change_members(tx, call.principal, segment, add=data.add, remove=data.remove)
+            )
+
+    @api.post("/segments/{segment:str}/uploads", status=201)
+    def begin_upload(call: Call, segment: str) -> Upload:
+        """Begin a new list of up to a million members, sent in parts; it counts once it is complete."""
+        with call.database.transaction() as tx:
+            return Upload(upload=segments.begin_upload(tx, call.principal, segment), size=0)
+
+    @api.post("/segments/{segment:str}/uploads/{upload:int}")
+    def upload_members(call: Call, segment: str, upload: int, data: MembersPart) -> Upload:
+        """A part of the new list, of up to 50,000 members; safe to repeat."""
+        with call.database.transaction() as tx:
+            size = segments.upload(tx, call.principal, segment, upload, data.members)
+            return Upload(upload=upload, size=size)
+
+    @api.post("/segments/{segment:str}/uploads/{upload:int}/complete")
+    def complete_upload(call: Call, segment: str, upload: int) -> SegmentShape:
+        """The new list counts instead of the old one, at once."""
+        with call.database.transaction() as tx:
+            return SegmentShape.of(segments.complete_upload(tx, call.principal, segment, upload))
+
+    return [
+        list_segments,
+        show_segment,
+        put_segment,
+        remove_segment,
+        change_members,
+        begin_upload,
+        upload_members,
+        complete_upload,
+    ]

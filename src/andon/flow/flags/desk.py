@@ -1,0 +1,139 @@
+"""What API and pages of flags ask: flags with whatever is told about them beside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from andon.flow.flags.contract import EvaluationsSeen
+from andon.flow.flags.model.flag import Proposal, StoredFlag, StoredSetting, Version
+from andon.flow.flags.model.stale import Finding, finding
+from andon.flow.flags.references import Search, search
+from andon.flow.flags.service.flags import FlagService
+from andon.flow.flags.service.segments import SegmentService
+from andon.flow.flags.views import EnvironmentSetting, FlagShape, ProposalShape
+from andon.flow.sources.contract import CommitHash, Service, Sources
+from andon.kernel.access import Principal
+from andon.kernel.access.contract import People
+from andon.kernel.db import Database, Reading
+from andon.kernel.errors import NotFound
+from andon_flags.explaining import Explanation, explain
+
+
+class NobodyCounts(EvaluationsSeen):
+    """Where there is no telemetry."""
+
+    def last_asked(self, service: Service, environment: str, flag: str) -> datetime | None:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Staleness:
+    commit: CommitHash | None
+    findings: tuple[Finding, ...]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Safe to share between threads."""
+
+    flags: FlagService
+    segments: SegmentService
+    sources: Sources
+    people: People
+    seen: Callable[[], EvaluationsSeen]
+    """Who counts evaluations; an upper room may come to do so later."""
+
+    def known(self, reading: Reading, principal: Principal, service: str) -> Service:
+        """Raises ``NotFound``, the same for what is not there and for what may not be seen."""
+        principal.require_sight(service)
+        found = Service(service)
+        if found not in self.sources.services(reading):
+            raise NotFound(
+                f"There is no service {service[:80]!r}.", remedy="See which there are: andon repository list"
+            )
+        return found
+
+    def shapes(self, reading: Reading, service: Service, flags: Iterable[StoredFlag]) -> list[FlagShape]:
+        """Each with what it serves in every environment."""
+        names = self.flags.environments(reading, service)
+        guarded = {name for name in names if self.flags.needs_second_person(reading, service, name)}
+        return [
+            FlagShape.of(
+                one,
+                [
+                    EnvironmentSetting.of(there, second_person=there.environment in guarded)
+                    for there in self.flags.settings_in(reading, one, names)
+                ],
+            )
+            for one in flags
+        ]
+
+    def unknown(self, reading: Reading, service: Service) -> list[str]:
+        """Names that programs ask for and that no flag of the service has, or an archived one."""
+        there = {one.name for one in self.flags.all_of(reading, service)}
+        return sorted(name for name in self.flags.asked_for(reading, service) if name not in there)
+
+    def why(
+        self,
+        reading: Reading,
+        flag: StoredFlag,
+        environment: str,
+        context: Mapping[str, object],
+        at: datetime | None,
+    ) -> Explanation:
+        """Step by step what somebody gets, by the very evaluator that services use."""
+        self.flags.setting(reading, flag, environment)  # raises for an environment that there is not
+        document = self.flags.built(reading, flag.service, environment).document
+        return explain(document, flag.name, context, (at or reading.now).timestamp())
+
+    def stale(self, database: Database, principal: Principal, service: str) -> Staleness:
+        """Flags that have done their work. Reads the repository: no transaction is open meanwhile."""
+        with database.reading() as reading:
+            owner = self.known(reading, principal, service)
+            flags = self.flags.all_of(reading, owner)
+            names = self.flags.environments(reading, owner)
+            settings: dict[str, tuple[StoredSetting, ...]] = {
+                one.name: self.flags.settings_in(reading, one, names) for one in flags
+            }
+            asked = self.flags.asked_for(reading, owner)
+            commit = self._head(reading, owner)
+            now = reading.now
+        looked = (
+            Search({}, False) if commit is None else search(self.sources, owner, commit, [one.name for one in flags])
+        )
+        found = []
+        for one in flags:
+            last = {name: at for name, (_, at) in asked.get(one.name, {}).items()}
+            for name in names:
+                seen = self.seen().last_asked(owner, name, one.name)
+                if seen is not None:
+                    last[name] = max(seen, last.get(name, seen))
+            references = looked.found.get(one.name, ())
+            stale = finding(one, settings[one.name], last, references, now, looked=looked.complete)
+            if stale is not None:
+                found.append(stale)
+        return Staleness(commit, tuple(found), looked.complete)
+
+    def proposals(self, reading: Reading, found: Iterable[Proposal]) -> list[ProposalShape]:
+        listed = list(found)
+        names = self._names(reading, [one.person for one in listed])
+        return [ProposalShape.of(one, names.get(one.person or "")) for one in listed]
+
+    def authors(self, reading: Reading, found: Iterable[Version]) -> list[tuple[Version, str]]:
+        """Each version with who made it."""
+        listed = list(found)
+        names = self._names(reading, [one.person for one in listed])
+        return [(one, names.get(one.person or "", "Andon" if one.person is None else one.person)) for one in listed]
+
+    def _names(self, reading: Reading, people: Iterable[str | None]) -> dict[str, str]:
+        wanted = {one for one in people if one}
+        return {str(person): name for person, name in self.people.names(reading, wanted).items()} if wanted else {}
+
+    def _head(self, reading: Reading, service: Service) -> CommitHash | None:
+        try:
+            return self.sources.resolve(service, self.sources.default_branch(reading, service))
+        except NotFound:  # nothing was pushed yet
+            return None
