@@ -1,4 +1,13 @@
-"""Feature flags, evaluated inside the service that asks."""
+"""Feature flags, evaluated inside the service: ``from andon_flags import flags``.
 
-__all__: list[str] = []
+``flags.boolean("new-checkout", {"targetingKey": "u1"}, default=False)``. No configuration where Andon runs the service,
+no dependency, and nothing that raises or waits.
+"""
+
+from andon_flags.client import Flags
+
+__all__ = ["Flags", "flags"]
 __version__ = "0.1.0"
+
+flags = Flags()
+"""What a service asks; made once, here. It does nothing before it is asked."""

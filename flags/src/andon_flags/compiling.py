@@ -16,7 +16,7 @@ from andon_flags.document.model import SEGMENTAL, Document, Flag, Kind, Range, R
 from andon_flags.outcomes import MISSING, NOT_HASHED, Outcome, TargetingKeyMissing, folded, individual, off, served
 
 Context = Mapping[str, object]
-Function = Callable[[Context], Any]
+Function = Callable[[Any], Any]
 """Of a flag, for a context: its value, or what else it was made to return. Raises one of ``NOT_HASHED``."""
 
 _CHAIN = 6  # ranges that are compared one after the other; from more on, the place is looked up
