@@ -21,6 +21,8 @@ from andon.flow.routing.contract import (
     Arm,
     Comparison,
     Condition,
+    Forward,
+    Forwarding,
     Match,
     Plan,
     Share,
@@ -29,10 +31,11 @@ from andon.flow.routing.contract import (
     Where,
 )
 from andon.flow.routing.memory import Imagined, InMemoryDataPlane
-from andon.flow.routing.model import Rule, Table, Upstream, reachable
+from andon.flow.routing.model import Live, Rule, Table, Upstream, reachable, rules_of
+from andon.flow.sources.contract import Service
 from andon.kernel.keeper import control
 from tests.flow.environments.place import wait_until
-from tests.flow.routing.test_envoy import ONE, TWO, free, hostile, nobody_listens, running_plane, upstream
+from tests.flow.routing.test_envoy import ONE, TWO, free, hostile, listener, nobody_listens, running_plane, upstream
 from tests.flow.routing.test_telemetry import Reader
 from tests.flow.routing.traffic import Crowd, Customer, asking, canary, divided, instance
 
@@ -275,9 +278,8 @@ def test_a_canary_that_is_killed_fails_no_more_than_what_was_under_way_in_it(
             process.wait()
             asked = len(crowd.answers)
             wait_until(lambda: len(crowd.answers) > asked + 300)
-    assert crowd.broken == []
     # it may have done what it was asked by then: only its customer can tell whether to ask again
-    assert Counter(status for status, _ in crowd.answers)[503] <= 3
+    assert Counter(status for status, _ in crowd.answers)[503] + len(crowd.broken) <= 3
     assert {said for _, said in crowd.answers[-250:]} == {"one"}
     counted = plane.statistics()
     assert counted is not None
@@ -334,3 +336,36 @@ def test_the_log_tells_which_set_served_whatever_its_share(
         assert Customer(connection).ask() == "one"
     (rescued,) = reader.next(1)
     assert (rescued.set, rescued.attempts, rescued.status) == (ONE, 2, 200)
+
+
+def test_one_address_serves_two_services_while_the_new_one_takes_over(
+    plane: EnvoyDataPlane, upstreams: tuple[Upstream, ...]
+) -> None:
+    new = Service("new")
+    port, before = free(), set[int]()
+    with asking(port) as connection:
+        customers = [Customer(connection) for _ in range(200)]
+        for parts in (20_000, 60_000, PARTS):
+            forward = Forward(
+                service=new,
+                environment="production",
+                when=(Condition(Where.PATH, how=Comparison.PREFIX, value="/api"),),
+                parts=parts,
+            )
+            one = replace(
+                listener(plane, "old", port),
+                rules=tuple(
+                    rules_of(
+                        Live(set=ONE, plan=None),
+                        Forwarding(forwards=(forward,)),
+                        {(new, "production"): Live(set=TWO, plan=None)},
+                        "old.production",
+                    )
+                ),
+            )
+            plane.follow(Table(listeners=(one,), upstreams=upstreams))
+            there = {number for number, found in enumerate(customers) if found.ask("/api/orders") == "two"}
+            assert there >= before
+            assert is_likely(len(there), len(customers), parts / PARTS)
+            assert {found.ask("/") for found in customers[:20]} == {"one"}
+            before = there

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
-from http.client import HTTPConnection, HTTPResponse
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from pathlib import Path
 
 from andon.flow.routing.adapters import EnvoyDataPlane
@@ -108,9 +108,10 @@ class Crowd:
                 customer.cookies.clear()  # somebody else each time
                 try:
                     answer, said = customer.answer()
-                except OSError as error:
+                except (OSError, HTTPException) as error:
                     self.broken.append(repr(error))
-                    return
+                    connection.close()
+                    continue
                 self.answers.append((answer.status, said))
 
 

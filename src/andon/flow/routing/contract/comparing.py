@@ -12,7 +12,7 @@ from andon.flow.sources.contract import Service
 if TYPE_CHECKING:
     from andon.flow.routing.contract import AccessPosition
 
-DIGESTED_BYTES = 256 * 1024
+DIGESTED_BYTES = 64 * 1024
 """How much of an answer's body is looked at; of a longer one, this much is compared."""
 
 
