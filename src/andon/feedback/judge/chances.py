@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from statistics import NormalDist
 
 _NORMAL = NormalDist()
@@ -87,6 +88,7 @@ def t_tail(t: float, freedom: float) -> float:
     return half if t >= 0 else 1 - half
 
 
+@lru_cache(maxsize=10_000)
 def t_quantile(tail: float, freedom: float) -> float:
     """The ``t`` with P(T ≥ t) = ``tail`` < 0.5; infinite where there are no degrees of freedom."""
     if freedom < 0.5 or tail <= 0:
@@ -98,7 +100,7 @@ def t_quantile(tail: float, freedom: float) -> float:
         high *= 2
         if high > 1e12:
             return math.inf
-    return solve(lambda t: 1 - t_tail(t, freedom), 1 - tail, 0.0, high) if tail > 1e-9 else _far(tail, freedom, high)
+    return solve(lambda t: -t_tail(t, freedom), -tail, 0.0, high)
 
 
 def chi_square_tail(x: float, freedom: float) -> float:
@@ -110,20 +112,16 @@ def chi_square_tail(x: float, freedom: float) -> float:
 
 
 def solve(rising: Callable[[float], float], wanted: float, low: float, high: float) -> float:
-    """Where a rising function reaches ``wanted``, by halving: fifty steps are the precision of a number near one."""
-    for _ in range(50):
+    """Where a rising function reaches ``wanted``, by halving, to a hundred-thousandth of the result."""
+    for _ in range(60):
         middle = (low + high) / 2
-        if middle in {low, high}:
+        if high - low <= 1e-5 * high:
             break
         if rising(middle) < wanted:
             low = middle
         else:
             high = middle
     return (low + high) / 2
-
-
-def _far(tail: float, freedom: float, high: float) -> float:
-    return solve(lambda t: -t_tail(t, freedom), -tail, 0.0, high)
 
 
 def _away(value: float) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -77,46 +78,48 @@ class Found:
 
 def schedule(pairs: Pairs) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
     """Ends of the blocks that the boundary is computed for: known from the clock and the router alone."""
-    ends, last = [], -1
     count = len(pairs)
-    changes = np.zeros(count, dtype=bool)
-    if count > 1:
-        known = np.nan_to_num(pairs.share, nan=-1.0)
-        changes[:-1] = known[1:] != known[:-1]
-    marks = changes.tolist()
-    for index in range(count):
-        if index < _EVERY or marks[index] or index - last >= index // 32:
+    known = np.nan_to_num(pairs.share, nan=-1.0)
+    regular = np.asarray(_regular(count.bit_length()), dtype=np.intp)
+    changes = np.flatnonzero(np.diff(known))
+    return np.union1d(regular[: regular.searchsorted(count)], changes)
+
+
+@lru_cache(maxsize=64)
+def _regular(bits: int) -> tuple[int, ...]:
+    """As if there were 2 to the power of ``bits`` looks: the same for few as for many."""
+    ends, last = [], -1
+    for index in range(2**bits):
+        if index < _EVERY or index - last >= index // 32:
             ends.append(index)
             last = index
-    return np.asarray(ends, dtype=np.intp)
+    return tuple(ends)
 
 
 def dispersion(pairs: Pairs, whole: bool, known: Bursts) -> tuple[float, float]:
     """How large clusters of events are, and how many looks say so.
 
-    From the squared distances of each look's parts to the parts that the effect seen so far would have: neither drift
-    nor a burst that hits both arms nor a constant harm widens them. Looks with few events are put together first.
+    From how far the canary's part jumps from one look to the next (von Neumann's ratio): neither drift nor a burst that
+    hits both arms nor a constant harm widens that. A harm that sets in is one jump, so the largest is left out; a burst
+    is two. Looks with few events are put together first.
     """
     strata = Strata(pairs.x + pairs.y, pairs.n, pairs.m, whole)
-    even = strata.parts(1.0)
-    total, mine = float(strata.total.sum()), float(pairs.x.sum())
-    expected = float((strata.total * even).sum())
-    if total <= 0 or expected <= 0 or expected >= total:
-        return known.size, known.freedom
-    odds = (mine + 0.5) / (total - mine + 0.5) * (total - expected) / expected
-    parts = strata.parts(odds)
+    parts = strata.parts(1.0)
     variances = strata.variances(parts)
     groups = np.floor(np.cumsum(variances) / 2.0 - 1e-9)
     starts = np.flatnonzero(np.diff(groups, prepend=-1.0) > 0)
     if len(starts) > 1 and float(variances[starts[-1] :].sum()) < 1.0:
         starts = starts[:-1]
-    if len(starts) < 2:
+    if len(starts) < 4:
         return known.size, known.freedom
-    distances = np.add.reduceat(pairs.x - strata.total * parts, starts)
     spreads = np.add.reduceat(variances, starts)
-    squares = float((distances**2 / spreads)[spreads > 0].sum())
-    seen = float((spreads > 0).sum()) - 1
-    return (known.size * known.freedom + squares) / (known.freedom + seen), known.freedom + seen
+    apart = np.add.reduceat(pairs.x - strata.total * parts, starts) / np.sqrt(np.maximum(spreads, 1e-12))
+    jumps = np.diff(apart) ** 2 / 2
+    squares = float(jumps.sum() - jumps.max())
+    # jumps share their ends, so that they say two thirds of what as many looks would
+    seen = (len(jumps) - 1) * 2 / 3
+    size = squares / (len(jumps) - 1)
+    return (known.size * known.freedom + size * seen) / (known.freedom + seen), known.freedom + seen
 
 
 def clusters(pairs: Pairs, whole: bool, known: Bursts, tail: float) -> float:

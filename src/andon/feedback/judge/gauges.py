@@ -139,7 +139,7 @@ def _series(
     def made(of: str) -> _Series:
         two = []
         for arm in (mine, other):
-            picked = [np.mean(list(one.values())) if of == "mean" else max(one.values()) for one in arm]
+            picked = [sum(one.values()) / len(one) if of == "mean" else max(one.values()) for one in arm]
             two.append(logs(np.asarray(picked, dtype=np.float64)))
         return _Series(of, at, two[0], two[1], paired)
 

@@ -66,25 +66,25 @@ class Read:
 
 
 def read(metric: Metric, looks: Sequence[Look]) -> Read:
-    fitting = _FITTING[metric.kind]
-    share = metric.kind is Kind.SHARE
+    fitting, name, share = _FITTING[metric.kind], metric.name, metric.kind is Kind.SHARE
     entries, unreadable = [], 0
     for look in looks:
-        arms: list[Observation | None] = []
-        for told in (look.canary, look.baseline):
-            one = told.get(metric.name)
-            if one is not None and not (isinstance(one, fitting) and one.sound and not (share and _too_many(one))):
-                one, unreadable = None, unreadable + 1
-            arms.append(one)
-        entries.append(Entry(look, *arms))
+        mine, other = look.canary.get(name), look.baseline.get(name)
+        if mine is not None and not _good(mine, fitting, share):
+            mine, unreadable = None, unreadable + 1
+        if other is not None and not _good(other, fitting, share):
+            other, unreadable = None, unreadable + 1
+        entries.append(Entry(look, mine, other))
     return Read(tuple(entries), unreadable)
+
+
+def _good(one: Observation, fitting: tuple[type, ...], share: bool) -> bool:
+    if not isinstance(one, fitting) or not one.sound:
+        return False
+    return not (share and isinstance(one, Counts) and one.events > one.exposure)
 
 
 def ordered(looks: Sequence[Look]) -> list[Look]:
     """By time, one for each moment, the later one told: a look that is sent twice counts once."""
     by_time = {look.at: look for look in looks if np.isfinite(look.at) and np.isfinite(look.seconds)}
     return [by_time[at] for at in sorted(by_time)]
-
-
-def _too_many(one: Observation) -> bool:
-    return isinstance(one, Counts) and one.events > one.exposure

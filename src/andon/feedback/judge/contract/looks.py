@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import pairwise
 
 MOST_BOUNDS = 1_000
 MOST_SAMPLES = 1_000_000
@@ -59,10 +61,9 @@ class Histogram:
     def sound(self) -> bool:
         return (
             len(self.counts) == len(self.bounds) + 1
-            and 1 <= len(self.bounds) <= MOST_BOUNDS
-            and all(math.isfinite(bound) for bound in self.bounds)
-            and all(a < b for a, b in zip(self.bounds, self.bounds[1:], strict=False))
-            and all(_count(count) for count in self.counts)
+            and _rising(self.bounds)
+            and math.isfinite(sum(self.counts))  # of a NaN or an infinity among them the sum is one too
+            and min(self.counts) >= 0
         )
 
 
@@ -117,6 +118,15 @@ class Look:
     baseline: Mapping[str, Observation | None] = field(default_factory=dict)
     share: float | None = None
     """Which share of the traffic of both arms the router sends to the canary, 0 to 1; ``None`` where nobody knows."""
+
+
+@lru_cache(maxsize=256)
+def _rising(bounds: tuple[float, ...]) -> bool:
+    return (
+        1 <= len(bounds) <= MOST_BOUNDS
+        and all(math.isfinite(bound) for bound in bounds)
+        and all(a < b for a, b in pairwise(bounds))
+    )
 
 
 def _count(value: float) -> bool:
