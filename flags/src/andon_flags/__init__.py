@@ -4,9 +4,10 @@
 no dependency, and nothing that raises or waits.
 """
 
+from andon_flags.breaker import BreakerOpen
 from andon_flags.client import Flags
 
-__all__ = ["Flags", "flags"]
+__all__ = ["BreakerOpen", "Flags", "flags"]
 __version__ = "0.1.0"
 
 flags = Flags()

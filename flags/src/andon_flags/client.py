@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Optional, Union
 
+from andon_flags.breaker import Breaker, Degrade
 from andon_flags.compiling import Compiled, Context, Function
 from andon_flags.document import Document, Kind, read
 from andon_flags.explaining import Asked, Explanation, Step, explain
@@ -72,6 +73,7 @@ class Flags:
         self._now: Union[Compiled, _Asleep] = _ASLEEP
         self._follower: Optional[Follower] = None
         self._closed = False
+        self._bound: weakref.WeakSet[Union[Breaker, Degrade]] = weakref.WeakSet()
         if document is not None:
             self._adopt(document if isinstance(document, Document) else read(document))
         else:
@@ -184,6 +186,45 @@ class Flags:
         """How often which variant of which flag was served since the last time that was told; for tests."""
         return self._exposures.counted()
 
+    # What is bound to flags
+
+    def breaker(
+        self,
+        name: str,
+        *,
+        flag: Optional[str] = None,
+        context: Optional[Context] = None,
+        failures: int = 5,
+        within: float = 10.0,
+        rest: float = 30.0,
+        errors: "tuple[type[BaseException], ...]" = (Exception,),
+        fallback: "Optional[Callable[..., Any]]" = None,
+    ) -> Breaker:
+        """A circuit breaker for a dependency: see ``Breaker``. Keep it; it is what counts."""
+        made = Breaker(
+            self,
+            name,
+            flag=flag,
+            context=context,
+            failures=failures,
+            within=within,
+            rest=rest,
+            errors=errors,
+            fallback=fallback,
+        )
+        self._bound.add(made)
+        return made
+
+    def degrade(self, name: str, *, flag: str, at: float, context: Optional[Context] = None) -> Degrade:
+        """Do less from a level of load on: see ``Degrade``. Keep it; it is what counts."""
+        made = Degrade(self, name, flag=flag, at=at, context=context)
+        self._bound.add(made)
+        return made
+
+    def tell(self, metric: str, **tags: str) -> None:
+        """Count one, and send it with the other counts."""
+        self._exposures.add(metric, tags)
+
     def close(self) -> None:
         """End the stream, tell what was counted. The flags stay as they are."""
         if self._closed:
@@ -269,6 +310,8 @@ class Flags:
         if had:
             self._has_document.set()
         self._exposures.after_fork()
+        for one in tuple(self._bound):
+            one.after_fork()
         if self._follower is not None:
             self._follower.after_fork()
             self._now = _ASLEEP

@@ -16,6 +16,7 @@ from andon_flags.document.values import unit_of
 EVERY = 10.0
 """Seconds between two tellings."""
 METRIC = "flags.evaluated"
+MOST_OTHERS = 1_000
 MOST_RECORDS = 10_000
 """Records between two tellings; what comes on top is dropped and counted."""
 PACKET = 1432
@@ -43,6 +44,7 @@ class Exposures:
         self._below = int(min(max(share, 0.0), 1.0) * 2**64)
         self._tell = tell or _to_stdout
         self._records: set[tuple[str, str, str]] = set()
+        self._others: dict[str, itertools.count[int]] = {}
         self.dropped = 0
 
     def told(
@@ -62,6 +64,17 @@ class Exposures:
         if with_context is not None:
             with_context(context)
 
+    def add(self, metric: str, tags: "Mapping[str, str]") -> None:
+        """Count one of something else, sent with the rest."""
+        told = ",".join(f"{tag}:{_plain(value)}" for tag, value in tags.items())
+        count = self._others.get(f"{metric}|{told}")
+        if count is None:
+            if len(self._others) >= MOST_OTHERS:
+                self.dropped += 1
+                return
+            count = self._others.setdefault(f"{metric}|{told}", itertools.count())
+        next(count)
+
     def counted(self) -> "dict[tuple[str, str], int]":
         """What was served since the last time somebody asked."""
         found = {}
@@ -79,6 +92,10 @@ class Exposures:
             f"{METRIC}:{count}|c|#flag:{flag},variant:{variant}{self._tags}"
             for (flag, variant), count in self.counted().items()
         ]
+        others, self._others = self._others, {}
+        for key, count in others.items():
+            metric, _, told = key.partition("|")
+            lines.append(f"{metric}:{next(count)}|c|#{told}{self._tags}")
         if lines:
             self._send(lines)
         records, self._records = self._records, set()
@@ -93,6 +110,7 @@ class Exposures:
     def after_fork(self) -> None:
         """In the child: what the parent has counted is the parent's to tell."""
         self.counted()
+        self._others = {}
         self._records = set()
 
     # Inside
@@ -150,11 +168,11 @@ def _tags(environment: "Mapping[str, str]") -> str:
     if not environment.get("ANDON_TELEMETRY"):
         told["service"] = environment.get("ANDON_SERVICE", "")
         told["environment"] = environment.get("ANDON_ENVIRONMENT", "")
-    kept = {
-        tag: "".join(mark if mark.isalnum() or mark in "._-/" else "_" for mark in value[:200])
-        for tag, value in told.items()
-    }
-    return "".join(f",{tag}:{value}" for tag, value in kept.items() if value)
+    return "".join(f",{tag}:{_plain(value)}" for tag, value in told.items() if value)
+
+
+def _plain(value: str) -> str:
+    return "".join(mark if mark.isalnum() or mark in "._-/" else "_" for mark in value[:200])
 
 
 def _to_stdout(line: str) -> None:
