@@ -13,6 +13,7 @@ from andon.app.feedback import Feedback, build_feedback
 from andon.app.flow import Flow, build_flow
 from andon.app.people.room import people_room
 from andon.app.record.room import record_room
+from andon.app.releasing import BoundReleasing
 from andon.app.starter import WorkflowStarter
 from andon.feedback.telemetry.ingress import Ingress, TelemetryEquipper
 from andon.feedback.telemetry.where import Where
@@ -61,8 +62,10 @@ def compose(settings: Settings, *, clock: Clock | None = None, passwords: Passwo
     sockets = Layout(settings.data).doors
     telemetry = Where(settings.data, sockets)
     equipper = TelemetryEquipper(Ingress(sockets)) if settings.telemetry.enabled else BARE
-    flow = build_flow(settings, database, bell, starter, directory, equipper)
-    feedback = build_feedback(settings.telemetry, telemetry, flow, directory)
+    releasing = BoundReleasing()
+    flow = build_flow(settings, database, bell, starter, directory, equipper, releasing)
+    feedback = build_feedback(settings, database, telemetry, flow, directory)
+    releasing.bind(feedback.releasing)
     # Each room is made here, in the order of the rail; what one asks of another goes in as an argument.
     rooms: tuple[Room, ...] = (
         *flow.rooms,

@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from andon.app.flow import Flow
 from andon.feedback.graphite.room import graphite_room
 from andon.feedback.graphs.room import graphs_room
+from andon.feedback.judge.service import Statistics
 from andon.feedback.logs.room import logs_room
 from andon.feedback.promql.room import promql_room
 from andon.feedback.promql.service import Engine as PromqlEngine
 from andon.feedback.registry.ports import DailyAvailability
 from andon.feedback.registry.room import registry_room
+from andon.feedback.rollouts.adapters import TelemetrySignals
+from andon.feedback.rollouts.ports import NoSignals, Signals
+from andon.feedback.rollouts.room import BuiltRollouts, build_rollouts
 from andon.feedback.telemetry.asking.logs import StoredLogs
 from andon.feedback.telemetry.asking.measurements import StoredMeasurements
 from andon.feedback.telemetry.asking.traces import StoredTraces
@@ -24,30 +28,38 @@ from andon.feedback.telemetry.store.engine import Engine, at_url, over_socket
 from andon.feedback.telemetry.store.retention import Keep
 from andon.feedback.telemetry.where import Where
 from andon.feedback.traces.room import traces_room
+from andon.flow.deployments.contract.release import Releasing
 from andon.flow.sources.contract import Service
 from andon.kernel.access.contract import People
-from andon.kernel.settings import TelemetrySettings
+from andon.kernel.db import Database
+from andon.kernel.settings import Settings, TelemetrySettings
 from andon.web.room import Room
 
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
     rooms: tuple[Room, ...]
+    releasing: Releasing
+    """Brings versions to their customers."""
     close: Callable[[], None]
     """Gives back the connections to the store."""
 
 
-def build_feedback(settings: TelemetrySettings, where: Where, flow: Flow, people: People) -> Feedback:
+def build_feedback(settings: Settings, database: Database, where: Where, flow: Flow, people: People) -> Feedback:
     """Nothing is asked yet: a store that is not there is only missed by whoever asks."""
-    if not settings.enabled:
-        return Feedback((), _nothing)
-    engine = ask(settings, where)
+    telemetry = settings.telemetry
+    if not telemetry.enabled:
+        rollouts = _rollouts(database, flow, people, NoSignals(), settings.address)
+        return Feedback((rollouts.room,), rollouts.conductor, _nothing)
+    engine = ask(telemetry, where)
     # a server may be written to from other machines, whose writing nobody counts here
-    editions = None if settings.url else EditionsRead(where.editions)
-    measurements = StoredMeasurements(engine, keep(settings), editions)
+    editions = None if telemetry.url else EditionsRead(where.editions)
+    measurements = StoredMeasurements(engine, keep(telemetry), editions)
     questions = PromqlEngine(measurements)
     logs, traces = StoredLogs(engine), StoredTraces(engine)
+    rollouts = _rollouts(database, flow, people, TelemetrySignals(measurements, logs), settings.address)
     rooms = (
+        rollouts.room,
         graphs_room(measurements=measurements, questions=questions, sources=flow.sources, people=people),
         logs_room(
             logs=logs,
@@ -67,11 +79,24 @@ def build_feedback(settings: TelemetrySettings, where: Where, flow: Flow, people
             logs=logs,
         ),
         traces_room(traces=traces, sources=flow.sources, deployments=flow.deployments),
-        telemetry_room(settings, where, engine, questions),
+        telemetry_room(telemetry, where, engine, questions),
         promql_room(questions, measurements),
         graphite_room(measurements),
     )
-    return Feedback(rooms, engine.close)
+    return Feedback(rooms, rollouts.conductor, engine.close)
+
+
+def _rollouts(database: Database, flow: Flow, people: People, signals: Signals, console: str) -> BuiltRollouts:
+    return build_rollouts(
+        database=database,
+        environments=flow.environments,
+        deployments=flow.deployments,
+        router=flow.router,
+        judge=Statistics(),
+        signals=signals,
+        people=people,
+        console=console,
+    )
 
 
 def daily(availability: Availability) -> DailyAvailability:

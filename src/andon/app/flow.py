@@ -42,6 +42,7 @@ from andon.flow.routing.adapters import EnvoyDataPlane, envoy_binary
 from andon.flow.routing.contract import Router
 from andon.flow.routing.room import routing_room
 from andon.flow.routing.service import RouterService
+from andon.flow.schema.service import SchemaChecker
 from andon.flow.sources.adapters.sources import GitSources
 from andon.flow.sources.contract import Sources
 from andon.flow.sources.room import open_git, sources_room
@@ -127,6 +128,7 @@ def build_flow(
         settings=settings.jobs,
         sources=sources,
         artifacts=artifacts,
+        check=SchemaChecker(),
         entry=router.entry,
         equipper=equipper,
     )

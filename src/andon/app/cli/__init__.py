@@ -33,6 +33,7 @@ COMMANDS = (
     "andon.flow.configuration.commands",
     "andon.flow.deployments.commands",
     "andon.flow.overview.commands",
+    "andon.feedback.rollouts.commands",
     "andon.feedback.graphs.commands",
     "andon.feedback.logs.commands",
     "andon.feedback.traces.commands",

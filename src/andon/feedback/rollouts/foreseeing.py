@@ -10,7 +10,7 @@ from andon.feedback.rollouts.model.expecting import expected_of
 from andon.feedback.rollouts.model.pacing import Rhythm
 from andon.feedback.rollouts.model.records import LookRecord, Rollout, Watched
 from andon.feedback.rollouts.model.stages import Sets, Stage, compared_share, stages_of
-from andon.feedback.rollouts.model.watching import MEASURED, ROUTED, judged
+from andon.feedback.rollouts.model.watching import MEASURED, judged, settled
 from andon.feedback.rollouts.ports import Side, Signals, Watchable
 from andon.feedback.rollouts.service import RolloutService
 from andon.flow.deployments.contract.release import Candidate
@@ -51,7 +51,9 @@ class Foreseeing:
             return known
         side = Side(set=former.id, commit=former.commit, instances=tuple(one.id for one in former.instances))
         found = self._watchable(candidate, side, now)
-        watched = (*ROUTED, *found.watched)
+        watched, unwatched = settled(
+            found.watched, found.unwatched, sum(one.plan.seconds for one in stages_of(candidate.release))
+        )
         history = self._history(candidate, now)
         foresight = self._foresight(candidate, watched, history)
         with self._database.transaction() as tx:
@@ -59,7 +61,7 @@ class Foreseeing:
                 tx,
                 candidate,
                 watched=watched,
-                unwatched=found.unwatched,
+                unwatched=unwatched,
                 smallest_harm="" if foresight is None else foresight.sentence,
                 proposal=foresight.proposals[0].sentence if foresight is not None and foresight.proposals else "",
                 history=history,

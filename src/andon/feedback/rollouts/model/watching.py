@@ -16,9 +16,9 @@ _WAYS = {Harm.RISE: Direction.MORE_IS_WORSE, Harm.FALL: Direction.LESS_IS_WORSE,
 
 ROUTED = (
     Watched(name=ERRORS, kind=Kind.SHARE, title="Errors", weight=2.0),
-    Watched(name="latency-p50", kind=Kind.LATENCY, title="Latency of half of all requests", quantile=0.5, unit="ms"),
-    Watched(name="latency-p95", kind=Kind.LATENCY, title="Latency of 95 %", quantile=0.95, unit="ms"),
-    Watched(name="latency-p99", kind=Kind.LATENCY, title="Latency of 99 %", quantile=0.99, unit="ms"),
+    Watched(name="latency-p50", kind=Kind.LATENCY, title="Latency (p50)", quantile=0.5, unit="ms"),
+    Watched(name="latency-p95", kind=Kind.LATENCY, title="Latency (p95)", quantile=0.95, unit="ms"),
+    Watched(name="latency-p99", kind=Kind.LATENCY, title="Latency (p99)", quantile=0.99, unit="ms"),
     Watched(name=TRAFFIC, kind=Kind.TRAFFIC, title="Traffic", dark=False),
     Watched(name=RESTARTS, kind=Kind.RATE, title="Restarts", weight=0.5),
 )
@@ -29,6 +29,22 @@ MEASURED = (
     Watched(name=MEMORY, kind=Kind.GAUGE, title="Memory of an instance", unit="MB", telemetry=True),
     Watched(name=CPU, kind=Kind.GAUGE, title="Processor of an instance", unit="%", telemetry=True, weight=0.5),
 )
+
+
+SHORTEST = 100.0
+"""Seconds that a rollout takes at least in which levels such as memory can be told from a whim."""
+
+
+def settled(
+    measured: Sequence[Watched], unwatched: Sequence[str], seconds: float
+) -> tuple[tuple[Watched, ...], tuple[str, ...]]:
+    """What is watched in a rollout that takes so long, and what is not, each in a sentence."""
+    watched = (*ROUTED, *measured)
+    if seconds >= SHORTEST:
+        return watched, tuple(unwatched)
+    levels = [one.title for one in measured if one.kind is Kind.GAUGE]
+    told = f"{', '.join(levels)}: {seconds:g} s of release are too short to see them grow"
+    return tuple(one for one in watched if one.title not in levels), (*unwatched, told) if levels else tuple(unwatched)
 
 
 def direction_of(harm: Harm) -> Direction:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from andon.feedback.judge.contract import Verdict
+from andon.feedback.judge.contract import Kind, Verdict
 from andon.feedback.rollouts.contract import RolloutState
 from andon.flow.definition.contract import PARTS
 
@@ -25,3 +25,18 @@ VERDICT_WORDS: Mapping[Verdict, str] = {
 def share_words(parts: int) -> str:
     """A share of traffic without more digits than it has: "5 %", "0.1 %"."""
     return f"{parts * 100 / PARTS:.3f}".rstrip("0").rstrip(".") + " %"
+
+
+def level_words(value: float | None, unit: str) -> str:
+    """A level as people read it: three digits that count, and its unit."""
+    if value is None:
+        return "no data"
+    said = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return f"{said} {unit}".rstrip()
+
+
+def metric_level(value: float | None, unit: str, kind: Kind) -> str:
+    """The same with the unit that a kind of metric has by itself."""
+    if kind is Kind.SHARE and value is not None:
+        return f"{value * 100:.3g} %"
+    return level_words(value, unit)

@@ -1,0 +1,87 @@
+"""Progressive releases: what brings a version to its customers, what it was judged by, and what people ask of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from andon.feedback.judge.contract import Judge
+from andon.feedback.rollouts.api import rollout_routes
+from andon.feedback.rollouts.conducting import Conductor
+from andon.feedback.rollouts.contract import RolloutState
+from andon.feedback.rollouts.model.words import STATE_WORDS
+from andon.feedback.rollouts.pages import rollout_pages
+from andon.feedback.rollouts.ports import Signals
+from andon.feedback.rollouts.service import RolloutService
+from andon.feedback.rollouts.telling import TELLING, address
+from andon.flow.deployments.contract import Deployments
+from andon.flow.environments.contract import Environments
+from andon.flow.routing.contract import Router
+from andon.kernel.access import Principal
+from andon.kernel.access.contract import People
+from andon.kernel.db import Database, Reading
+from andon.web.model import State
+from andon.web.room import Entry, Room
+from andon.web.shell import Light, NavItem
+
+_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltRollouts:
+    room: Room
+    conductor: Conductor
+    """What deployments ask."""
+    service: RolloutService
+
+
+def build_rollouts(
+    *,
+    database: Database,
+    environments: Environments,
+    deployments: Deployments,
+    router: Router,
+    judge: Judge,
+    signals: Signals,
+    people: People,
+    console: str,
+) -> BuiltRollouts:
+    service = RolloutService()
+    conductor = Conductor(
+        database=database,
+        service=service,
+        environments=environments,
+        router=router,
+        judge=judge,
+        signals=signals,
+    )
+    return BuiltRollouts(rollouts_room(service, deployments, people, console), conductor, service)
+
+
+def rollouts_room(service: RolloutService, deployments: Deployments, people: People, console: str) -> Room:
+    def light(reading: Reading, principal: Principal) -> Light | None:
+        """A rollout that waits for somebody owns the light; one on its way is only said."""
+        running = service.visible(reading, principal, running=True, limit=_SHOWN)
+        if not running:
+            return None
+        paused = next((one for one in running if one.state is RolloutState.PAUSED), None)
+        one = paused or running[0]
+        told = f"{one.service} {one.commit[:7]} is {STATE_WORDS[one.state]} to {one.environment}"
+        if paused is None:
+            return Light(State.RUN, told, address(one.id))
+        return Light(State.WARN, f"{told}: {one.reason}", address(one.id))
+
+    def entries(reading: Reading, principal: Principal) -> Iterator[Entry]:
+        for one in service.visible(reading, principal, running=True, limit=_SHOWN):
+            told = f"{one.service} {one.commit[:7]} to {one.environment}"
+            yield Entry(f"Rollout of {told}", address(one.id), "route", STATE_WORDS[one.state])
+
+    return Room(
+        name="rollouts",
+        templates="andon.feedback.rollouts",
+        handlers=(*rollout_pages(service, deployments, people), *rollout_routes(service, console)),
+        navigation=(NavItem(section="Feedback", label="Rollouts", href="/rollouts", icon="route", key="y"),),
+        light=light,
+        entries=entries,
+        telling=TELLING,
+    )

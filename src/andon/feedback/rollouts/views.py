@@ -1,0 +1,89 @@
+"""The shapes in which the API speaks of rollouts; shared with the commands."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from andon.feedback.judge.contract import Because, Kind, Verdict
+from andon.feedback.rollouts.contract import Hold, Left, RolloutState, StageKind, Wish
+
+
+class StageShape(msgspec.Struct, kw_only=True):
+    """``share`` is 0 to 1 of all traffic, or of the copies of a mirror; ``elapsed`` is without pauses."""
+
+    name: str
+    kind: StageKind
+    share: float
+    audience: list[str]
+    seconds: float
+    requests: int
+    entered_at: datetime | None
+    left_at: datetime | None
+    left: Left | None
+    elapsed: float
+    served: int
+
+
+class MetricShape(msgspec.Struct, kw_only=True):
+    """Levels are in ``unit``; ``low`` and ``high`` hold the ratio of new to old with ``confidence`` for everything that
+    is watched at once."""
+
+    metric: str
+    title: str
+    kind: Kind
+    unit: str
+    verdict: Verdict
+    because: Because
+    sentence: str
+    new: float | None
+    old: float | None
+    new_n: float
+    old_n: float
+    ratio: float | None
+    low: float | None
+    high: float | None
+    confidence: float
+
+
+class RolloutShape(msgspec.Struct, kw_only=True):
+    id: str
+    deployment: str
+    service: str
+    environment: str
+    commit: str
+    former: str
+    state: RolloutState
+    hold: Hold | None
+    reason: str
+    waits_for: str
+    """What the stage it is in still waits for; empty for one that is over."""
+    stage: int
+    """Which of ``stages``, from 0."""
+    stages: list[StageShape]
+    verdict: Verdict | None
+    sentence: str
+    """What the judge says of all metrics together."""
+    metrics: list[MetricShape]
+    smallest_harm: str
+    proposal: str
+    unwatched: list[str]
+    requests: int
+    """Customers' requests that the new version served."""
+    failed: int
+    """Of these, how many it failed."""
+    wish: Wish | None
+    """What somebody asked for and what is not done yet."""
+    started_at: datetime
+    ended_at: datetime | None
+    address: str = ""
+    """Of its page in the console."""
+
+
+class RolloutList(msgspec.Struct, kw_only=True):
+    rollouts: list[RolloutShape]
+
+
+class WishRequest(msgspec.Struct, kw_only=True):
+    wish: Wish
