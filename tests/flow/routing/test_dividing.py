@@ -259,7 +259,7 @@ def test_what_a_customer_says_of_their_number_is_not_believed(
         assert Counter(claiming.ask() for _ in range(50))["two"] <= 2
 
 
-def test_a_canary_that_is_killed_fails_no_more_than_what_was_under_way_in_it(
+def test_a_canary_that_is_killed_fails_only_what_was_under_way_in_it(
     plane: EnvoyDataPlane, upstreams: tuple[Upstream, ...], sockets: Path
 ) -> None:
     path = sockets / "dying.sock"
@@ -278,14 +278,15 @@ def test_a_canary_that_is_killed_fails_no_more_than_what_was_under_way_in_it(
             process.wait()
             asked = len(crowd.answers)
             wait_until(lambda: len(crowd.answers) > asked + 300)
-    # it may have done what it was asked by then: only its customer can tell whether to ask again
-    assert Counter(status for status, _ in crowd.answers)[503] + len(crowd.broken) <= 3
+    # What had been sent to it may have been done: only the customer can tell whether to ask again. That is one request
+    # a connection, and one more that was sent before the router saw that it had gone.
+    assert Counter(status for status, _ in crowd.answers)[503] + len(crowd.broken) <= 2 * 3
     assert {said for _, said in crowd.answers[-250:]} == {"one"}
     counted = plane.statistics()
     assert counted is not None
     (gone,) = [found for found in counted.sets if found.set == DYING]
     assert gone.connection_failures > 50  # told of it, not of who helped out
-    assert gone.answers.get(5, 0) <= 3
+    assert gone.answers.get(5, 0) <= 2 * 3
 
 
 def test_a_canary_without_an_instance_leaves_its_share_to_the_stable_version() -> None:
