@@ -111,7 +111,7 @@ def test_a_stream_ends_with_its_token_and_says_so(site: FlagSite) -> None:
                 tokens.revoke_token(tx, person, one.id)
         deadline = time.monotonic() + 20
         over: tuple[str, str, str] | None = None
-        flipped = True
+        flipped = False
         while over is None and time.monotonic() < deadline:
             # a change wakes the stream, which then asks whether its token is still good
             flipped = not flipped

@@ -28,6 +28,7 @@ from andon.web.model import State
 from andon.web.telling import Names, Sentence, Telling
 
 _ENDED = {
+    RampState.RUNNING: "goes on with the ramp of",
     RampState.DONE: "finished the ramp of",
     RampState.STOPPED: "stopped the ramp of",
     RampState.HALTED: "halted the ramp of",

@@ -165,10 +165,10 @@ def _proposals(desk: Desk) -> Handlers:
         with call.database.transaction() as tx:
             return Done.of(desk.flags.approve(tx, call.principal, proposal))
 
-    @api.post("/flags/proposals/{proposal:str}/reject", status=204)
-    def reject_flag_change(call: Call, proposal: str, data: Reasoned) -> None:
+    @api.post("/flags/proposals/{proposal:str}/reject")
+    def reject_flag_change(call: Call, proposal: str, data: Reasoned) -> Done:
         """Say no to a change, or take one's own back."""
         with call.database.transaction() as tx:
-            desk.flags.reject(tx, call.principal, proposal, why=data.why)
+            return Done.of(desk.flags.reject(tx, call.principal, proposal, why=data.why))
 
     return [approve_flag_change, reject_flag_change]

@@ -83,18 +83,18 @@ def segment_routes(segments: SegmentService) -> Handlers:
         with call.database.transaction() as tx:
             return Upload(upload=segments.begin_upload(tx, call.principal, segment), size=0)
 
-    @api.post("/segments/{segment:str}/uploads/{upload:int}")
-    def upload_members(call: Call, segment: str, upload: int, data: MembersPart) -> Upload:
+    @api.post("/segments/{segment:str}/uploads/{upload:str}")
+    def upload_members(call: Call, segment: str, upload: str, data: MembersPart) -> Upload:
         """A part of the new list, of up to 50,000 members; safe to repeat."""
         with call.database.transaction() as tx:
-            size = segments.upload(tx, call.principal, segment, upload, data.members)
-            return Upload(upload=upload, size=size)
+            size = segments.upload(tx, call.principal, segment, _number(upload), data.members)
+            return Upload(upload=_number(upload), size=size)
 
-    @api.post("/segments/{segment:str}/uploads/{upload:int}/complete")
-    def complete_upload(call: Call, segment: str, upload: int) -> SegmentShape:
+    @api.post("/segments/{segment:str}/uploads/{upload:str}/complete")
+    def complete_upload(call: Call, segment: str, upload: str) -> SegmentShape:
         """The new list counts instead of the old one, at once."""
         with call.database.transaction() as tx:
-            return SegmentShape.of(segments.complete_upload(tx, call.principal, segment, upload))
+            return SegmentShape.of(segments.complete_upload(tx, call.principal, segment, _number(upload)))
 
     return [
         list_segments,
@@ -106,3 +106,8 @@ def segment_routes(segments: SegmentService) -> Handlers:
         upload_members,
         complete_upload,
     ]
+
+
+def _number(upload: str) -> int:
+    """Of an upload; 0 is none."""
+    return int(upload) if upload.isascii() and upload.isdigit() and len(upload) < 10 else 0

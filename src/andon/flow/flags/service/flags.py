@@ -330,7 +330,7 @@ class FlagService(Questions, contract.Flags):
         manner = Manner(why=found.why, base=found.base, approved=True, from_code=flag.origin is Origin.CODE)
         return self.changes.set(tx, author, flag, found.environment, found.setting, manner)
 
-    def reject(self, tx: Transaction, principal: Principal, proposal: str, *, why: str = "") -> None:
+    def reject(self, tx: Transaction, principal: Principal, proposal: str, *, why: str = "") -> Outcome:
         """Say no, or take one's own proposal back. Raises ``NotFound``, ``Forbidden``, ``Conflict``."""
         found = self._proposal(tx, principal, proposal)
         storage.decide(tx.connection, found.id, ProposalState.REJECTED, principal.person, tx.now)
@@ -346,6 +346,7 @@ class FlagService(Questions, contract.Flags):
             ),
             by=principal.actor,
         )
+        return Outcome(version=found.base)
 
     def archive(self, tx: Transaction, principal: Principal, service: Service, name: str, *, why: str = "") -> None:
         """Take a flag out of all documents. Raises ``Conflict`` while another flag asks for it."""
