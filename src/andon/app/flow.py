@@ -168,7 +168,7 @@ def build_flow(
             console=settings.address,
         ),
         sources_room(settings, database, bell, git, announcers=(announcer, flags.announcer), definitions=definitions),
-        routing_room(router, plane),
+        routing_room(router, plane, environments=environments, folder=data / "router"),
         environments_room(
             built,
             pages=environments_pages(

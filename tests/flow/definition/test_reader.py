@@ -364,7 +364,37 @@ PLACES = {
     ),
     "migration without either half": (
         f"{JOB}»migrations: {{timeout: 5m}}",
-        "a migration needs expand or contract",
+        "a migration needs expand, backfill, contract, folder or sql",
+        None,
+    ),
+    "migrations for nobody knows which database": (
+        f"{JOB}migrations: {{»folder: migrations}}",
+        "nothing says which database the SQL is written for",
+        None,
+    ),
+    "migrations for a database that is not read": (
+        f"{JOB}migrations: {{folder: migrations, database: »sqlit}}",
+        "the text 'sqlit' stands here",
+        "sqlite",
+    ),
+    "database of no migrations": (
+        f"{JOB}migrations: {{expand: x, »database: sqlite}}",
+        "'database' is about SQL that is checked, and there is none",
+        None,
+    ),
+    "files and a command that prints": (
+        f"{JOB}migrations: {{database: sqlite, folder: x, »sql: y}}",
+        "'sql' and 'folder' are both given",
+        None,
+    ),
+    "batch of nothing": (
+        f"{JOB}migrations: {{expand: x, »batch: 7}}",
+        "'batch' is about a backfill, and there is none",
+        None,
+    ),
+    "job called as the check": (
+        "stages: {commit: {jobs: {»migrations: {run: x}}}}\nmigrations: {folder: x, database: sqlite}",
+        "the check of the migrations is called 'migrations', and so is this job of the same stage",
         None,
     ),
     "instances of nothing known": (

@@ -24,6 +24,7 @@ from andon.flow.pipelines.folders import bytes_in
 from andon.flow.pipelines.model import JobKind, JobResult, JobTask, TestState
 from andon.flow.pipelines.runner.disk import DiskGuard
 from andon.flow.pipelines.runner.sandboxed import SandboxRunner
+from andon.flow.schema.service import SchemaChecker
 from andon.flow.sources import service as repositories
 from andon.flow.sources.adapters.sources import GitSources
 from andon.flow.sources.contract import CommitHash
@@ -63,6 +64,7 @@ class Bench:
             settings=JobSettings(),
             sources=self.sources,
             artifacts=ArtifactService(self.store, keep_days=1),
+            check=SchemaChecker(),
             disk=disk,
             overlay=self.overlay,
             grace=grace,

@@ -61,7 +61,10 @@ smoke:
     cleanup: python3 -m store.smoke --cleanup
 
 migrations:
+  folder: store/migrations
+  database: sqlite
   expand: python3 -m store.migrate expand
+  backfill: python3 -m store.migrate backfill
   contract: python3 -m store.migrate contract
 
 environments:

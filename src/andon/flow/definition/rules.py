@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from andon.flow.definition.contract import PARTS, Definition, StageDefinition, Strategy
+from andon.flow.definition.contract import PARTS, Definition, MigrationDefinition, StageDefinition, Strategy
 from andon.flow.definition.kinds import Path, Reading, listing, nearest_word
+from andon.flow.schema.contract import Dialect
 
 Check = Callable[[Definition, Reading], None]
 
@@ -142,6 +143,43 @@ def environments_exist(definition: Definition, reading: Reading) -> None:
         if stage.environment is not None and stage.environment not in known:
             path: Path = ("stages", stage.name, "environment")
             _unknown(reading, path, "environment", stage.environment, known, "environments")
+
+
+@rule("Migrations that are checked name their `database`, and the first stage leaves the name `migrations` to them.")
+def checked_migrations_name_their_database(definition: Definition, reading: Reading) -> None:
+    migrations = definition.migrations
+    checked = migrations.folder or migrations.sql
+    path: Path = ("migrations",)
+    if checked and migrations.database is None and not reading.given((*path, "database")):
+        here: Path = (*path, "folder" if migrations.folder else "sql")
+        reading.fault(
+            reading.key(here),
+            here,
+            "nothing says which database the SQL is written for",
+            expected=f"database: {listing(one.value for one in Dialect)}",
+        )
+    if migrations.database is not None and not checked:
+        reading.fault(
+            reading.key((*path, "database")),
+            (*path, "database"),
+            "'database' is about SQL that is checked, and there is none",
+            expected="'folder' or 'sql' beside it",
+        )
+    if migrations.batch != MigrationDefinition().batch and migrations.backfill is None:
+        reading.fault(
+            reading.key((*path, "batch")),
+            (*path, "batch"),
+            "'batch' is about a backfill, and there is none",
+            expected="'backfill' beside it",
+        )
+    jobs: Path = ("stages", definition.stages[0].name, "jobs", "migrations") if definition.stages else ()
+    if checked and jobs and any(job.name == "migrations" for job in definition.stages[0].jobs):
+        reading.fault(
+            reading.key(jobs),
+            jobs,
+            "the check of the migrations is called 'migrations', and so is this job of the same stage",
+            expected="another name",
+        )
 
 
 @rule("A stage that deploys needs something to deploy: `package`, and at least one entry of `run`.")

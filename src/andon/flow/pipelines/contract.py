@@ -77,6 +77,8 @@ class FailureKind(StrEnum):
     """The job never began: workspace, cache, service or limit could not be had."""
     PACKAGE = "package"
     """The command ran, but what it left is not a package."""
+    MIGRATIONS = "migrations"
+    """The version that serves would not survive a migration of this commit."""
 
 
 @event("dev.andon.run.queued.v1", subject="run", cdevents="dev.cdevents.pipelinerun.queued.0.3.0")

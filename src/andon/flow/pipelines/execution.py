@@ -16,9 +16,10 @@ from typing import TypeVar
 from andon.flow.deployments.contract import DeploymentId, Deployments, DeploymentState
 from andon.flow.environments.contract import Environments
 from andon.flow.pipelines.contract import JobId, JobState, RunId, StageState
-from andon.flow.pipelines.model import Entry, Job, JobResult, JobTask, Run, StageAnswer, jobs_of
+from andon.flow.pipelines.model import Entry, Job, JobKind, JobResult, JobTask, Run, StageAnswer, jobs_of
 from andon.flow.pipelines.ports import Authority, JobRunner
 from andon.flow.pipelines.service import Progress
+from andon.flow.sources.contract import CommitHash
 from andon.kernel.db import Database
 from andon.kernel.errors import AndonError, Unavailable
 from andon.kernel.workflows import Interrupted
@@ -236,11 +237,18 @@ class Execution:
             whole=run.definition,
             environment=stage.environment,
             url=url,
+            live=self._live(run) if job.kind is JobKind.MIGRATIONS else (),
         )
         result = self._runner.run(task, lambda: self._must_stop(run.id, job.id))
         if self._closing.is_set() and result.outcome is JobState.CANCELLED:
             return  # the row stays "running": the next start finds the attempt lost and begins another
         self._patiently(lambda: self._record(run, job, attempt, result))
+
+    def _live(self, run: Run) -> tuple[CommitHash, ...]:
+        """The versions that serve, environment by environment; a rehearsal's counts as well, it has data, too."""
+        with self._database.reading() as reading:
+            places = [self._environments.find(reading, run.service, one.name) for one in run.definition.environments]
+        return tuple({one.live.commit: None for one in places if one is not None and one.live is not None})
 
     def _record(self, run: Run, job: Job, attempt: int, result: JobResult) -> None:
         with self._database.transaction() as tx:

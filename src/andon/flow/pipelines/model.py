@@ -16,11 +16,14 @@ from andon.kernel.errors import Conflict
 
 PACKAGE_JOB = "package"
 """Name of the job that builds the package; it belongs to the first stage and needs all its other jobs."""
+MIGRATIONS_JOB = "migrations"
+"""Name of the job that checks the migrations; it belongs to the first stage and needs none of its jobs."""
 
 
 class JobKind(StrEnum):
     JOB = "job"
     PACKAGE = "package"
+    MIGRATIONS = "migrations"
 
 
 class TestState(StrEnum):
@@ -183,6 +186,8 @@ class JobTask:
     """The environment the stage deployed to."""
     url: str | None
     """Where that environment answers."""
+    live: tuple[CommitHash, ...] = ()
+    """What runs in the service's environments; only for the check of migrations."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,9 +238,12 @@ class NotWaiting(Conflict):
 
 
 def jobs_of(definition: Definition, stage: int) -> tuple[tuple[JobDefinition, JobKind], ...]:
-    """The jobs of a stage, with the package job behind the first stage's own."""
+    """The jobs of a stage, with the check of migrations and the package job behind the first stage's own."""
     own = tuple((job, JobKind.JOB) for job in definition.stages[stage].jobs)
-    package = definition.package
+    package, migrations = definition.package, definition.migrations
+    if stage == 0 and migrations.checked:
+        check = JobDefinition(name=MIGRATIONS_JOB, command=migrations.sql or "", timeout=migrations.timeout)
+        own = (*own, (check, JobKind.MIGRATIONS))
     if stage != 0 or package is None:
         return own
     return (
@@ -244,7 +252,7 @@ def jobs_of(definition: Definition, stage: int) -> tuple[tuple[JobDefinition, Jo
             JobDefinition(
                 name=PACKAGE_JOB,
                 command=package.command,
-                needs=tuple(job.name for job in definition.stages[0].jobs),
+                needs=tuple(job.name for job, _kind in own),
                 caches=package.caches,
                 network=package.network,
                 timeout=package.timeout,

@@ -44,6 +44,7 @@ FAILURES: Mapping[FailureKind | None, str] = {
     FailureKind.DISK: "filled its disk",
     FailureKind.SETUP: "could not begin",
     FailureKind.PACKAGE: "left no package",
+    FailureKind.MIGRATIONS: "refused a migration",
 }
 _ENDED: Mapping[RunState, tuple[str, State | None, str]] = {
     RunState.PASSED: ("finished", State.OK, "every stage passed"),

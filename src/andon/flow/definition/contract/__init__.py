@@ -24,6 +24,7 @@ from andon.flow.definition.contract.release import (
     Sticky,
     Strategy,
 )
+from andon.flow.schema.contract import Dialect
 
 __all__ = [
     "DEFINITION_FILE",
@@ -213,6 +214,23 @@ class MigrationDefinition:
     contract: str | None = None
     """Removes what no version needs any more; runs only on an explicit, later action."""
     timeout: float = 600.0
+    """Seconds that expand, contract or one batch of a backfill may take."""
+    backfill: str | None = None
+    """Fills what expand has added; run batch by batch after the switch, until it says that nothing is left."""
+    batch: int = 1_000
+    """Rows of one batch, told to the command as ``$ANDON_BATCH``."""
+    pause: float = 1.0
+    """Seconds between two batches."""
+    database: Dialect | None = None
+    """What the files are written for; given whenever they are checked."""
+    folder: str | None = None
+    """Where the files of SQL are that are checked."""
+    sql: str | None = None
+    """Prints the SQL that is checked, instead of files."""
+
+    @property
+    def checked(self) -> bool:
+        return self.database is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

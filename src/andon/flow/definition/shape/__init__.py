@@ -24,7 +24,8 @@ from andon.flow.definition.contract import (
 )
 from andon.flow.definition.kinds import Choice, Field, Record, TableOf, Values
 from andon.flow.definition.shape.environments import ENVIRONMENT, EnvironmentDraft
-from andon.flow.definition.shape.running import MIGRATIONS, PROCESS, SMOKE_TEST
+from andon.flow.definition.shape.migrations import MIGRATIONS
+from andon.flow.definition.shape.running import PROCESS, SMOKE_TEST
 from andon.flow.definition.shape.stages import PACKAGE, SERVICE, STAGE
 from andon.flow.definition.shape.telemetry import TELEMETRY
 from andon.flow.definition.shape.texts import (

@@ -1,4 +1,4 @@
-"""How the package runs, what a new version is asked first, and the migrations."""
+"""How the package runs, and what a new version is asked first."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import replace
 from andon.flow.definition.contract import (
     HealthDefinition,
     HttpMethod,
-    MigrationDefinition,
     ProcessDefinition,
     SmokeTest,
 )
@@ -20,7 +19,7 @@ from andon.flow.definition.kinds import (
     Whole,
     duration,
 )
-from andon.flow.definition.shape.stages import CPUS, DAY, JOB_MEMORY, NETWORK, PROCESSES
+from andon.flow.definition.shape.stages import CPUS, JOB_MEMORY, NETWORK, PROCESSES
 from andon.flow.definition.shape.texts import (
     ANY_TEXT,
     SOCKET,
@@ -189,34 +188,4 @@ SMOKE_TEST = Record(
     together=(("path", "command"),),
     one_of=("path", "command"),
     excludes=(("command", ("method", "body", "status", "contains")),),
-)
-
-_MIGRATIONS = MigrationDefinition()
-
-EXPAND: Field[str | None] = Field(
-    "expand",
-    command("python3 -m store.migrate expand"),
-    "Adds what the new version needs; safe to repeat. Runs before the new version starts.",
-    None,
-)
-CONTRACT: Field[str | None] = Field(
-    "contract",
-    command("python3 -m store.migrate contract"),
-    "Removes what no version needs any more. Runs only when somebody says so, and never while an older "
-    "version could be rolled back to.",
-    None,
-)
-MIGRATION_TIMEOUT = Field("timeout", duration(1, DAY, "5m"), "Time either of them may take.", _MIGRATIONS.timeout)
-
-
-def _migrations(_name: str, values: Values) -> MigrationDefinition:
-    return MigrationDefinition(expand=values[EXPAND], contract=values[CONTRACT], timeout=values[MIGRATION_TIMEOUT])
-
-
-MIGRATIONS = Record(
-    "a migration",
-    "Changes to the database, in two halves, so that the version before and the version after both work in between.",
-    (EXPAND, CONTRACT, MIGRATION_TIMEOUT),
-    _migrations,
-    one_of=("expand", "contract"),
 )

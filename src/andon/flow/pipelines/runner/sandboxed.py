@@ -22,10 +22,12 @@ from andon.flow.pipelines.folders import RunFolders, remove_tree
 from andon.flow.pipelines.model import JobKind, JobResult, JobTask, Package, TestCase
 from andon.flow.pipelines.runner.caches import Caches, CacheUse
 from andon.flow.pipelines.runner.disk import DiskGuard
+from andon.flow.pipelines.runner.migrations import check_files, check_printed, to_be_printed
 from andon.flow.pipelines.runner.process import GRACE, Cause, Ended, Supervision, run_sandbox
 from andon.flow.pipelines.runner.reports import read_reports
 from andon.flow.pipelines.runner.script import SERVICE_LOGS, command_line
 from andon.flow.pipelines.runner.workspaces import INSIDE, Trees, Workspace, can_overlay, clear_stale, workspace
+from andon.flow.schema.contract import SchemaCheck
 from andon.flow.sources.contract import Service, Sources
 from andon.kernel.errors import AndonError, Unavailable
 from andon.kernel.keeper.ways import Transport, WayOut
@@ -55,6 +57,7 @@ class SandboxRunner:
         settings: JobSettings,
         sources: Sources,
         artifacts: Artifacts,
+        check: SchemaCheck,
         disk: DiskGuard | None = None,
         overlay: bool | None = None,
         grace: float = GRACE,
@@ -71,6 +74,8 @@ class SandboxRunner:
         self.folders.root.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._settings = settings
         self._artifacts = artifacts
+        self._sources = sources
+        self._check = check
         self._trees = Trees(self.folders, sources)
         self._caches = Caches(data / "caches")
         self._disk = disk or DiskGuard(data)
@@ -133,6 +138,11 @@ class SandboxRunner:
             return JobResult(outcome=JobState.CANCELLED, reason="cancelled")
         if task.kind is JobKind.PACKAGE and not task.definition.command.strip():
             return self._pack(task, tree, log)
+        if task.kind is JobKind.MIGRATIONS:
+            log.section("migrations")
+            if task.whole.migrations.sql is None:
+                return check_files(task, tree, self._sources, self._check, lambda text: _say(log, text))
+            task = to_be_printed(task)
         with ExitStack() as stack:
             overlay = self._can_overlay() and task.kind is not JobKind.PACKAGE
             place = stack.enter_context(workspace(folder, tree, overlay=overlay))
@@ -155,6 +165,8 @@ class SandboxRunner:
             ended = self._sandbox(task, stopping, folder, place, caches, services, log)
             tests = self._reports(task, place, log)
             result = _result(task, ended, services)
+            if result.outcome is JobState.PASSED and task.kind is JobKind.MIGRATIONS:
+                result = check_printed(task, place.changes, self._check, lambda text: _say(log, text))
             if result.outcome is JobState.PASSED and task.kind is JobKind.PACKAGE:
                 result = self._pack(task, place.changes, log)
             if result.outcome is JobState.PASSED:

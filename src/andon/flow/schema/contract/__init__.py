@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
 
 
 class Dialect(StrEnum):
@@ -18,6 +21,14 @@ class Phase(StrEnum):
     """After the switch, in batches: fills what expand has added."""
     CONTRACT = "contract"
     """Later, when somebody says so: removes what no version needs any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagNeed:
+    """A contract migration may run once a flag gives everybody this variant."""
+
+    flag: str
+    variant: str
 
 
 class Concern(StrEnum):
@@ -156,3 +167,18 @@ class Report:
     @property
     def refused(self) -> tuple[Finding, ...]:
         return tuple(one for one in self.findings if one.weight is Weight.REFUSED)
+
+
+class SchemaCheck(Protocol):
+    """Reads migrations and tells what the version that serves would not survive."""
+
+    def below(self, tree: Path, folder: str, dialect: Dialect, *, judged: Collection[str] | None) -> Report:
+        """Check the files below ``tree/folder``. ``judged`` are those that have not run yet, relative to ``tree``.
+
+        ``None`` judges all of them. Never raises for what the files contain: they are hostile.
+        """
+        ...
+
+    def printed(self, text: str, command: str, dialect: Dialect) -> Report:
+        """Check what a command printed, as an expand migration that has not run yet."""
+        ...
