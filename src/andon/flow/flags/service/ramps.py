@@ -162,12 +162,13 @@ class RampService:
             found = ramp_storage.running(reading.connection)
         for one in found:
             with database.transaction() as tx:
-                ramp = ramp_storage.find(tx.connection, one.id)
+                ramp = ramp_storage.find(tx.connection, one.id, lock=True)
                 if ramp is not None and not ramp.state.ended:
                     self._turn(tx, ramp)
 
     def get(self, reading: Reading, identity: str) -> Ramp:
-        found = ramp_storage.find(reading.connection, RampId(identity))
+        """Raises ``NotFound``."""
+        found = ramp_storage.find(reading.connection, RampId(identity), lock=isinstance(reading, Transaction))
         if found is None:
             raise NotFound("There is no such ramp.", remedy="See those there are: andon flags show SERVICE FLAG")
         return found

@@ -92,7 +92,7 @@ class SegmentService:
         require_name(name, "a segment")
         if len(description) > 2000:
             raise Invalid("The description has more than 2,000 characters.", safe="Nothing was changed.")
-        old = storage.find(tx.connection, name)
+        old = storage.find(tx.connection, name, lock=True)
         if old is not None and old.service != service:
             raise Conflict(
                 f"There is a segment {name} already; another service owns it.",
@@ -166,8 +166,10 @@ class SegmentService:
         append(tx, SegmentRemoved(segment=segment.name, service=segment.service), by=principal.actor)
 
     def _own(self, tx: Transaction, principal: Principal, name: str) -> StoredSegment:
-        found = self.get(tx, principal, name)
-        principal.require(Permission.RELEASE, found.service)
+        principal.require(Permission.RELEASE, self.get(tx, principal, name).service)
+        found = storage.find(tx.connection, name, lock=True)
+        if found is None:
+            raise NotFound("This segment was removed just now.")
         return found
 
     def _settled(self, tx: Transaction, principal: Principal, old: StoredSegment, edition: int) -> StoredSegment:

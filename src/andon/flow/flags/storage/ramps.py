@@ -19,9 +19,10 @@ def insert(connection: Connection, flag: str, ramp: Ramp) -> None:
     connection.execute(ramps.insert().values(flag=flag, name=ramp.flag, **values))
 
 
-def find(connection: Connection, identity: RampId) -> Ramp | None:
-    """Held against other transactions until this one ends."""
-    row = connection.execute(sa.select(ramps).where(ramps.c.id == identity).with_for_update()).first()
+def find(connection: Connection, identity: RampId, *, lock: bool = False) -> Ramp | None:
+    """With ``lock`` it is held against other transactions until this one ends."""
+    query = sa.select(ramps).where(ramps.c.id == identity)
+    row = connection.execute(query.with_for_update() if lock else query).first()
     return None if row is None else _ramp(row)
 
 

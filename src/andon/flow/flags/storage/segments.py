@@ -22,8 +22,10 @@ _HALF = 2**63
 _AT_ONCE = 5_000
 
 
-def find(connection: Connection, name: str) -> StoredSegment | None:
-    row = connection.execute(sa.select(segments).where(segments.c.name == name).with_for_update()).first()
+def find(connection: Connection, name: str, *, lock: bool = False) -> StoredSegment | None:
+    """With ``lock`` it is held against other transactions until this one ends."""
+    query = sa.select(segments).where(segments.c.name == name)
+    row = connection.execute(query.with_for_update() if lock else query).first()
     return None if row is None else StoredSegment(**row._mapping)
 
 

@@ -1,0 +1,120 @@
+"""Flags from a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.app.conftest import Terminal
+from tests.databases import Databases
+from tests.flow.flags.serving import FlagSite, open_flag_site
+
+
+@pytest.fixture
+def site(tmp_path: Path, databases: Databases) -> Iterator[FlagSite]:
+    with open_flag_site(tmp_path, databases) as found:
+        yield found
+
+
+@pytest.fixture
+def andon(site: FlagSite, tmp_path: Path) -> Terminal:
+    """As a developer."""
+    return Terminal(tmp_path, site.serving.settings.data, site.serving.address)
+
+
+def test_a_flag_lives_its_life_in_the_terminal(site: FlagSite, andon: Terminal, tmp_path: Path) -> None:
+    made = andon("flags", "create", "store", "new-checkout", "--owner", "team-store", "--ends", "2027-03-01")
+    assert made.code == 0, made.err
+    said = andon("flags", "set", "store", "new-checkout", "production", "on=5", "--why", "try it")
+    assert said.out == "new-checkout in production: on for 5 % of everybody, was 0 %.\n"
+    rules = tmp_path / "setting.yaml"
+    rules.write_text(
+        "default: {on: 5, off: 95}\n"
+        "rules: [{when: [{attribute: country, is: in, values: [CH]}], serve: on, id: swiss}]\n"
+    )
+    said = andon("flags", "set", "store", "new-checkout", "production", "--file", str(rules))
+    assert said.out == "new-checkout in production: on for country is CH.\n"
+    listed = andon("flags", "list", "store", "-e", "production").out
+    assert listed == "new-checkout\tproduction\tcountry is CH: on · 5 % of others: on · rest: off\tteam-store\n"
+    why = andon("flags", "why", "store", "new-checkout", "production", "--for", "u1", "--for", "country=CH").out
+    assert "country" in why
+    assert why.splitlines()[-1].startswith("→ on = true (TARGETING_MATCH")
+    shown = andon("flags", "show", "store", "new-checkout").out
+    assert "rule swiss" in shown
+    killed = andon("flags", "kill", "store", "new-checkout", "production", "--why", "it burns")
+    assert killed.out == "new-checkout in production: killed: everybody gets off.\n"
+    assert andon("flags", "revive", "store", "new-checkout", "production").code == 0
+    history = andon("flags", "history", "store", "new-checkout", "-e", "production").out.splitlines()
+    assert len(history) == 4
+    assert "it burns" in history[1]
+    back = andon("flags", "restore", "store", "new-checkout", "production", "1")
+    assert "no longer on for country is CH" in back.out
+    everybody = andon("flags", "set", "store", "new-checkout", "production", "on", "--json").json
+    assert everybody["changed"] is True
+
+
+def test_what_is_refused_says_what_is_wrong_and_what_is_safe(site: FlagSite, andon: Terminal) -> None:
+    andon("flags", "create", "store", "new-checkout")
+    wrong = andon("flags", "set", "store", "new-checkout", "production", "on=50", "off=51")
+    assert wrong.code == 2
+    assert "101 %" in wrong.err
+    assert "Nothing was changed." in wrong.err
+    assert andon("flags", "show", "store", "nothing").code == 3
+    assert andon("flags", "set", "store", "new-checkout", "production").code == 2
+
+
+def test_a_ramp_is_begun_and_ended(site: FlagSite, andon: Terminal) -> None:
+    andon("flags", "create", "store", "new-checkout")
+    begun = andon("flags", "ramp", "store", "new-checkout", "production", "1", "5@1h", "100@1d")
+    assert begun.out == "new-checkout in production: on for everybody: 1 % now, 5 % after 1 h, 100 % after 1 d.\n"
+    assert "step 1 of 3" in andon("flags", "show", "store", "new-checkout").out
+    ended = andon("flags", "ramp", "store", "new-checkout", "production", "--take-back")
+    assert "ended at 0 %" in ended.out
+    planned = andon("flags", "ramp", "store", "new-checkout", "production", "100@2026-12-01T09:00", "--json")
+    assert planned.code == 0, planned.err
+
+
+def test_segments_are_made_filled_and_named(site: FlagSite, andon: Terminal, tmp_path: Path) -> None:
+    made = andon("flags", "segment", "friends", "--service", "store", "--add", "u1", "--add", "u2")
+    assert made.code == 0, made.err
+    assert "friends of store: 2 members" in made.out
+    people = tmp_path / "people.csv"
+    people.write_text("".join(f"user-{number},x\n" for number in range(2500)))
+    assert andon("flags", "upload", "friends", str(people)).out == "friends has 2,500 members.\n"
+    assert andon("flags", "segments").out.split("\t")[:3] == ["friends", "store", "2,500"]
+    assert andon("flags", "segment", "friends", "--delete").code == 0
+
+
+def test_prune_names_the_lines_and_what_to_do(site: FlagSite, andon: Terminal) -> None:
+    site.installation.commit(
+        files={"app/shop.py": "if flags.enabled('old-banner'):\n    show()\nold_banner = 1\nx = 'old-banner-2'\n"}
+    )
+    andon("flags", "create", "store", "old-banner", "--ends", "2026-01-01")
+    andon("flags", "set", "store", "old-banner", "production", "on")
+    andon("flags", "set", "store", "old-banner", "acceptance", "on")
+    found = andon("flags", "prune", "store", "--json").json
+    assert found["complete"] is True
+    (stale,) = found["flags"]
+    assert (stale["flag"], stale["keep"], stale["value"]) == ("old-banner", "on", True)
+    assert [(one["path"], one["line"]) for one in stale["references"]] == [("app/shop.py", 1)]
+    assert "to be gone by 2026-01-01" in stale["why"][0]
+    assert "Put the value of on in 1 line" in andon("flags", "prune", "store").out
+
+
+def test_changes_that_wait_are_listed_and_decided(tmp_path: Path, databases: Databases) -> None:
+    with open_flag_site(tmp_path, databases, second_person=True) as site:
+        terminal = Terminal(tmp_path, site.serving.settings.data, site.serving.address)
+        terminal("flags", "create", "store", "new-checkout")
+        waits = terminal("flags", "set", "store", "new-checkout", "production", "on=5")
+        assert "It waits for a second person" in waits.out
+        proposal = waits.out.split()[-1]
+        assert proposal in terminal("flags", "approve").out
+        own = terminal("flags", "approve", proposal)
+        assert own.code == 4
+        token = site.token("Maxine")
+        done = terminal("flags", "approve", proposal, ANDON_TOKEN=token)
+        assert done.code == 0, done.err
+        waits = terminal("flags", "set", "store", "new-checkout", "production", "on=6")
+        assert terminal("flags", "reject", waits.out.split()[-1]).code == 0
