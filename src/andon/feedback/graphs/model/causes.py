@@ -18,6 +18,7 @@ from andon.flow.deployments.contract import (
     StepName,
 )
 from andon.flow.environments.contract import EnvironmentCreated, EnvironmentDestroyed, InstanceReplaced
+from andon.flow.flags.contract import FlagChanged, FlagKilled, FlagRampEnded, FlagRevived, RampState
 from andon.kernel.events import ActorKind, Envelope
 
 MOST = 300
@@ -30,6 +31,10 @@ CAUSES: tuple[str, ...] = (
     EnvironmentCreated.type,
     EnvironmentDestroyed.type,
     InstanceReplaced.type,
+    FlagChanged.type,
+    FlagKilled.type,
+    FlagRevived.type,
+    FlagRampEnded.type,
 )
 """Types of events that may be causes, besides annotations, which say themselves when they happened."""
 _DONE: Mapping[Kind, str] = {
@@ -98,6 +103,8 @@ def cause_of(envelope: Envelope) -> Cause | None:
             )
         case InstanceReplaced(details=details):
             return _made(envelope, CauseKind.INSTANCE, "Replaced an instance", who, detail=details)
+        case FlagChanged() | FlagKilled() | FlagRevived() | FlagRampEnded():
+            return _flag(envelope, happened, who)
         case Annotated():
             return Cause(
                 id=happened.annotation,
@@ -131,6 +138,25 @@ def _deployment(envelope: Envelope, one: DeploymentFinished, who: str) -> Cause 
         href=f"/deployments/{one.deployment}",
         failed=failed,
     )
+
+
+def _flag(envelope: Envelope, one: FlagChanged | FlagKilled | FlagRevived | FlagRampEnded, who: str) -> Cause | None:
+    """Nobody gets anything else by an owner's name, or by a ramp that came to its end as it was meant to."""
+    match one:
+        case FlagChanged(environment=None):
+            return None
+        case FlagChanged(sentence=sentence):
+            title, failed = f"{one.flag}: {sentence}", False
+        case FlagKilled():
+            title, failed = f"Killed {one.flag}", True
+        case FlagRevived():
+            title, failed = f"Revived {one.flag}", False
+        case FlagRampEnded(state=RampState.HALTED, percent=percent):
+            title, failed = f"Halted the ramp of {one.flag} at {percent:g} %", True
+        case _:
+            return None
+    href = f"/flags/{quote(one.service)}/{quote(one.flag)}"
+    return _made(envelope, CauseKind.FLAG, title, who, detail=one.why, href=href, failed=failed)
 
 
 def _made(
