@@ -30,6 +30,7 @@ from andon.feedback.judge.past import beside, restlessness
 from andon.feedback.judge.reading import Read, read
 from andon.feedback.judge.saying import confidence, count, level, number, percent, times
 
+_BURST = 30.0  # seconds that a burst may last
 _FEW = 20  # of so many requests one may say that half of them fail
 
 
@@ -123,6 +124,9 @@ def weigh(
     direction = Direction.LESS_IS_WORSE if metric.kind is Kind.TRAFFIC else metric.direction
     each = alpha / 2 if direction is Direction.EITHER else alpha
     whole = metric.kind in {Kind.SHARE, Kind.LATENCY}
+    every = pairs
+    if metric.kind is Kind.RATE:
+        pairs = without_worst(pairs, more=direction is Direction.MORE_IS_WORSE)
     # the router's share is never met exactly; other levels are the same when nothing was changed
     null = ratio or (terms.ratio if metric.kind is Kind.TRAFFIC else 1.0)
     worst = Outcome(None)
@@ -148,7 +152,27 @@ def weigh(
                 because = Because.TRAFFIC_GONE
         if worst.found is None or (found.failed, -found.p) > (worst.found.failed, -worst.found.p):
             worst = Outcome(found if more else inverse(found), more, because)
+    x, n, y, m = (float(one.sum()) for one in (every.x, every.n, every.y, every.m))
+    if worst.found is not None and metric.kind is Kind.RATE and y > 0 and n > 0:
+        worst = replace(worst, found=replace(worst.found, ratio=x / n / (y / m)))
     return worst
+
+
+def without_worst(pairs: Pairs, *, more: bool) -> Pairs:
+    """Without the stretch that speaks most against the canary, at least a look and up to half a minute.
+
+    One burst is one event, however many lines it wrote: what is worse has to be so more than once.
+    """
+    if not len(pairs):
+        return pairs
+    stretch = np.floor(pairs.at / _BURST - 1e-9)
+    starts = np.flatnonzero(np.diff(stretch, prepend=-np.inf) > 0)
+    total = pairs.x + pairs.y
+    both = pairs.n + pairs.m
+    excess = pairs.x - np.divide(total * pairs.n, both, out=np.zeros_like(total), where=both > 0)
+    sums = np.add.reduceat(excess if more else -excess, starts)
+    kept = stretch != stretch[starts[int(np.argmax(sums))]]
+    return Pairs(*(one[kept] for one in (pairs.at, pairs.x, pairs.n, pairs.y, pairs.m, pairs.share)))
 
 
 def inverse(found: Found) -> Found:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -11,6 +10,7 @@ from itertools import pairwise
 MOST_BOUNDS = 1_000
 MOST_SAMPLES = 1_000_000
 MOST_INSTANCES = 1_000
+_LEAST, _MOST = 1e-30, 1e30
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Histogram:
         return (
             len(self.counts) == len(self.bounds) + 1
             and _rising(self.bounds)
-            and math.isfinite(sum(self.counts))  # of a NaN or an infinity among them the sum is one too
+            and _count(sum(self.counts))  # of a NaN or an infinity among them the sum is one too
             and min(self.counts) >= 0
         )
 
@@ -86,7 +86,9 @@ class Gauges:
 
     @property
     def sound(self) -> bool:
-        return len(self.values) <= MOST_INSTANCES and all(math.isfinite(one) for one in self.values.values())
+        return len(self.values) <= MOST_INSTANCES and all(
+            one == 0 or _LEAST <= abs(one) <= _MOST for one in self.values.values()
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +126,11 @@ class Look:
 def _rising(bounds: tuple[float, ...]) -> bool:
     return (
         1 <= len(bounds) <= MOST_BOUNDS
-        and all(math.isfinite(bound) for bound in bounds)
+        and all(abs(bound) <= _MOST for bound in bounds)
         and all(a < b for a, b in pairwise(bounds))
     )
 
 
 def _count(value: float) -> bool:
-    return math.isfinite(value) and value >= 0
+    """False for NaN too. Beyond the bounds nobody counts, and squares would run over."""
+    return value == 0 or 1e-9 <= value <= 1e15
