@@ -49,7 +49,7 @@ def build_feedback(settings: Settings, database: Database, where: Where, flow: F
     """Nothing is asked yet: a store that is not there is only missed by whoever asks."""
     telemetry = settings.telemetry
     if not telemetry.enabled:
-        rollouts = _rollouts(database, flow, people, NoSignals(), settings.address)
+        rollouts = _rollouts(database, flow, NoSignals(), settings.address)
         return Feedback((rollouts.room,), rollouts.conductor, _nothing)
     engine = ask(telemetry, where)
     # a server may be written to from other machines, whose writing nobody counts here
@@ -57,7 +57,7 @@ def build_feedback(settings: Settings, database: Database, where: Where, flow: F
     measurements = StoredMeasurements(engine, keep(telemetry), editions)
     questions = PromqlEngine(measurements)
     logs, traces = StoredLogs(engine), StoredTraces(engine)
-    rollouts = _rollouts(database, flow, people, TelemetrySignals(measurements, logs), settings.address)
+    rollouts = _rollouts(database, flow, TelemetrySignals(measurements, logs), settings.address)
     rooms = (
         rollouts.room,
         graphs_room(measurements=measurements, questions=questions, sources=flow.sources, people=people),
@@ -86,7 +86,7 @@ def build_feedback(settings: Settings, database: Database, where: Where, flow: F
     return Feedback(rooms, rollouts.conductor, engine.close)
 
 
-def _rollouts(database: Database, flow: Flow, people: People, signals: Signals, console: str) -> BuiltRollouts:
+def _rollouts(database: Database, flow: Flow, signals: Signals, console: str) -> BuiltRollouts:
     return build_rollouts(
         database=database,
         environments=flow.environments,
@@ -94,7 +94,6 @@ def _rollouts(database: Database, flow: Flow, people: People, signals: Signals, 
         router=flow.router,
         judge=Statistics(),
         signals=signals,
-        people=people,
         console=console,
     )
 

@@ -18,7 +18,6 @@ from andon.flow.deployments.contract import Deployments
 from andon.flow.environments.contract import Environments
 from andon.flow.routing.contract import Router
 from andon.kernel.access import Principal
-from andon.kernel.access.contract import People
 from andon.kernel.db import Database, Reading
 from andon.web.model import State
 from andon.web.room import Entry, Room
@@ -43,7 +42,6 @@ def build_rollouts(
     router: Router,
     judge: Judge,
     signals: Signals,
-    people: People,
     console: str,
 ) -> BuiltRollouts:
     service = RolloutService()
@@ -55,10 +53,10 @@ def build_rollouts(
         judge=judge,
         signals=signals,
     )
-    return BuiltRollouts(rollouts_room(service, deployments, people, console), conductor, service)
+    return BuiltRollouts(rollouts_room(service, deployments, console), conductor, service)
 
 
-def rollouts_room(service: RolloutService, deployments: Deployments, people: People, console: str) -> Room:
+def rollouts_room(service: RolloutService, deployments: Deployments, console: str) -> Room:
     def light(reading: Reading, principal: Principal) -> Light | None:
         """A rollout that waits for somebody owns the light; one on its way is only said."""
         running = service.visible(reading, principal, running=True, limit=_SHOWN)
@@ -79,7 +77,7 @@ def rollouts_room(service: RolloutService, deployments: Deployments, people: Peo
     return Room(
         name="rollouts",
         templates="andon.feedback.rollouts",
-        handlers=(*rollout_pages(service, deployments, people), *rollout_routes(service, console)),
+        handlers=(*rollout_pages(service, deployments), *rollout_routes(service, console)),
         navigation=(NavItem(section="Feedback", label="Rollouts", href="/rollouts", icon="route", key="y"),),
         light=light,
         entries=entries,

@@ -19,7 +19,7 @@ ROUTED = (
     Watched(name="latency-p50", kind=Kind.LATENCY, title="Latency (p50)", quantile=0.5, unit="ms"),
     Watched(name="latency-p95", kind=Kind.LATENCY, title="Latency (p95)", quantile=0.95, unit="ms"),
     Watched(name="latency-p99", kind=Kind.LATENCY, title="Latency (p99)", quantile=0.99, unit="ms"),
-    Watched(name=TRAFFIC, kind=Kind.TRAFFIC, title="Traffic", dark=False),
+    Watched(name=TRAFFIC, kind=Kind.TRAFFIC, title="Traffic", unit="/s", dark=False),
     Watched(name=RESTARTS, kind=Kind.RATE, title="Restarts", weight=0.5),
 )
 """Known without telemetry: the router counts them, and keepers start instances again."""
