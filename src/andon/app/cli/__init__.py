@@ -32,6 +32,7 @@ COMMANDS = (
     "andon.flow.environments.commands",
     "andon.flow.configuration.commands",
     "andon.flow.deployments.commands",
+    "andon.flow.routing.commands",
     "andon.app.migrations",
     "andon.flow.flags.commands",
     "andon.flow.overview.commands",

@@ -212,6 +212,19 @@ class AccessLines:
             if page is not None and self._place.turned().keys() == turned.keys():
                 return page  # else the files were turned over meanwhile, and this may be another one's content
 
+    def near_end(self, bytes_: int) -> AccessPosition:
+        """A place so far before the end, or the oldest kept; it may lie within a line."""
+        turned = self._place.turned()
+        generation, left = max(turned, default=0) + 1, bytes_
+        while True:
+            try:
+                size = turned.get(generation, self._place.current).stat().st_size
+            except FileNotFoundError:
+                size = 0
+            if size >= left or generation - 1 not in turned:
+                return AccessPosition(generation, max(0, size - left))
+            generation, left = generation - 1, left - size
+
     def _page(self, turned: dict[int, Path], after: AccessPosition | None, limit: int) -> ToldPage | None:
         newest = max(turned, default=0) + 1
         oldest = min(turned, default=newest)
