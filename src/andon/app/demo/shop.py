@@ -59,6 +59,10 @@ class Checkout:
         )
         return message
 
+    def undo(self) -> None:
+        """A commit that takes the last one back."""
+        self._git("revert", "--no-edit", "HEAD")
+
     def commit(self, message: str) -> str:
         """Commit everything; the commit's hash."""
         self._git("add", "--all")

@@ -1,11 +1,11 @@
-"""The story: three versions of a shop, one of them bad, and the way back."""
+"""The story: four versions of a shop, two of them bad, and the ways back."""
 
 from __future__ import annotations
 
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -177,9 +177,10 @@ class _Story:
             self._second_version(shop, traffic)
             self._third_version(shop, traffic)
             self._back(traffic)
+            harmed = self._fourth_version(shop, traffic)
             self._production()
             traffic.end()
-            self._sum_up(traffic)
+            self._sum_up(traffic, harmed)
         return self._good
 
     # Chapters
@@ -225,12 +226,31 @@ class _Story:
         self._told_traffic(traffic.count().since(before), "meanwhile")
         self._check("Production runs the first version", self._serves("first"))
 
-    def _production(self) -> None:
-        self._tell.chapter("5  What production said meanwhile")
-        served = {self._commits[name]: name for name in ("first", "second")}
-        Production(self._server, self._tell, self._check).tell(served, self._began)
+    def _fourth_version(self, shop: Checkout, traffic: Traffic) -> int:
+        """How many customers it did harm."""
+        self._tell.chapter("5  The fourth version passes every test: only production's load shows its fault")
+        shop.undo()
+        before = traffic.count()
 
-    def _sum_up(self, traffic: Traffic) -> None:
+        def customers() -> Row:
+            counted = traffic.count().since(before)
+            return Row("customers", "harmed" if counted.failed else "unharmed", None, _harm(counted))
+
+        self._push(shop, shop.apply("04-recommendations"), "fourth")
+        self._expect("failed", "fourth", customers)
+        time.sleep(0.5)
+        counted = traffic.count().since(before)
+        self._tell.detail("andon.yaml gives it a tenth of the customers first, and nobody had to watch.")
+        self._check(f"Production took it back by itself: {_harm(counted)}", 0 < counted.failed < counted.served / 20)
+        self._check("Production still runs the first version", self._serves("first"))
+        return counted.failed
+
+    def _production(self) -> None:
+        self._tell.chapter("6  What production said meanwhile")
+        served = {self._commits[name]: name for name in ("first", "second", "fourth")}
+        Production(self._server, self._tell, self._check).tell(served, self._began, tried=self._commits["fourth"])
+
+    def _sum_up(self, traffic: Traffic, harmed: int) -> None:
         self._tell.chapter("What the record says")
         listed = self._client.get("/deployments", Deployments, service=SERVICE, environment=PRODUCTION, limit=20)
         names = {commit: name for name, commit in self._commits.items()}
@@ -246,7 +266,10 @@ class _Story:
         ]
         self._tell.table(("version", "commit", "what", "outcome", ">lead time"), rows)
         total = traffic.count()
-        self._check(f"{total.served:,} requests served, {total.failed} failed", total.failed == 0)
+        self._check(
+            f"{total.served:,} requests served, {total.failed} failed, all of them while the fourth version was tried",
+            total.failed == harmed,
+        )
         for problem, count in traffic.failures.most_common(5):
             self._tell.detail(f"{count} × {problem}")
         self._tell.detail("Lead time: from the push to traffic on it.")
@@ -261,8 +284,8 @@ class _Story:
             if line.startswith("remote:") and line.removeprefix("remote:").strip():
                 self._tell.detail(line.rstrip())
 
-    def _expect(self, outcome: str, name: str) -> None:
-        """Follow the version's run to its end."""
+    def _expect(self, outcome: str, name: str, more: Callable[[], Row] | None = None) -> None:
+        """Follow the version's run to its end, with one row more below its stages."""
         commit = self._commits[name]
         deadline = time.monotonic() + RUN_SECONDS
         run = self._run(commit)
@@ -282,7 +305,7 @@ class _Story:
                     remedy=f"Read {self._server.data / 'log'}.",
                 )
             rows = [self._stage_row(stage, found.jobs) for stage in found.run.stages]
-            return rows, found.run.state in _ENDED
+            return [*rows, *([more()] if more is not None else ())], found.run.state in _ENDED
 
         self._tell.follow(look)
         ended = self._client.get(f"/runs/{identity}", RunDetails).run
@@ -344,6 +367,10 @@ class _Story:
     def _check(self, text: str, good: bool) -> None:
         self._good = self._good and good
         self._tell.fact(text, good=good)
+
+
+def _harm(counted: Counted) -> str:
+    return f"{counted.failed:,} of {counted.served + counted.failed:,} requests failed"
 
 
 def _row(thing: Stage | Step) -> Row:

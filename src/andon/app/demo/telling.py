@@ -26,6 +26,8 @@ _LOOKS = {
     "skipped": ("–", "bright_black"),
     "cancelled": ("–", "yellow"),
     "waiting": ("◆", "magenta"),
+    "unharmed": ("✔", "green"),
+    "harmed": ("✘", "red"),
 }
 
 
@@ -97,11 +99,11 @@ class Teller:
         while True:
             rows, over = look()
             for row in rows:
-                if told.get(row.label) != row.state and row.state not in {"pending", "queued"}:
+                if told.get(row.label) != row.state and row.state not in {"pending", "queued", "unharmed"}:
                     told[row.label] = row.state
                     took = f" after {row.seconds:.1f} s" if row.seconds and row.state in {"passed", "failed"} else ""
                     # What is under way changes from look to look: for a reader of lines only the end counts.
-                    note = f": {row.note}" if row.note and row.state in {"passed", "failed"} else ""
+                    note = f": {row.note}" if row.note and row.state in {"passed", "failed", "harmed"} else ""
                     self._console.print(printable(f"    {row.label} {row.state}{took}{note}"))
             sys.stdout.flush()
             if over:
