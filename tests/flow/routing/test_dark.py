@@ -245,7 +245,7 @@ def test_an_upgrade_and_what_came_through_here_before_are_not_copied(plane: Envo
 
 
 def test_only_this_machine_is_believed_that_a_request_is_a_copy(plane: EnvoyDataPlane) -> None:
-    """A dark version calls other services by their sockets; a customer who says so would have a purchase not done."""
+    """A test may try what a version does with copies; a customer who says so would have a purchase not done."""
     with stage(plane, "believed", dark(PARTS)) as on:
         with asking(on.port) as connection:
             Customer(connection, headers={DARK: "1"}).ask("/from-outside")

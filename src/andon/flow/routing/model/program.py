@@ -214,8 +214,8 @@ The program only gives a request its number, and the visitor's cookie holds a nu
 one that would tell them apart. Each release shuffles all numbers by a factor and an offset of its own: nobody is among
 the first each time, and every share is as large as it says.
 
-That a request is a copy is believed of what comes from this machine's own sandboxes, by the environment's socket: what
-a dark version calls has to know as well. From the port it would let anybody call off what they just ordered.
+That a request is a copy is believed of what comes by the environment's socket, from a job on this machine: a test may
+try what a version does then. From the port it would let anybody call off what they just ordered.
 """
 
 
