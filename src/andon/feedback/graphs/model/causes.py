@@ -8,6 +8,7 @@ from datetime import datetime
 from urllib.parse import quote
 
 from andon.feedback.graphs.contract import Annotated, CauseKind
+from andon.feedback.rollouts.contract import RolloutAborted, RolloutFailed, RolloutPaused, StageEntered, StageKind
 from andon.flow.configuration.contract import ConfigSet, SecretSet
 from andon.flow.deployments.contract import (
     STEP_NAMES,
@@ -35,6 +36,10 @@ CAUSES: tuple[str, ...] = (
     FlagKilled.type,
     FlagRevived.type,
     FlagRampEnded.type,
+    StageEntered.type,
+    RolloutPaused.type,
+    RolloutFailed.type,
+    RolloutAborted.type,
 )
 """Types of events that may be causes, besides annotations, which say themselves when they happened."""
 _DONE: Mapping[Kind, str] = {
@@ -101,6 +106,8 @@ def cause_of(envelope: Envelope) -> Cause | None:
             return _made(
                 envelope, CauseKind.ENVIRONMENT, f"Destroyed the environment {environment}", who, detail=reason
             )
+        case StageEntered() | RolloutPaused() | RolloutFailed() | RolloutAborted():
+            return _rollout(envelope, happened, who)
         case InstanceReplaced(details=details):
             return _made(envelope, CauseKind.INSTANCE, "Replaced an instance", who, detail=details)
         case FlagChanged() | FlagKilled() | FlagRevived() | FlagRampEnded():
@@ -157,6 +164,36 @@ def _flag(envelope: Envelope, one: FlagChanged | FlagKilled | FlagRevived | Flag
             return None
     href = f"/flags/{quote(one.service)}/{quote(one.flag)}"
     return _made(envelope, CauseKind.FLAG, title, who, detail=one.why, href=href, failed=failed)
+
+
+def _rollout(envelope: Envelope, one: StageEntered | RolloutPaused | RolloutFailed | RolloutAborted, who: str) -> Cause:
+    commit = one.commit[:7]
+    kind, title, detail = CauseKind.ROLL_BACK, "", ""
+    match one:
+        case StageEntered(stage=stage, parts=parts):
+            share = f"{parts / 1000:g} %"
+            given = {
+                StageKind.MIRROR: f"Copied {share} of the requests to {commit}",
+                StageKind.AUDIENCE: f"Gave {commit} to its audience",
+                StageKind.SHARE: f"Gave {share} of the traffic to {commit}",
+            }
+            kind, title, detail = CauseKind.DEPLOYMENT, given[one.kind], f"stage {stage}"
+        case RolloutPaused(reason=reason):
+            kind, title, detail = CauseKind.DEPLOYMENT, f"Paused the rollout of {commit}", reason
+        case RolloutFailed(reason=reason):
+            title, detail = f"Took {commit} back", reason
+        case RolloutAborted(reason=reason):
+            title, detail = f"Took {commit} back by hand", reason
+    return _made(
+        envelope,
+        kind,
+        title,
+        who,
+        detail=detail,
+        commit=commit,
+        href=f"/rollouts/{one.rollout}",
+        failed=isinstance(one, RolloutFailed),
+    )
 
 
 def _made(
