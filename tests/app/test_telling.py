@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import itertools
 import re
 import types
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -18,12 +20,13 @@ from andon.app.composition import compose
 from andon.kernel.access.contract import PersonInvited
 from andon.kernel.access.people import PeopleDirectory
 from andon.kernel.db import Database
-from andon.kernel.events import ANDON, Actor, ActorKind, Envelope, Event, event_types
+from andon.kernel.events import ANDON, Actor, ActorKind, Envelope, event_types
 from andon.web.model import EventLine, Fold, State
 from andon.web.telling import Teller, Telling, folded, text_of
 from tests.app.conftest import Terminal
 from tests.serving import Serving, settings_for
 
+_T = TypeVar("_T")
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 KINDS = sorted(name for name, kind in event_types().items() if kind.__module__.startswith("andon."))
 
@@ -52,6 +55,8 @@ def values(kind: object) -> list[object]:
         return [(), tuple(values(parts[0])[:1]) * 2]
     if isinstance(kind, type) and issubclass(kind, Enum):
         return list(kind)
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        return list(samples(kind))
     known: dict[object, list[object]] = {
         str: ["maxine"],
         int: [2],
@@ -63,9 +68,9 @@ def values(kind: object) -> list[object]:
     return known[kind]
 
 
-def samples(kind: type[Event]) -> Iterator[Event]:
+def samples(kind: type[_T]) -> Iterator[_T]:
     hints = typing.get_type_hints(kind)
-    names = [one.name for one in dataclasses.fields(kind)]
+    names = list(inspect.signature(kind).parameters)
     for chosen in itertools.product(*(values(hints[name]) for name in names)):
         yield kind(**dict(zip(names, chosen, strict=True)))
 
