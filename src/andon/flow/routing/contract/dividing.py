@@ -172,8 +172,8 @@ class Sticky:
             raise PlanInvalid(f"{self.name!r} is no name to stick by {self.by.value} with.")
         if self.name.lower() == "cookie" or self.name.lower().startswith(_OURS):
             raise PlanInvalid(f"Nobody is known by {self.name}.")
-        if len(self.salt) > 100:
-            raise PlanInvalid("A salt has at most 100 characters.")
+        if len(self.salt) > 100 or _TEXT.fullmatch(self.salt) is None:
+            raise PlanInvalid("A salt has at most 100 printable ASCII characters.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
