@@ -26,7 +26,7 @@ def test_what_is_compiled_gives_what_is_explained(said: dict[str, Any], context:
         assert tuple(outcome) == (explained.variant, explained.reason, explained.rule, explained.error), str(explained)
         assert explained.steps
         try:
-            value = compiled.booleans[name](context)
+            value = compiled.function(name)(context)
         except NOT_HASHED:
             assert outcome.variant is None
         else:

@@ -241,7 +241,7 @@ def test_updates_are_seen_whole_by_every_thread(server: FlagStream) -> None:
         def look() -> None:
             while not over.is_set():
                 now = flags._compiled
-                if bool(now.numbers["a"]({}) % 2) is not now.booleans["b"]({}):
+                if bool(now.function("a")({}) % 2) is not now.function("b")({}):
                     apart.append(now.document.revision)
 
         server.publish(pair(3), whole=True)

@@ -242,7 +242,11 @@ class Flags:
     # Inside
 
     def _asked(self, kind: Kind, name: str, context: Optional[Context], default: Any) -> Any:
-        return self.details(name, context, default, kind=kind).value
+        """The long way, which the first question takes: from then on there is a function."""
+        details = self.details(name, context, default, kind=kind)
+        if details.variant is not None:
+            self._compiled.function(name)
+        return details.value
 
     def _details(self, name: str, context: Optional[Context], default: Any, kind: Optional[Kind]) -> Details:
         self._wake()
@@ -284,8 +288,7 @@ class Flags:
         self._has_document.set()
         if not self._listeners:
             return
-        names = {*before.flags, *document.flags}
-        changed = frozenset(name for name in names if before.flags.get(name) != document.flags.get(name))
+        changed = differing(before, document)
         for listener, wanted in self._listeners:
             heard = changed & wanted if wanted else changed
             if heard:
@@ -322,6 +325,15 @@ def copied(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: copied(one) for key, one in value.items()}
     return [copied(one) for one in value] if isinstance(value, list) else value
+
+
+def differing(old: Document, new: Document) -> "frozenset[str]":
+    """Names of the flags that are not the same in both."""
+    gone = [name for name in old.flags if name not in new.flags]
+    known = old.flags.get
+    # most are the very same: to compare them by their content would take longest
+    other = [name for name, flag in new.flags.items() if (was := known(name)) is not flag and was != flag]
+    return frozenset(gone + other)
 
 
 def _is_mapping(what: Any) -> bool:

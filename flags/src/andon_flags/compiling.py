@@ -34,10 +34,10 @@ class Counting(Protocol):
 class Compiled:
     """The functions of a document. Flags that did not change keep the functions that ``previous`` has of them."""
 
-    booleans: "_Table"
-    strings: "_Table"
-    numbers: "_Table"
-    objects: "_Table"
+    booleans: "dict[str, Function]"
+    strings: "dict[str, Function]"
+    numbers: "dict[str, Function]"
+    objects: "dict[str, Function]"
     outcomes: "_Table"
     variants: "_Table"
 
@@ -47,15 +47,30 @@ class Compiled:
         self.document = document
         self._counting = counting
         self._segments: dict[str, tuple[Segment, Callable[..., bool]]] = {}
-        kept = None
+        kept: Callable[[str], bool] = _never
         if previous is not None and previous._counting is counting:
             kept = unchanged(previous.document, document)
-        self.booleans = _Table(self, Kind.BOOLEAN, kept, previous.booleans if previous else None)
-        self.strings = _Table(self, Kind.STRING, kept, previous.strings if previous else None)
-        self.numbers = _Table(self, Kind.NUMBER, kept, previous.numbers if previous else None)
-        self.objects = _Table(self, Kind.OBJECT, kept, previous.objects if previous else None)
-        self.outcomes = _Table(self, "outcome", kept, previous.outcomes if previous else None)
-        self.variants = _Table(self, "variant", kept, previous.variants if previous else None)
+        # Plain dictionaries of functions that were asked for: what Python looks up fastest. `function` adds to them.
+        self.booleans = _kept(previous.booleans if previous else None, kept)
+        self.strings = _kept(previous.strings if previous else None, kept)
+        self.numbers = _kept(previous.numbers if previous else None, kept)
+        self.objects = _kept(previous.objects if previous else None, kept)
+        self.outcomes = _Table(self, "outcome", _kept(previous.outcomes if previous else None, kept))
+        self.variants = _Table(self, "variant", _kept(previous.variants if previous else None, kept))
+
+    def function(self, name: str) -> Function:
+        """What gives a flag's value, of whatever kind, and counts it. Raises ``KeyError`` for no flag."""
+        flag = self.document.flags[name]
+        table = {
+            Kind.BOOLEAN: self.booleans,
+            Kind.STRING: self.strings,
+            Kind.NUMBER: self.numbers,
+            Kind.OBJECT: self.objects,
+        }[flag.kind]
+        made = table.get(name)
+        if made is None:
+            made = table[flag.name] = self._made(flag, flag.kind)
+        return made
 
     def outcome(self, name: str, context: Context) -> Outcome:
         """Variant and reason, uncounted; an error where there is nothing to hash. Raises ``KeyError`` for no flag."""
@@ -86,42 +101,49 @@ class Compiled:
 
 
 class _Table(dict[str, Function]):
-    """Functions by the names of flags; one that is not there yet is made. Raises ``KeyError`` where no flag fits."""
+    """Functions by the names of flags; one that is not there yet is made. Raises ``KeyError`` for no flag."""
 
     __slots__ = ("_of", "_what")
 
-    def __init__(
-        self, of: Compiled, what: "Kind | str", kept: "Optional[frozenset[str]]", previous: "Optional[_Table]"
-    ) -> None:
+    def __init__(self, of: Compiled, what: str, kept: "dict[str, Function]") -> None:
+        super().__init__(kept)
         self._of = of
         self._what = what
-        if kept and previous:  # copied at once: other threads may be adding to it
-            self.update((name, function) for name, function in previous.copy().items() if name in kept)
 
     def __missing__(self, name: str) -> Function:
         flag = self._of.document.flags[name]
-        if isinstance(self._what, Kind) and flag.kind is not self._what:
-            raise KeyError(name)
         made = self[flag.name] = self._of._made(flag, self._what)
         return made
 
 
-def unchanged(old: Document, new: Document) -> "frozenset[str]":
-    """Flags whose functions are still right: neither they nor what they ask for has changed."""
+def _kept(known: "Optional[dict[str, Function]]", kept: "Callable[[str], bool]") -> "dict[str, Function]":
+    if not known or kept is _never:
+        return {}
+    # copied at once: other threads may be adding to it
+    return {name: function for name, function in known.copy().items() if kept(name)}
+
+
+def _never(name: str) -> bool:
+    return False
+
+
+def unchanged(old: Document, new: Document) -> "Callable[[str], bool]":
+    """Of a flag of ``old``: whether its functions are still right, since neither it nor what it asks has changed."""
     other_segments = {name for name, segment in new.segments.items() if old.segments.get(name) is not segment}
     known: dict[str, bool] = {}
 
     def same(name: str) -> bool:  # no deeper than prerequisites may go
         if name not in known:
-            flag = new.flags[name]
+            flag = new.flags.get(name)
             known[name] = (
-                old.flags.get(name) is flag
+                flag is not None
+                and old.flags.get(name) is flag
                 and not (other_segments and other_segments & segments_of(flag))
                 and all(same(one.flag) for one in flag.prerequisites)
             )
         return known[name]
 
-    return frozenset(name for name in new.flags if same(name))
+    return same
 
 
 def segments_of(flag: Flag) -> "set[str]":

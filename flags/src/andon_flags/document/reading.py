@@ -10,7 +10,7 @@ from andon_flags.document.flags import flag_at
 from andon_flags.document.limits import MOST_BYTES, MOST_FLAGS, MOST_SEGMENTS
 from andon_flags.document.model import Document, Flag, Segment
 from andon_flags.document.segments import segment_at
-from andon_flags.document.whole import check_whole
+from andon_flags.document.whole import check_change, check_whole
 
 __all__ = ["DocumentError", "Fault", "Outdated", "changed", "read"]
 
@@ -67,7 +67,10 @@ def changed(document: Document, change: Source, *, strict: bool = False) -> Docu
         for path, name, entry in checks.named("flags", said.get("flags", {}), MOST_FLAGS, "flags"):
             flag = None if entry is None else flag_at(checks, path, name, entry)
             _put(flags, name, flag)
-        return _finished(checks, replace(document, revision=revision, flags=flags, segments=segments))
+        new = replace(document, revision=revision, flags=flags, segments=segments)
+        if not checks.faults:
+            check_change(checks, document, new)
+        return _whole(checks, new)
     except TooManyFaults:
         raise DocumentError(checks.faults) from None
 
@@ -127,6 +130,10 @@ def _document(checks: Checks, source: object) -> Document:
 def _finished(checks: Checks, document: Document) -> Document:
     if not checks.faults:
         check_whole(checks, document)
+    return _whole(checks, document)
+
+
+def _whole(checks: Checks, document: Document) -> Document:
     if checks.faults:
         raise DocumentError(checks.faults)
     return document

@@ -14,6 +14,25 @@ def check_whole(checks: Checks, document: Document) -> None:
         _circles(checks, document)
 
 
+def check_change(checks: Checks, old: Document, new: Document) -> None:
+    """The same, where ``old`` is known to be good: of what has changed, and of what names something that has.
+
+    Five hundred clients may hear of a change at one moment, so what is the same is not looked at again.
+    """
+    if any(name not in new.segments for name in old.segments):
+        check_whole(checks, new)
+        return
+    changed = {name for name, flag in new.flags.items() if old.flags.get(name) is not flag}
+    touched = changed | {name for name in old.flags if name not in new.flags}
+    before = len(checks.faults)
+    for name, flag in new.flags.items():
+        if name in changed or (flag.prerequisites and any(one.flag in touched for one in flag.prerequisites)):
+            _names(checks, new, flag)
+    # a circle, or a longer way, needs a new prerequisite
+    if len(checks.faults) == before and any(new.flags[name].prerequisites for name in changed):
+        _circles(checks, new)
+
+
 def _names(checks: Checks, document: Document, flag: Flag) -> None:
     for at, prerequisite in enumerate(flag.prerequisites):
         path = f"flags.{flag.name}.prerequisites[{at}]"
