@@ -25,6 +25,8 @@ from andon.web.telling import Names, Sentence, Telling
 
 _ICON = "route"
 _WISHES = {
+    Wish.PAUSE: "asked to pause",
+    Wish.RESUME: "asked to go on with",
     Wish.PROMOTE: "asked for the next stage of",
     Wish.FINISH: "asked to give everybody",
     Wish.ABORT: "asked to take back",

@@ -85,5 +85,5 @@ class RolloutList(msgspec.Struct, kw_only=True):
     rollouts: list[RolloutShape]
 
 
-class WishRequest(msgspec.Struct, kw_only=True):
+class WishRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     wish: Wish
