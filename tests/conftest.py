@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.databases"]
+
+# A change is not refused for an example that was drawn by chance, nor because the machine was busy: the examples are
+# the same each time. ANDON_TEST_RANDOM=1 draws others, which is for whoever looks for what nobody has thought of.
+settings.register_profile(
+    "andon",
+    deadline=None,
+    derandomize=os.environ.get("ANDON_TEST_RANDOM") != "1",
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("andon")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
