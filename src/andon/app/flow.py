@@ -42,7 +42,11 @@ from andon.flow.routing.adapters import EnvoyDataPlane, envoy_binary
 from andon.flow.routing.contract import Router
 from andon.flow.routing.room import routing_room
 from andon.flow.routing.service import RouterService
-from andon.flow.schema.service import SchemaChecker
+from andon.flow.schema.checker import SchemaChecker
+from andon.flow.schema.filling import Filling
+from andon.flow.schema.flagged import FlagGuard
+from andon.flow.schema.room import schema_room
+from andon.flow.schema.service import BackfillService
 from andon.flow.sources.adapters.sources import GitSources
 from andon.flow.sources.contract import Sources
 from andon.flow.sources.room import open_git, sources_room
@@ -123,6 +127,8 @@ def build_flow(
     flags = build_flags(
         database, sources=sources, definitions=definitions, environments=environments, authority=authority
     )
+    backfills = BackfillService()
+    deployments.guarded_by(backfills, FlagGuard(flags.contract))
     runner = SandboxRunner(
         data=data,
         settings=settings.jobs,
@@ -189,6 +195,18 @@ def build_flow(
             environments=environments,
             people=people,
             doors=doors,
+        ),
+        schema_room(
+            backfills,
+            Filling(
+                database=database,
+                service=backfills,
+                environments=environments,
+                sources=sources,
+                definitions=definitions,
+            ),
+            starter,
+            sources,
         ),
         deployments_room(
             database=database,

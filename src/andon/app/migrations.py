@@ -5,15 +5,21 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import quote
 
 import typer
 
 from andon.flow.definition.contract import DEFINITION_FILE, MigrationDefinition
 from andon.flow.schema.contract import Dialect, Report
 from andon.flow.schema.contract.words import lines
+from andon.flow.schema.model import Wish
+from andon.flow.schema.views import BackfillRequest, BackfillShape, Migrations
 from andon.kernel.errors import Invalid, NotFound, Unavailable
-from andon.web.terminal.output import say
+from andon.web.terminal.client import connect
+from andon.web.terminal.output import Table, ago, say, show
 
+_Service = Annotated[str, typer.Argument(show_default=False)]
+_Environment = Annotated[str, typer.Argument(show_default=False)]
 _GIT_SECONDS = 60
 _SQL_SECONDS = 600
 
@@ -28,6 +34,10 @@ class MigrationsRefused(Invalid):
 def add_to(cli: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="Changes to a service's database: expand, backfill, contract.")
     group.command("check")(check)
+    group.command("show")(show_migrations)
+    group.command("pause")(pause)
+    group.command("resume")(resume)
+    group.command("stop")(stop)
     cli.add_typer(group, name="migrations")
 
 
@@ -45,7 +55,7 @@ def check(
     Judged is what has not been pushed to the branch that this one follows; the other files tell what the tables are
     like. Each finding has its file and line, what breaks for whom, and the safe way.
     """
-    from andon.flow.schema.service import SchemaChecker  # noqa: PLC0415 - other commands need not wait for the parsers
+    from andon.flow.schema.checker import SchemaChecker  # noqa: PLC0415 - other commands need not wait for the parsers
 
     root = _root(path.resolve())
     declared = _declared(root)
@@ -63,6 +73,46 @@ def check(
         report = SchemaChecker().below(root, where, dialect, judged=None if every else _judged(root, since))
     say("\n".join(lines(report)), value=report)
     _leave(report)
+
+
+def show_migrations(service: _Service, environment: _Environment) -> None:
+    """How the newest backfill of an environment goes on."""
+    with connect() as andon:
+        found = andon.get(_place(service, environment), Migrations)
+    rows = [] if found.backfill is None else [_row(found.backfill)]
+    empty = "No backfill yet: one begins when a version that has migrations.backfill takes the traffic."
+    columns = Table("backfill of", "state", ">done", ">left", ">batches", ">rows each", "last", "", empty=empty)
+    show(found, columns, rows)
+
+
+def pause(service: _Service, environment: _Environment) -> None:
+    """Let no further batch of a backfill begin. What is filled stays filled."""
+    _ask(service, environment, Wish.PAUSE)
+
+
+def resume(service: _Service, environment: _Environment) -> None:
+    """Let a backfill go on that was paused or stopped, or had failed."""
+    _ask(service, environment, Wish.RESUME)
+
+
+def stop(service: _Service, environment: _Environment) -> None:
+    """End a backfill. What is filled stays filled; the contract migration waits for the rest."""
+    _ask(service, environment, Wish.STOP)
+
+
+def _ask(service: str, environment: str, wish: Wish) -> None:
+    with connect() as andon:
+        found = andon.post(f"{_place(service, environment)}/backfill", BackfillShape, BackfillRequest(wish=wish))
+    say(f"The backfill of {found.commit[:7]} in {environment} is {found.state}.", value=found)
+
+
+def _row(one: BackfillShape) -> tuple[object, ...]:
+    done = None if one.share is None else f"{100 * one.share:.1f} %"
+    return (one.commit[:7], one.state.value, done, one.left, one.batches, one.rows, ago(one.changed_at), one.reason)
+
+
+def _place(service: str, environment: str) -> str:
+    return f"/services/{quote(service, safe='')}/environments/{quote(environment, safe='')}/migrations"
 
 
 def _leave(report: Report) -> None:

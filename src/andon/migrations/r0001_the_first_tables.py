@@ -34,6 +34,27 @@ def expand(op: Operations) -> None:
         batch_op.create_index(batch_op.f("ix_artifacts_service_commit"), ["service", "commit"], unique=False)
 
     op.create_table(
+        "backfills",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("service", sa.String(length=80), nullable=False),
+        sa.Column("environment", sa.String(length=80), nullable=False),
+        sa.Column("commit", sa.String(length=64), nullable=False),
+        sa.Column("state", sa.String(length=40), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("batches", sa.Integer(), nullable=False),
+        sa.Column("rows", sa.Integer(), nullable=False),
+        sa.Column("seconds", sa.Float(), nullable=False),
+        sa.Column("first_left", sa.BigInteger(), nullable=True),
+        sa.Column("left", sa.BigInteger(), nullable=True),
+        sa.Column("starts", sa.Integer(), nullable=False),
+        sa.Column("started_at", sa.BigInteger(), nullable=False),
+        sa.Column("changed_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_backfills")),
+    )
+    with op.batch_alter_table("backfills", schema=None) as batch_op:
+        batch_op.create_index("ix_backfills_place", ["service", "environment", "started_at"], unique=False)
+
+    op.create_table(
         "config_values",
         sa.Column("service", sa.String(length=80), nullable=False),
         sa.Column("environment", sa.String(length=80), nullable=False),

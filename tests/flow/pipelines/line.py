@@ -24,7 +24,7 @@ from andon.flow.pipelines.reactions import reactions
 from andon.flow.pipelines.runner.sandboxed import SandboxRunner
 from andon.flow.pipelines.service import PipelineService, Progress
 from andon.flow.pipelines.workflows import run_workflow
-from andon.flow.schema.service import SchemaChecker
+from andon.flow.schema.checker import SchemaChecker
 from andon.flow.sources import service as repositories
 from andon.flow.sources.adapters.sources import GitSources
 from andon.flow.sources.contract import NO_COMMIT, BranchPushed, CommitHash, PushId, Service

@@ -24,7 +24,7 @@ from andon.flow.pipelines.folders import bytes_in
 from andon.flow.pipelines.model import JobKind, JobResult, JobTask, TestState
 from andon.flow.pipelines.runner.disk import DiskGuard
 from andon.flow.pipelines.runner.sandboxed import SandboxRunner
-from andon.flow.schema.service import SchemaChecker
+from andon.flow.schema.checker import SchemaChecker
 from andon.flow.sources import service as repositories
 from andon.flow.sources.adapters.sources import GitSources
 from andon.flow.sources.contract import CommitHash

@@ -15,6 +15,7 @@ from andon.flow.deployments.contract import DeploymentId, DeploymentState, Kind,
 from andon.flow.deployments.contract.release import AtOnce, ReleaseEnd, Releasing
 from andon.flow.deployments.model import STEPS, Course, Deployment, StepOutcome
 from andon.flow.deployments.releases import Releases
+from andon.flow.deployments.service.contracting import require_no_objections
 from andon.flow.deployments.service.deployments import DeploymentService
 from andon.flow.deployments.service.steps import StepRecord, actor_of
 from andon.flow.deployments.smoke import ask
@@ -204,6 +205,10 @@ class Execution:
         if migrations.contract is None:
             raise StepFailed("The contract migration is gone from andon.yaml.")
         self._require_live(found, by_set=True)
+        # Asked again: it may have waited in the queue, and a flag is turned in a second.
+        with self._database.reading() as reading:
+            objections = self._service.contract_objections(reading, found.service, found.environment, found.commit)
+        require_no_objections(objections)
         self._stop_retired(found)
         self._command(found, StepName.CONTRACT, "contract", migrations.contract, migrations.timeout, {})
         return ""

@@ -114,6 +114,23 @@ def by_key(connection: Connection, key: str) -> DeploymentId | None:
     return None if found is None else DeploymentId(found)
 
 
+def last_commit(connection: Connection, service: Service, environment: str, kind: Kind) -> CommitHash | None:
+    """Of the newest deployment of a kind that succeeded."""
+    wanted = (
+        sa.select(deployments.c.commit)
+        .where(
+            deployments.c.service == service,
+            deployments.c.environment == environment,
+            deployments.c.kind == kind,
+            deployments.c.state == DeploymentState.SUCCEEDED,
+        )
+        .order_by(deployments.c.number.desc())
+        .limit(1)
+    )
+    found = connection.execute(wanted).scalar()
+    return None if found is None else CommitHash(found)
+
+
 def next_number(connection: Connection, service: Service) -> int:
     newest = connection.execute(
         sa.select(sa.func.max(deployments.c.number)).where(deployments.c.service == service)

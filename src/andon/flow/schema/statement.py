@@ -14,7 +14,6 @@ MOST_STATEMENTS = 20_000
 _SHOWN = 200
 _LEADING = re.compile(r"[\s;]+|--[^\n]*|/\*.*?\*/", re.DOTALL)
 _ACCEPTS = re.compile(r"^--\s*andon:\s*accept\s+([a-z-]+)\s*:?\s*(.*)$", re.MULTILINE)
-LINE_COMMENT = re.compile(r"^\s*--(.*)$", re.MULTILINE)
 
 
 class Unreadable(Exception):

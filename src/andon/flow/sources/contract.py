@@ -149,6 +149,10 @@ class Sources(Protocol):
         """A file's content at a commit, at most 1 MiB; ``None`` when there is no such file."""
         ...
 
+    def below(self, service: Service, commit: CommitHash, folder: str) -> tuple[str, ...]:
+        """Paths of the files in a folder and all below it, at most 500; links are left out."""
+        ...
+
     def export(self, service: Service, commit: CommitHash, folder: Path) -> None:
         """Write the commit's tree into ``folder`` (made if missing), without ``.git``; links leaving it are refused."""
         ...

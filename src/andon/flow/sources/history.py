@@ -130,6 +130,22 @@ def export(git: Git, service: Service, named: CommitHash, folder: Path) -> None:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+def below(git: Git, service: Service, named: CommitHash, folder: str) -> tuple[str, ...]:
+    """Paths of files below a folder at a commit, links left out. Raises ``NotFound`` (commit), ``Invalid`` (path)."""
+    _require_hash(service, named)
+    _require_path(folder)
+    answer = git.run(
+        service, "ls-tree", "-r", "-z", "--end-of-options", named, "--", f"{folder.rstrip('/')}/", limit=4 * 1024**2
+    )
+    git.expect(answer, "list files of", service)
+    found = []
+    for entry in answer.output.decode("utf-8", "surrogateescape").split("\0"):
+        facts, _, path = entry.partition("\t")
+        if path and facts.startswith("100"):  # files, plain and executable; 120000 is a link
+            found.append(path)
+    return tuple(found[:FILES])
+
+
 def difference(git: Git, service: Service, base: CommitHash | None, head: CommitHash) -> Difference:
     """What lies between two commits; without ``base``, all that led to ``head``. Raises ``NotFound``."""
     for named in (base, head):

@@ -29,6 +29,7 @@ from andon.flow.deployments.model import (
     RollbackRefused,
     SecretsMissing,
 )
+from andon.flow.deployments.service.contracting import DeploymentContracting, require_no_objections
 from andon.flow.deployments.service.ending import EnvironmentEnding
 from andon.flow.deployments.service.questions import see
 from andon.flow.environments.contract import SetId, Standing
@@ -42,7 +43,7 @@ from andon.kernel.events import ANDON, Actor, append
 from andon.kernel.ids import new_id
 
 
-class DeploymentService(EnvironmentEnding):
+class DeploymentService(DeploymentContracting, EnvironmentEnding):
     """Implements :class:`andon.flow.deployments.contract.Deployments`."""
 
     # What people and pipelines ask for
@@ -170,6 +171,7 @@ class DeploymentService(EnvironmentEnding):
                 remedy="Once you are sure, give these rollbacks up: "
                 f"andon contract {service} {environment} --give-up-rollback",
             )
+        require_no_objections(self.contract_objections(tx, service, environment, live.commit))
         if targets:
             reason = f"given up for the contract migration of {live.commit[:7]}"
             storage.give_up(tx.connection, service, environment, reason, but=live.commit)

@@ -24,6 +24,7 @@ from andon.flow.deployments.model import Deployment
 from andon.flow.environments.contract import Environments, SetId, Standing
 from andon.flow.pipelines.contract import Pipelines
 from andon.flow.routing.contract import Router
+from andon.flow.schema.contract.guarding import ContractGuard
 from andon.flow.sources.contract import CommitHash, Service, Sources
 from andon.kernel.access import Permission, Principal
 from andon.kernel.db import Database, Reading
@@ -59,6 +60,7 @@ class DeploymentQuestions:
         self._environments = environments
         self._router = router
         self._pipelines = pipelines
+        self._guards: tuple[ContractGuard, ...] = ()
         # What a commit says never changes; a page over a hundred services asks for a hundred definitions.
         self._definition = lru_cache(DEFINITIONS)(self._read_definition)
 

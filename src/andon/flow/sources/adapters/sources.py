@@ -37,6 +37,9 @@ class GitSources:
     def read(self, service: Service, commit: CommitHash, path: str) -> bytes | None:
         return history.read(self._git, service, commit, path)
 
+    def below(self, service: Service, commit: CommitHash, folder: str) -> tuple[str, ...]:
+        return history.below(self._git, service, commit, folder)
+
     def export(self, service: Service, commit: CommitHash, folder: Path) -> None:
         history.export(self._git, service, commit, folder)
 

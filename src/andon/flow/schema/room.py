@@ -1,0 +1,24 @@
+"""What schema changes offer to the application."""
+
+from __future__ import annotations
+
+from andon.flow.schema.api import schema_routes
+from andon.flow.schema.filling import Filling
+from andon.flow.schema.reactions import reactions
+from andon.flow.schema.service import BackfillService
+from andon.flow.schema.telling import TELLING
+from andon.flow.schema.workflows import backfill_workflow
+from andon.flow.sources.contract import Sources
+from andon.kernel.workflows import Workflows
+from andon.web.room import Room
+
+
+def schema_room(service: BackfillService, filling: Filling, workflows: Workflows, sources: Sources) -> Room:
+    return Room(
+        name="schema",
+        handlers=(*schema_routes(service, sources),),
+        telling=TELLING,
+        reactions=reactions(service, filling, workflows),
+        workflows=(backfill_workflow(filling),),
+        end=filling.close,
+    )
