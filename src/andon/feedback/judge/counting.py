@@ -100,8 +100,8 @@ def dispersion(pairs: Pairs, whole: bool, known: Bursts) -> tuple[float, float]:
     """How large clusters of events are, and how many looks say so.
 
     From how far the canary's part jumps from one look to the next (von Neumann's ratio): neither drift nor a burst that
-    hits both arms nor a constant harm widens that. A harm that sets in is one jump, so the largest is left out; a burst
-    is two. Looks with few events are put together first.
+    hits both arms nor a constant harm widens that. A harm that sets in is one jump, so where events should be
+    independent the largest is left out. Looks with few events are put together first.
     """
     strata = Strata(pairs.x + pairs.y, pairs.n, pairs.m, whole)
     parts = strata.parts(1.0)
@@ -115,10 +115,10 @@ def dispersion(pairs: Pairs, whole: bool, known: Bursts) -> tuple[float, float]:
     spreads = np.add.reduceat(variances, starts)
     apart = np.add.reduceat(pairs.x - strata.total * parts, starts) / np.sqrt(np.maximum(spreads, 1e-12))
     jumps = np.diff(apart) ** 2 / 2
-    squares = float(jumps.sum() - jumps.max())
+    kept = jumps if known.always else np.delete(jumps, int(np.argmax(jumps)))
     # jumps share their ends, so that they say two thirds of what as many looks would
-    seen = (len(jumps) - 1) * 2 / 3
-    size = squares / (len(jumps) - 1)
+    seen = len(kept) * 2 / 3
+    size = float(kept.mean())
     return (known.size * known.freedom + size * seen) / (known.freedom + seen), known.freedom + seen
 
 

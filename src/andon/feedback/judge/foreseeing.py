@@ -78,8 +78,8 @@ def chance(one: Terms, what: Expected, shares: Stages, ratio: float) -> float:
 def _clusters(one: Terms, what: Expected, whole: float, alpha: float, *, alone: bool) -> float:
     if alone:
         return max(2.0, what.dispersion)
-    if one.metric.kind in {Kind.SHARE, Kind.LATENCY}:
-        return max(1.0, what.dispersion)
+    if one.metric.clusters is not None or one.metric.kind in {Kind.SHARE, Kind.LATENCY}:
+        return max(1.0, one.metric.clusters or what.dispersion)
     looks = min(float(_LOOKS), whole / 8)
     freedom = BURSTY.freedom + looks
     size = (BURSTY.size * BURSTY.freedom + max(what.dispersion, 1.0) * looks) / freedom

@@ -23,14 +23,14 @@ from andon.feedback.judge.contract import (
     Traffic,
     Verdict,
 )
-from andon.feedback.judge.counting import BURSTY, INDEPENDENT, Found, Pairs, compare
+from andon.feedback.judge.counting import BURSTY, INDEPENDENT, Bursts, Found, Pairs, clusters, compare
 from andon.feedback.judge.gates import Gate, Setting, arms, bins, gate, silent
 from andon.feedback.judge.model import GROSS, HISTORY, Terms
 from andon.feedback.judge.past import beside, restlessness
 from andon.feedback.judge.reading import Read, read
 from andon.feedback.judge.saying import confidence, count, level, number, percent, times
 
-_BURST = 30.0  # seconds that a burst may last
+_BURST = 30.0  # seconds that a burst may last, or a twentieth of a short rollout
 _FEW = 20  # of so many requests one may say that half of them fail
 
 
@@ -125,8 +125,11 @@ def weigh(
     each = alpha / 2 if direction is Direction.EITHER else alpha
     whole = metric.kind in {Kind.SHARE, Kind.LATENCY}
     every = pairs
-    if metric.kind is Kind.RATE:
-        pairs = without_worst(pairs, more=direction is Direction.MORE_IS_WORSE)
+    if metric.clusters is not None:
+        known, size = Bursts(metric.clusters, 1e6, True), max(1.0, metric.clusters) if size is None else size
+    elif metric.kind is Kind.RATE:
+        size = clusters(pairs, whole, known, each) if size is None else size
+        pairs = without_worst(pairs, terms.horizon, more=direction is not Direction.LESS_IS_WORSE)
     # the router's share is never met exactly; other levels are the same when nothing was changed
     null = ratio or (terms.ratio if metric.kind is Kind.TRAFFIC else 1.0)
     worst = Outcome(None)
@@ -158,14 +161,14 @@ def weigh(
     return worst
 
 
-def without_worst(pairs: Pairs, *, more: bool) -> Pairs:
-    """Without the stretch that speaks most against the canary, at least a look and up to half a minute.
+def without_worst(pairs: Pairs, horizon: float, *, more: bool) -> Pairs:
+    """Without the stretch that speaks most against the canary: a look, or half a minute if that is longer.
 
     One burst is one event, however many lines it wrote: what is worse has to be so more than once.
     """
     if not len(pairs):
         return pairs
-    stretch = np.floor(pairs.at / _BURST - 1e-9)
+    stretch = np.floor(pairs.at / min(_BURST, horizon / 20) - 1e-9)
     starts = np.flatnonzero(np.diff(stretch, prepend=-np.inf) > 0)
     total = pairs.x + pairs.y
     both = pairs.n + pairs.m

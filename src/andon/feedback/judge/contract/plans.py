@@ -51,6 +51,9 @@ class Metric:
     """Seconds after the start that are left out; ``None`` is the plan's where the kind has to get warm, else none."""
     limit: float | None = None
     """A level that is bad whatever the other arm shows; ``None`` is half of all for a ``SHARE``, and none else."""
+    clusters: float | None = None
+    """Of a ``RATE``: how many events come together, where that is known: 1 is each for itself, such as restarts of a
+    process. ``None`` is estimated, and one burst alone is no failure then."""
     unit: str = ""
     """Written behind numbers: "ms", "MB"."""
 
