@@ -1,0 +1,81 @@
+"""Requests at a steady rate: each has its moment, and what is late counts as late from that moment on.
+
+A client that waits for an answer before it asks again asks a slow server less, and calls that fast.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import uvloop
+
+
+class Asked(msgspec.Struct, kw_only=True):
+    """Latencies in milliseconds, from the moment at which each request was due."""
+
+    latencies: list[float]
+    failed: int
+    seconds: float
+
+
+def steady(request: bytes, port: int, *, rate: float, seconds: float, connections: int, core: int) -> Asked:
+    """Ask in a process of its own, on a core of its own."""
+    command = [sys.executable, "-m", "benchmarks.harness.steady", str(port), str(rate), str(seconds), str(connections)]
+    done = subprocess.run(
+        ["taskset", "-c", str(core), "nice", "-n", "-15", *command],
+        input=request,
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=seconds + 60,
+        cwd=Path(__file__).parents[2],
+    )
+    return msgspec.json.decode(done.stdout, type=Asked)
+
+
+async def _ask(request: bytes, port: int, rate: float, seconds: float, connections: int) -> Asked:
+    total = int(rate * seconds)
+    turns = itertools.count()
+    latencies: list[float] = []
+    failed = 0
+    clock = time.perf_counter  # the loop's own counts milliseconds
+    began = clock() + 0.5
+
+    async def work() -> None:
+        nonlocal failed
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        while (turn := next(turns)) < total:
+            due = began + turn / rate
+            if (wait := due - clock()) > 0:
+                await asyncio.sleep(wait)
+            writer.write(request)
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = next(
+                int(line.partition(b":")[2])
+                for line in head.split(b"\r\n")
+                if line.lower().startswith(b"content-length")
+            )
+            await reader.readexactly(length)
+            latencies.append((clock() - due) * 1e3)
+            failed += not head.startswith(b"HTTP/1.1 200")
+        writer.close()
+
+    started = time.monotonic()
+    await asyncio.gather(*(work() for _ in range(connections)))
+    return Asked(latencies=latencies, failed=failed, seconds=time.monotonic() - started)
+
+
+def _main() -> None:
+    port, rate, seconds, connections = sys.argv[1:]
+    request = sys.stdin.buffer.read()
+    found = uvloop.run(_ask(request, int(port), float(rate), float(seconds), int(connections)))
+    sys.stdout.buffer.write(msgspec.json.encode(found))
+
+
+if __name__ == "__main__":
+    _main()
