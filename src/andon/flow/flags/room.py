@@ -13,6 +13,7 @@ from andon.flow.flags.contract import EvaluationsSeen, Flags, OpenGate, RampGate
 from andon.flow.flags.desk import Desk, NobodyCounts
 from andon.flow.flags.equipping import FlagEquipper, FlagFolders
 from andon.flow.flags.files import FlagFiles
+from andon.flow.flags.pages import pages_of
 from andon.flow.flags.places import DefinedPlaces
 from andon.flow.flags.ports import Authority
 from andon.flow.flags.pushing import FlagsAnnouncer, FlagsAsCode
@@ -34,6 +35,7 @@ from andon.kernel.access.contract import People
 from andon.kernel.db import Database, Reading
 from andon.kernel.events import Bell
 from andon.web.room import Reconciler, Room
+from andon.web.shell import NavItem
 
 RAMPS_SECONDS = 1.0
 FILES_SECONDS = 15.0
@@ -136,7 +138,8 @@ def flags_room(
     return Room(
         name="flags",
         templates="andon.flow.flags",
-        handlers=(*flag_routes(desk),),
+        handlers=(*flag_routes(desk), *pages_of(desk)),
+        navigation=(NavItem("Flow", "Flags", "/flags", "flag", "f"),),
         telling=TELLING,
         reactions=reactions(built.code, files),
         reconcilers=(

@@ -28,7 +28,8 @@ from andon.kernel.db import Reading, Transaction
 from andon.kernel.errors import NotFound
 from andon.kernel.events import append
 from andon.kernel.ids import new_id
-from andon_flags.document import Document, DocumentError, read, warnings, write
+from andon_flags.document import Document, DocumentError, Kind, read, write
+from andon_flags.document.doubts import warnings_of
 
 LONGEST_WHY = 500
 
@@ -46,6 +47,8 @@ class Manner:
     switch: bool = False
     """The kill switch and its release, which are the console's also where the rest is kept in code."""
     approved: bool = False
+    part: bool = False
+    """One of many changes in a transaction: whoever makes them checks the whole at its end."""
 
 
 class Changes:
@@ -89,11 +92,12 @@ class Changes:
             return Outcome(version=old.version)
         if flag.origin is Origin.CODE and not (manner.from_code or manner.switch or manner.by_ramp):
             raise kept_in_code(flag)
-        doubts = self.check(tx, flag, environment, new)
         sentence = ", ".join(sentences)
         pulls = manner.switch and old.setting.enabled and not new.enabled
         free = pulls or manner.approved or manner.by_ramp
-        if not free and self._places.needs_second_person(tx, flag.service, environment):
+        waits = not free and self._places.needs_second_person(tx, flag.service, environment)
+        doubts = self.check(tx, flag, environment, new) if waits or not manner.part else ()
+        if waits:
             return self.propose(tx, author, flag, old, new, sentence, manner.why, doubts=doubts)
         version = self._store(tx, author, flag, old, new, sentence, manner.why)
         self._overtake(tx, author, flag, environment)
@@ -138,7 +142,7 @@ class Changes:
         for environment in self.environments(tx, flag.service):
             setting = storage.setting(tx.connection, flag.id, environment)
             there = Setting.first(new) if setting is None else setting.setting
-            doubts += self.check(tx, flag, environment, there, head=new)
+            doubts += () if manner.part else self.check(tx, flag, environment, there, head=new)
         sentence = ", ".join(sentences)
         version = flag.head_version + 1
         storage.update(tx.connection, flag.id, head=new, head_version=version)
@@ -226,14 +230,17 @@ class Changes:
         document: types, circles of prerequisites, segments and flags that are not there."""
         instead = compose(flag.name, head or flag.head, setting)
         document = self._documents.compose(reading, flag.service, environment, instead=instead, light=True)
-        try:
-            # through its own reader: what is not good for services is not kept either
-            checked = read(write(document), strict=True)
-        except DocumentError as error:
-            own = f"flags.{flag.name}."
-            faults = [str(fault).removeprefix(own) for fault in error.faults]
-            raise FlagInvalid(f"{flag.name} in {environment} would not do", faults) from error
-        return doubts_of(checked, flag.name)
+        return doubts_of(_checked(document, flag.name, f"{flag.name} in {environment} would not do"), flag.name)
+
+    def check_alone(self, flag: StoredFlag) -> None:
+        """A flag that is new: nobody asks for it, and it asks for nobody. Raises :class:`FlagInvalid`."""
+        made = compose(flag.name, flag.head, Setting.first(flag.head))
+        _checked(Document(flag.service, "new", 0, {flag.name: made}), flag.name, f"{flag.name} would not do")
+
+    def check_whole(self, reading: Reading, service: Service, environment: str) -> Document:
+        """All flags of an environment as they are now. Raises :class:`FlagInvalid`."""
+        document = self._documents.compose(reading, service, environment, light=True)
+        return _checked(document, "", f"The flags of {environment} would not do")
 
     def environments(self, reading: Reading, service: Service) -> tuple[str, ...]:
         """Where somebody may evaluate: those that there are, and those that something was set for."""
@@ -296,10 +303,25 @@ class Changes:
                 )
 
 
+def _checked(document: Document, name: str, says: str) -> Document:
+    try:
+        # through its own reader: what is not good for services is not kept either
+        return read(write(document), strict=True)
+    except DocumentError as error:
+        own = f"flags.{name}." if name else ""
+        raise FlagInvalid(says, [str(fault).removeprefix(own) for fault in error.faults]) from error
+
+
 def doubts_of(document: Document, name: str) -> tuple[str, ...]:
     """The warnings about one flag of a document."""
     own = f"flags.{name}"
-    found = [one for one in warnings(document) if one.path == own or one.path.startswith(f"{own}.")]
+    # a switch that is on for everybody serves "off" to nobody, and nobody doubts it
+    switch = document.flags[name].kind is Kind.BOOLEAN
+    found = [
+        one
+        for one in warnings_of(document, document.flags[name])
+        if one.path.startswith(f"{own}.") and not (switch and one.path.startswith(f"{own}.variants."))
+    ]
     return tuple(f"{one.path.removeprefix(own).lstrip('.') or name}: {one.says}." for one in found)
 
 

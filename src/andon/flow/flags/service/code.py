@@ -11,7 +11,7 @@ from andon.flow.flags.model.completing import completed
 from andon.flow.flags.model.flag import StoredFlag
 from andon.flow.flags.model.outcomes import Author, FlagInvalid
 from andon.flow.flags.model.wishes import settled
-from andon.flow.flags.service.changing import Manner
+from andon.flow.flags.service.changing import Manner, doubts_of
 from andon.flow.flags.service.flags import FlagService
 from andon.flow.flags.service.questions import found_flag
 from andon.flow.flags.storage import flags as storage
@@ -55,7 +55,7 @@ class CodeService:
             head = completed(one.head, one.name)
             if head.salt != flag.head.salt:
                 raise FlagInvalid(one.name, ["The salt of a flag stays for life: it decides who is in"])
-            outcome = self._flags.changes.set_head(tx, author, flag, head, Manner(why=why, from_code=True))
+            outcome = self._flags.changes.set_head(tx, author, flag, head, Manner(why=why, from_code=True, part=True))
             changed += bool(outcome.sentence)
             warnings += outcome.warnings
         for one in listed:
@@ -67,10 +67,20 @@ class CodeService:
                 new, faults = settled(one.wanted(environment, flag.head, old.setting), flag.head, old.setting)
                 if faults:
                     raise FlagInvalid(f"{one.name} in {environment} would not do", faults)
-                outcome = self._flags.changes.set(tx, author, flag, environment, new, Manner(why=why, from_code=True))
+                outcome = self._flags.changes.set(
+                    tx, author, flag, environment, new, Manner(why=why, from_code=True, part=True)
+                )
                 changed += bool(outcome.sentence) and outcome.proposal is None
                 proposed += outcome.proposal is not None
                 warnings += [f"{one.name} in {environment}: {said}" for said in outcome.warnings]
+        for environment in self._flags.changes.environments(tx, service) if listed else ():
+            whole = self._flags.changes.check_whole(tx, service, environment)
+            warnings += [
+                f"{one.name} in {environment}: {said}"
+                for one in listed
+                if environment in one.environments
+                for said in doubts_of(whole, one.name)
+            ]
         given_back = self._give_back(tx, author, service, {one.name for one in listed})
         return Applied(len(listed), changed, proposed, given_back, tuple(warnings))
 

@@ -91,8 +91,7 @@ class FlagService(Questions, contract.Flags):
                 f"{service} has a flag {name} {where}.", safe="Nothing was created.", remedy="Choose another name."
             )
         flag = found_flag(storage.lock(tx.connection, service, name), service, name)
-        for environment in self.changes.environments(tx, service) or ("production",):
-            self.changes.check(tx, flag, environment, Setting.first(head))
+        self.changes.check_alone(flag)
         storage.add_version(
             tx.connection,
             identity,
@@ -385,7 +384,7 @@ class FlagService(Questions, contract.Flags):
         storage.note_asked(tx.connection, service, environment, times, tx.now)
 
     def _proposal(self, tx: Transaction, principal: Principal, proposal: str) -> Proposal:
-        found = storage.proposal(tx.connection, ProposalId(proposal))
+        found = storage.proposal(tx.connection, ProposalId(proposal), lock=True)
         if found is None:
             raise NotFound("There is no such proposal.", remedy="See those that wait: andon flags approve")
         principal.require_sight(found.service)

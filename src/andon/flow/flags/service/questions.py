@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from andon.flow.flags.contract import FlagDocument, RampView
+from andon.flow.flags.contract import FlagDocument, ProposalId, RampView
 from andon.flow.flags.model.flag import Proposal, Setting, StoredFlag, StoredSetting, Version
 from andon.flow.flags.model.wishes import reached
 from andon.flow.flags.ports import Places
@@ -35,9 +35,9 @@ class Questions:
         principal.require_sight(service)
         return storage.of_service(reading.connection, service, archived=archived)
 
-    def all_of(self, reading: Reading, service: Service) -> tuple[StoredFlag, ...]:
-        """Those that are not archived, whoever asks."""
-        return storage.of_service(reading.connection, service)
+    def all_of(self, reading: Reading, service: Service, *, archived: bool = False) -> tuple[StoredFlag, ...]:
+        """Whoever asks."""
+        return storage.of_service(reading.connection, service, archived=archived)
 
     def counts(self, reading: Reading, principal: Principal) -> dict[str, int]:
         """Flags that are not archived, of each service that may be seen."""
@@ -80,6 +80,14 @@ class Questions:
         return storage.proposals_of(
             reading.connection, service=service, flag=None if flag is None else flag.id, services=visible
         )
+
+    def proposal(self, reading: Reading, principal: Principal, proposal: str) -> Proposal:
+        """Raises ``NotFound``."""
+        found = storage.proposal(reading.connection, ProposalId(proposal), lock=False)
+        if found is None:
+            raise NotFound("There is no such proposal.", remedy="See those that wait: andon flags approve")
+        principal.require_sight(found.service)
+        return found
 
     def ramps_of(self, reading: Reading, flag: StoredFlag) -> tuple[RampView, ...]:
         """Newest first, those that have ended included."""

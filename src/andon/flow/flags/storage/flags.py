@@ -220,8 +220,10 @@ def add_proposal(connection: Connection, flag: str, one: Proposal) -> None:
     )
 
 
-def proposal(connection: Connection, identity: ProposalId) -> Proposal | None:
-    row = connection.execute(sa.select(proposals).where(proposals.c.id == identity).with_for_update()).first()
+def proposal(connection: Connection, identity: ProposalId, *, lock: bool) -> Proposal | None:
+    """With ``lock`` it is held against other transactions until this one ends."""
+    query = sa.select(proposals).where(proposals.c.id == identity)
+    row = connection.execute(query.with_for_update() if lock else query).first()
     return None if row is None else _proposal(row)
 
 

@@ -1,0 +1,232 @@
+"""Flags: all services', one service's, one; and why somebody gets what they get."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+import msgspec
+from ruamel.yaml import YAML
+
+from andon.flow.flags.desk import Desk
+from andon.flow.flags.model.flag import StoredFlag, Version
+from andon.flow.flags.pages.drawing import (
+    Asked,
+    Row,
+    facts_of,
+    flag_address,
+    row,
+    standing,
+    waiting,
+)
+from andon.flow.flags.views import SettingShape
+from andon.flow.sources.contract import Service
+from andon.kernel.access import Permission
+from andon.kernel.db import Reading
+from andon.kernel.errors import Invalid
+from andon.kernel.events import Facets
+from andon.kernel.events import page as record
+from andon.web.http.pages import Handlers, Html, PageContext, page
+from andon.web.model import State
+from andon.web.shell import Action, Crumb, Page
+
+_HISTORY = 30
+
+
+def flag_pages(desk: Desk) -> Handlers:
+    @page("/flags")
+    def flags(context: PageContext) -> Html:
+        visible = context.principal.visible_services()
+        with context.database.reading() as reading:
+            counts = desk.flags.counts(reading, context.principal)
+            services = [one for one in desk.sources.services(reading) if visible is None or one in visible]
+            sections = [
+                {
+                    "service": name,
+                    "href": flag_address(name),
+                    "rows": _rows(desk, reading, name, archived=False),
+                }
+                for name in services
+                if counts.get(name)
+            ]
+            found = desk.flags.proposals(reading, context.principal)
+            shapes = desk.proposals(reading, found)
+        total = sum(counts.values())
+        said = f"{total} {'flag' if total == 1 else 'flags'}" if total else "No flag yet"
+        waits = f"; {len(found)} {'change waits' if len(found) == 1 else 'changes wait'} for a second person"
+        return context.page(
+            "flags/flags.html",
+            Page(title="Flags", sentence=f"{said}{waits if found else ''}", lede="Who gets what, without deploying."),
+            sections=sections,
+            waiting=waiting(context.principal, shapes, {one.id: one.person for one in found}),
+            first=services[0] if services else "",
+        )
+
+    @page("/flags/{service:str}")
+    def service_flags(context: PageContext, service: str) -> Html:
+        archived = context.query.get("archived") == "yes"
+        with context.database.reading() as reading:
+            owner = desk.known(reading, context.principal, service)
+            rows = _rows(desk, reading, owner, archived=archived)
+            unknown = desk.unknown(reading, owner)
+            found = desk.flags.proposals(reading, context.principal, service=owner)
+            shapes = desk.proposals(reading, found)
+        live = sum(not one.archived for one in rows)
+        return context.page(
+            "flags/service.html",
+            Page(
+                title=f"Flags of {owner}",
+                sentence=f"{owner} has {live or 'no'} {'flag' if live == 1 else 'flags'}",
+                crumbs=(Crumb("Flags", "/flags"),),
+            ),
+            service=owner,
+            address=flag_address(owner),
+            rows=rows,
+            unknown=unknown,
+            archived=archived,
+            waiting=waiting(context.principal, shapes, {one.id: one.person for one in found}),
+            may=context.principal.may(Permission.RELEASE, owner),
+        )
+
+    @page("/flags/{service:str}/{flag:str}")
+    def one_flag(context: PageContext, service: str, flag: str) -> Html:
+        return draw_flag(desk, context, service, flag)
+
+    return [flags, service_flags, one_flag]
+
+
+def _rows(desk: Desk, reading: Reading, service: Service, *, archived: bool) -> list[Row]:
+    names = desk.flags.environments(reading, service)
+    found = desk.flags.all_of(reading, service, archived=archived)
+    return [row(one, desk.flags.settings_in(reading, one, names)) for one in found]
+
+
+def draw_flag(
+    desk: Desk, context: PageContext, service: str, flag: str, *, wrong: dict[str, str] | None = None, status: int = 200
+) -> Html:
+    """``wrong`` has the environment whose form is wrong, what was written in it, and why."""
+    with context.database.reading() as reading:
+        owner = desk.known(reading, context.principal, service)
+        found = desk.flags.get(reading, context.principal, owner, flag)
+        names = desk.flags.environments(reading, owner)
+        settings = desk.flags.settings_in(reading, found, names)
+        stands = [standing(desk, reading, context.principal, found, one) for one in settings]
+        waits = desk.flags.proposals(reading, context.principal, flag=found)
+        shapes = desk.proposals(reading, waits)
+        asked = desk.flags.asked_for(reading, owner).get(flag, {})
+        asked_by = desk.flags.asked_by(reading, found)
+        facets = Facets(subject=f"flag:{flag}", service=owner, sight=context.principal.sight())
+        lines = context.told(reading, record(reading, facets, limit=_HISTORY))
+        versions = desk.authors(reading, desk.flags.history(reading, found, limit=_HISTORY))
+        tested, trouble = _tested(desk, reading, context, found, [one.environment for one in settings])
+    address = flag_address(owner, flag)
+    chosen = context.query.get("in", stands[-1].environment if stands else "")
+    where = next((one for one in stands if one.environment == "production"), stands[-1] if stands else None)
+    archived = found.archived_at is not None
+    sentence = (
+        f"{flag} is archived" if archived else f"{flag} in {where.environment}: {where.sentence}" if where else flag
+    )
+    may = context.principal.may(Permission.RELEASE, owner)
+    archive = Action(
+        f"Archive {flag}",
+        f"{address}/archive",
+        kind="danger",
+        confirm=flag,
+        warning="It leaves all documents: programs that still ask get the default in their code.",
+    )
+    return context.page(
+        "flags/flag.html",
+        Page(
+            title=f"{flag} of {owner}",
+            sentence=sentence,
+            lede=found.head.description,
+            crumbs=(Crumb("Flags", "/flags"), Crumb(owner, flag_address(owner))),
+            state=State.NONE if archived or where is None else where.state,
+            word="archived" if archived or where is None else where.word,
+        ),
+        status=status,
+        flag=found,
+        address=address,
+        stands=stands,
+        facts=facts_of(found, asked_by, asked),
+        waiting=waiting(context.principal, shapes, {one.id: one.person for one in waits}),
+        lines=lines,
+        versions=_versions(address, versions, may=may and not archived),
+        tested=tested,
+        trouble=trouble,
+        who=context.query.get("who", ""),
+        attributes=context.query.get("attributes", ""),
+        chosen=chosen,
+        archive=None if archived or not may or found.origin.value == "code" else archive,
+        bring_back=Action(f"Bring {flag} back", f"{address}/unarchive", kind="primary") if archived and may else None,
+        wrong=wrong or {},
+        settings={one.environment: dumped(SettingShape.of(one.setting)) for one in settings},
+    )
+
+
+def _versions(address: str, found: list[tuple[Version, str]], *, may: bool) -> list[dict[str, object]]:
+    listed: list[dict[str, object]] = []
+    newest: set[str] = set()
+    for version, who in found:
+        environment = version.environment
+        number = version.number
+        back = None
+        if environment and environment in newest and may:
+            back = Action(
+                "Let it count again",
+                f"{address}/{environment}/restore",
+                hidden=(("version", str(number)),),
+                icon="back",
+                spoken=f"Let it count again: version {number} of {environment}",
+            )
+        newest.add(environment)
+        listed.append({"version": version, "who": who, "back": back, "where": environment or "everywhere"})
+    return listed
+
+
+def _tested(
+    desk: Desk, reading: Reading, context: PageContext, flag: StoredFlag, environments: list[str]
+) -> tuple[Asked | None, str]:
+    """What the tester was asked, and what is wrong with the question."""
+    if "who" not in context.query and "attributes" not in context.query:
+        return None, ""
+    place = context.query.get("in", "")
+    if place not in environments:
+        return None, "Choose an environment."
+    try:
+        told = attributes_of(context.query.get("attributes", ""))
+    except Invalid as error:
+        return None, error.message
+    if who := context.query.get("who", "").strip():
+        told["targetingKey"] = who
+    explanation = desk.why(reading, flag, place, told, None)
+    return Asked(explanation, msgspec.json.encode(explanation.value).decode()), ""
+
+
+def attributes_of(text: str) -> dict[str, object]:
+    """``country=CH, age=42`` as a context; values are JSON where they are such. Raises ``Invalid``."""
+    found: dict[str, object] = {}
+    for one in text.replace("\n", ",").split(","):
+        name, is_pair, value = one.strip().partition("=")
+        if not one.strip():
+            continue
+        if not is_pair or not name.strip():
+            raise Invalid(f"{one.strip()[:60]!r} is no NAME=VALUE.", remedy="Write country=CH, age=42.")
+        try:
+            found[name.strip()] = msgspec.json.decode(value.strip().encode())
+        except msgspec.DecodeError:
+            found[name.strip()] = value.strip()
+    return found
+
+
+def dumped(shape: SettingShape) -> str:
+    """A setting as somebody edits it; what is as it is anyway is left out."""
+    built = msgspec.to_builtins(shape)
+    usual = msgspec.to_builtins(SettingShape(default=""))
+    kept = {name: value for name, value in built.items() if name in {"default", "off"} or value != usual.get(name)}
+    kept.pop("enabled", None)
+    out = StringIO()
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = None
+    yaml.width = 100
+    yaml.dump(kept, out)
+    return out.getvalue()
