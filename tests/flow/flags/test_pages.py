@@ -1,0 +1,176 @@
+"""The pages of flags: what they conclude, what their forms do, and what axe says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser as Chromium
+
+from andon.flow.flags.model.wishes import percent_of
+from tests.browser import PHONE, browser, opened, troubles, violations
+from tests.databases import Databases
+from tests.flow.flags.serving import FLAGS, FlagSite, create_flag, open_flag_site, set_flag
+from tests.flow.installation import PASSWORD, STORE
+from tests.serving import Browser
+
+__all__ = ["browser"]
+
+PAGE = "/flags/store/new-checkout"
+
+
+@pytest.fixture
+def site(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Iterator[FlagSite]:
+    with open_flag_site(tmp_path_factory.mktemp("pages"), databases) as found:
+        create_flag(found, description="The checkout of spring", owner="team-store")
+        rule = {"when": [{"attribute": "country", "is": "in", "values": ["CH"]}], "serve": "on"}
+        set_flag(found, {"default": {"on": 5, "off": 95}, "rules": [rule]})
+        yield found
+
+
+def sign_in(site: FlagSite, name: str = "Maxine") -> Browser:
+    found = site.serving.browser()
+    assert found.sign_in(name, PASSWORD).status_code == 303
+    return found
+
+
+def share(site: FlagSite) -> float:
+    with site.installation.database.reading() as reading:
+        return site.built.flags.share(reading, STORE, "production", "new-checkout", "on")
+
+
+def test_a_page_opens_with_who_gets_what(site: FlagSite) -> None:
+    maxine = sign_in(site)
+    text = maxine.get(PAGE).text
+    assert "new-checkout in production: country is CH: on · 5 % of others: on · rest: off" in text
+    assert "The checkout of spring" in text
+    listed = maxine.get("/flags").text
+    assert "1 flag" in listed
+    assert "5 % of others: on" in listed
+    assert maxine.get("/flags/store").status_code == 200
+
+
+def test_shares_are_set_and_what_cannot_be_is_said_where_it_was_written(site: FlagSite) -> None:
+    maxine = sign_in(site)
+    fields = {"share-on": "25", "share-off": "75", "base": "1", "why": "more"}
+    done = maxine.submit(PAGE, f"{PAGE}/production/shares", **fields)
+    assert done.status_code == 303
+    assert share(site) == 25
+    again = maxine.submit(PAGE, f"{PAGE}/production/shares", **fields)
+    assert again.status_code == 409
+    assert "Somebody changed new-checkout in production since you read it." in again.text
+    wrong = maxine.submit(PAGE, f"{PAGE}/production/shares", **{"share-on": "25", "share-off": "76", "base": "2"})
+    assert wrong.status_code == 400
+    assert "101 %" in wrong.text
+    assert share(site) == 25
+
+
+def test_a_whole_setting_is_written_and_what_was_written_is_not_lost(site: FlagSite) -> None:
+    maxine = sign_in(site)
+    wrong = maxine.submit(PAGE, f"{PAGE}/production/setting", setting="default: {on: 50}\n", base="1")
+    assert wrong.status_code == 400
+    assert "Say who gets the other 50 %" in wrong.text
+    assert "default: {on: 50}" in wrong.text
+    done = maxine.submit(PAGE, f"{PAGE}/production/setting", setting="default: {on: 50, off: 50}\n", base="1")
+    assert done.status_code == 303
+    assert share(site) == 50
+
+
+def test_what_a_page_shows_of_a_setting_is_the_setting(site: FlagSite) -> None:
+    """Saved as it is shown, it changes nothing."""
+    maxine = sign_in(site)
+    text = maxine.get(PAGE).text
+    shown = text.partition('name="setting"')[2].partition(">")[2].partition("</textarea>")[0]
+    if "production" not in text.partition(shown)[0].rpartition("<h2>")[2]:
+        rest = text.partition("</textarea>")[2]
+        shown = rest.partition('name="setting"')[2].partition(">")[2].partition("</textarea>")[0]
+    done = maxine.submit(PAGE, f"{PAGE}/production/setting", setting=shown.replace("&#39;", "'"), base="1")
+    assert done.status_code == 303
+    with site.installation.database.reading() as reading:
+        flag = site.built.flags.get(reading, site.people["Maxine"], STORE, "new-checkout")
+        now = site.built.flags.setting(reading, flag, "production")
+    assert now.version == 1
+    assert percent_of(now.setting.default) == {"off": 95, "on": 5}
+
+
+def test_the_switch_is_pulled_and_released(site: FlagSite) -> None:
+    maxine = sign_in(site)
+    assert maxine.submit(PAGE, f"{PAGE}/production/kill").status_code == 303
+    text = maxine.get(PAGE).text
+    assert "killed: everybody gets off" in text
+    assert "Revive in production" in text
+    assert maxine.submit(PAGE, f"{PAGE}/production/revive").status_code == 303
+    assert "Kill in production" in maxine.get(PAGE).text
+
+
+def test_the_tester_says_why(site: FlagSite) -> None:
+    maxine = sign_in(site)
+    text = maxine.get(f"{PAGE}?who=u42&attributes=country%3DCH&in=production").text
+    assert "TARGETING_MATCH" in text
+    assert "country" in text
+    assert "is no NAME=VALUE" in maxine.get(f"{PAGE}?who=u42&attributes=nonsense&in=production").text
+
+
+def test_whoever_may_only_look_is_offered_nothing(site: FlagSite) -> None:
+    wes = sign_in(site, "Wes")
+    text = wes.get(PAGE).text
+    assert "Kill in production" not in text
+    assert "Set these shares" not in text
+    assert sign_in(site, "Erik").get(PAGE).status_code == 404
+
+
+def test_a_second_person_approves_on_the_page(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> None:
+    with open_flag_site(tmp_path_factory.mktemp("second"), databases, second_person=True) as site:
+        create_flag(site)
+        waits = set_flag(site, {"default": {"on": 5, "off": 95}})
+        own = sign_in(site).get("/flags").text
+        assert "1 change waits for a second person" in own
+        assert "You proposed it" in own
+        patty = sign_in(site, "Patty")
+        done = patty.submit("/flags", f"/flags/proposals/{waits['proposal']}/approve")
+        assert done.status_code == 303
+        assert share(site) == 5
+
+
+def test_a_flag_is_created_and_archived(site: FlagSite) -> None:
+    maxine = sign_in(site)
+    made = maxine.submit("/flags/store", "/flags/store", name="banner", description="Blue")
+    assert made.headers["location"] == "/flags/store/banner"
+    untyped = maxine.submit("/flags/store/banner", "/flags/store/banner/archive", confirm="")
+    assert untyped.status_code == 400
+    assert maxine.submit("/flags/store/banner", "/flags/store/banner/archive", confirm="banner").status_code == 303
+    assert "banner is archived" in maxine.get("/flags/store/banner").text
+    assert maxine.submit("/flags/store/banner", "/flags/store/banner/unarchive").status_code == 303
+
+
+@pytest.mark.browser
+def test_pages_of_flags_are_sound(site: FlagSite, browser: Chromium) -> None:
+    """On a desk and on a phone: axe finds nothing, nobody complains, and nothing is wider than the window."""
+    site.api().put("/segments/friends", json={"service": "store"})
+    site.api().post("/segments/friends/members", json={"add": ["u1", "<b>u2</b>"]})
+    assert (
+        site.api()
+        .post(
+            f"{FLAGS}/new-checkout/environments/production/ramp",
+            json={"steps": [{"percent": 6}, {"percent": 100, "after": 3600}]},
+        )
+        .status_code
+        == 201
+    )
+    maxine = sign_in(site)
+    for size in (None, PHONE):
+        window = opened(browser, maxine) if size is None else opened(browser, maxine, size)
+        tab = window.new_page()
+        said = troubles(tab)
+        for path in (
+            "/flags",
+            "/flags/store",
+            f"{PAGE}?who=u1&attributes=&in=production",
+            "/segments",
+            "/segments/friends",
+        ):
+            tab.goto(f"{site.serving.address}{path}")
+            assert violations(tab) == [], path
+            assert tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
+        assert said == []
+        window.close()
