@@ -19,6 +19,7 @@ from andon.flow.routing.contract import (
     Arm,
     Comparison,
     Condition,
+    Forward,
     Match,
     Mirror,
     Plan,
@@ -241,3 +242,48 @@ def test_the_worker_lets_the_router_follow(site: Site) -> None:
     )
     site.follow()
     wait_until(lambda: site.routed.plane.serves("shop.production", Imagined()) == site.other)
+
+
+def test_the_page_of_traffic_says_who_gets_what_and_where_answers_differ(site: Site) -> None:
+    here = f"{HERE}/traffic"
+    browser = site.server.administrator()
+    plain = browser.get(here)
+    assert plain.status_code == 200, plain.text
+    assert "ccccccc serves all requests of shop production" in plain.text
+    assert "answered twice" not in plain.text
+    site.routed.divide(
+        Plan(
+            shares=(Share(site.canary, 1_500), Share(site.live, 98_500)),
+            arms={site.live: Arm.STABLE, site.canary: Arm.CANARY, site.dark: Arm.DARK},
+            matches=(Match((Condition(Where.HEADER, "X-Employee", Comparison.IS, "<b>"),), site.canary),),
+            mirror=Mirror(site.dark, 10_000),
+        ),
+        2,
+    )
+    site.routed.forward(
+        Forward(
+            service=NEW,
+            environment="production",
+            when=(Condition(Where.PATH, how=Comparison.PREFIX, value="/api"),),
+            parts=500,
+        ),
+        version=0,
+    )
+    assert "No copy was answered yet" in browser.get(here).text
+    place = AccessFolder(site.folder)
+    place.prepare(site.folder / "admin.sock")
+    copies = [line("r1", "/<i>/17", dark=False), line("r1", "/<i>/17", dark=True, status=500, digest="b", us=9000)]
+    place.current.write_bytes(b"".join(copies))
+    divided = browser.get(here).text
+    for said in (
+        "ccccccc 1.5 % and ccccccc 98.5 % of the requests of shop production that no rule takes",
+        "header X-Employee &lt;b&gt;",
+        "<code>/api/…</code>",
+        "new production",
+        "10 % of GET, HEAD are copied to ccccccc.",
+        "1 of 1 pairs of answers differ.",
+        "GET /&lt;i&gt;/*",
+        "Customers stay with the version",
+    ):
+        assert said in divided, said
+    assert browser.get("/services/shop/environments/nowhere/traffic").status_code == 404

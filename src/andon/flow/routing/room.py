@@ -8,7 +8,9 @@ from andon.flow.environments.contract import EnvironmentDestroyed, Environments
 from andon.flow.routing.api import traffic_routes
 from andon.flow.routing.contract import TrafficForwarded
 from andon.flow.routing.differences import RecentDifferences
+from andon.flow.routing.pages import traffic_pages
 from andon.flow.routing.ports import DataPlane
+from andon.flow.routing.seeing import TrafficSight
 from andon.flow.routing.service import RouterService
 from andon.flow.routing.telling import TELLING
 from andon.kernel.db import Transaction
@@ -33,10 +35,12 @@ def routing_room(router: RouterService, plane: DataPlane, *, environments: Envir
         # where it was asked for: two processes that write those files at once could leave the older state.
         router.apply()
 
+    sight, recent = TrafficSight(router, environments), RecentDifferences(folder)
     return Room(
         name="routing",
+        templates="andon.flow.routing",
         telling=TELLING,
-        handlers=tuple(traffic_routes(router, environments, RecentDifferences(folder))),
+        handlers=(*traffic_routes(router, sight, recent), *traffic_pages(sight, recent)),
         reactions=(
             Reaction("routing.forget", (EnvironmentDestroyed,), forget),
             Reaction("routing.follow", (TrafficForwarded,), follow),

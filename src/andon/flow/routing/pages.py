@@ -1,0 +1,121 @@
+"""The page of an environment's traffic: who gets which requests, and how two versions answered the same ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from andon.flow.environments.contract import SetId
+from andon.flow.routing.contract import PARTS, Arm, Comparison, Condition, Forward, Where
+from andon.flow.routing.differences import Differences, RecentDifferences
+from andon.flow.routing.seeing import Seen, TrafficSight
+from andon.flow.routing.telling import percent
+from andon.web.charts import version_series
+from andon.web.http.pages import Handlers, Html, PageContext, page
+from andon.web.model import Share, State
+from andon.web.shell import Crumb, Page
+
+_ARMS = {
+    Arm.STABLE: "takes over what another version cannot serve",
+    Arm.CANARY: "the new version",
+    Arm.BASELINE: "fresh instances of the old version, to compare the new one with",
+    Arm.DARK: "gets copies, and its answers are thrown away",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ruled:
+    """A rule that comes before the shares."""
+
+    requests: str
+    share: str
+    served_by: str
+    href: str = ""
+
+
+def traffic_pages(sight: TrafficSight, recent: RecentDifferences) -> Handlers:
+    @page("/services/{service:str}/environments/{environment:str}/traffic")
+    def show_traffic(context: PageContext, service: str, environment: str) -> Html:
+        with context.database.reading() as reading:
+            seen = sight.traffic(reading, context.principal, service, environment)
+        compared = recent.of(seen.service, environment)
+        home = f"/services/{quote(service, safe='')}"
+        crumbs = (Crumb(service, home), Crumb(environment, f"{home}/environments/{quote(environment, safe='')}"))
+        return context.page(
+            "routing/traffic.html",
+            Page(title=f"Traffic of {service} {environment}", sentence=sentence_of(seen), crumbs=crumbs),
+            shares=shares_of(seen),
+            rules=rules_of(seen),
+            mirror=_mirror(seen),
+            sticky=seen.plan.sticky is not None and len(seen.plan.shares) > 1,
+            compared=compared,
+            concluded=concluded(compared),
+        )
+
+    return [show_traffic]
+
+
+def sentence_of(seen: Seen) -> str:
+    place = f"{seen.service} {seen.environment}"
+    serving = [one for one in seen.plan.shares if one.parts]
+    what = f"the requests of {place} that no rule takes" if rules_of(seen) else f"all requests of {place}"
+    if len(serving) == 1:
+        return f"{_version(seen, serving[0].set)} serves {what}"
+    told = [f"{_version(seen, one.set)} {percent(one.parts)}" for one in serving]
+    return f"{', '.join(told[:-1])} and {told[-1]} of {what}"
+
+
+def shares_of(seen: Seen) -> tuple[Share, ...]:
+    series = version_series(one.commit for one in seen.sets.values())
+    return tuple(
+        Share(
+            name=_version(seen, one),
+            share=seen.plan.parts(one) / PARTS,
+            series=series[seen.sets[one].commit],
+            state=State.NONE if arm is Arm.DARK else State.OK,
+            word=arm.value,
+            note=_ARMS[arm],
+        )
+        for one, arm in sorted(seen.plan.arms.items(), key=lambda known: list(Arm).index(known[1]))
+    )
+
+
+def rules_of(seen: Seen) -> tuple[Ruled, ...]:
+    rules = [_forwarded(one) for one in seen.forwarding.forwards]
+    rules += [Ruled(told(one.when), "all", _version(seen, one.set)) for one in seen.plan.matches]
+    return tuple(rules)
+
+
+def concluded(found: Differences) -> str:
+    if not found.pairs:
+        return ""
+    if not found.differing:
+        return f"None of {found.pairs:,} pairs of answers differ."
+    return f"{found.differing:,} of {found.pairs:,} pairs of answers differ."
+
+
+def told(when: tuple[Condition, ...]) -> str:
+    return " and ".join(map(_condition, when)) or "all requests"
+
+
+def _forwarded(one: Forward) -> Ruled:
+    href = f"/services/{quote(one.service, safe='')}/environments/{quote(one.environment, safe='')}"
+    return Ruled(told(one.when), percent(one.parts), f"{one.service} {one.environment}", href)
+
+
+def _condition(one: Condition) -> str:
+    if one.where is Where.PATH:
+        return f"{one.value.rstrip('/')}/…" if one.how is Comparison.PREFIX else one.value
+    words = {Comparison.IS: f" {one.value}", Comparison.PREFIX: f" {one.value}…", Comparison.PRESENT: ""}
+    return f"{one.where.value} {one.name}{words[one.how]}"
+
+
+def _mirror(seen: Seen) -> str:
+    mirror = seen.plan.mirror
+    if mirror is None:
+        return ""
+    return f"{percent(mirror.parts)} of {', '.join(mirror.methods)} are copied to {_version(seen, mirror.set)}."
+
+
+def _version(seen: Seen, one: SetId) -> str:
+    return seen.sets[one].commit[:7]
