@@ -210,7 +210,7 @@ def _share(one: SetView, traffic: Traffic, series: int) -> Share:
         Standing.LIVE: "serves",
         Standing.CANDIDATE: "gets traffic at the switch",
         Standing.WARM: "kept for a roll-back",
-        Standing.QUARANTINED: "taken back, and kept to be looked at",
+        Standing.QUARANTINED: "taken back; kept to be looked at",
         Standing.RETIRED: "is being put away",
     }
     note = notes[one.standing]
