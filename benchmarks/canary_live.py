@@ -176,9 +176,9 @@ class Lane:
 
 def measure(options: Options, tell: Callable[[str], None]) -> Outcome:
     each = chosen(options, quick=4, full=50)
-    lanes = chosen(options, quick=2, full=3)
+    lanes = chosen(options, quick=1, full=2)
     planted = [list(Fault)[1 + number % 4] for number in range(each)]
-    versions = [*planted, *[Fault.NONE] * chosen(options, quick=3, full=50)]
+    versions = [*planted, *[Fault.NONE] * chosen(options, quick=2, full=50)]
     random.Random(options.seed).shuffle(versions)
     # the usual place of two versions: processors shared by the shops, their customers and Andon
     with Andon() as andon, ThreadPoolExecutor(lanes) as pool:

@@ -94,6 +94,7 @@ def _rollouts(database: Database, flow: Flow, signals: Signals, console: str) ->
         router=flow.router,
         judge=Statistics(),
         signals=signals,
+        comparisons=flow.comparisons,
         console=console,
     )
 

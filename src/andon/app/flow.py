@@ -39,7 +39,8 @@ from andon.flow.pipelines.room import pipelines_room
 from andon.flow.pipelines.runner.sandboxed import SandboxRunner
 from andon.flow.pipelines.service import PipelineService, Progress
 from andon.flow.routing.adapters import EnvoyDataPlane, envoy_binary
-from andon.flow.routing.contract import Router
+from andon.flow.routing.comparing import EnvoyComparisons
+from andon.flow.routing.contract import Comparisons, Router
 from andon.flow.routing.room import routing_room
 from andon.flow.routing.service import RouterService
 from andon.flow.schema.checker import SchemaChecker
@@ -70,6 +71,8 @@ class Flow:
     pipelines: Pipelines
     deployments: Deployments
     router: Router
+    comparisons: Callable[[], Comparisons]
+    """A reader of what is answered to mirrored requests."""
     flags: BuiltFlags
     layout: Layout
     folders: RunFolders
@@ -258,6 +261,7 @@ def build_flow(
         pipelines=pipelines,
         deployments=deployments,
         router=router,
+        comparisons=lambda: EnvoyComparisons(data / "router"),
         flags=flags,
         layout=built.layout,
         folders=runner.folders,

@@ -362,6 +362,7 @@ def expand(op: Operations) -> None:
         sa.Column("smallest_harm", sa.Text(), server_default="", nullable=False),
         sa.Column("proposal", sa.Text(), server_default="", nullable=False),
         sa.Column("counters", sa.Text(), nullable=True),
+        sa.Column("differences", sa.Text(), nullable=True),
         sa.Column("history", sa.Text(), nullable=False),
         sa.Column("started_at", sa.BigInteger(), nullable=False),
         sa.Column("ended_at", sa.BigInteger(), nullable=True),

@@ -23,14 +23,14 @@ from andon.feedback.rollouts.contract import (
 )
 from andon.feedback.rollouts.model.records import NothingToDo, Rollout, RolloutEnded
 from andon.flow.deployments.contract import DeploymentState, DeploymentView
-from andon.flow.environments.contract import Standing
-from andon.flow.routing.contract import Arm
+from andon.flow.environments.contract import SetId, Standing
+from andon.flow.routing.contract import Answer, Arm, Differing, Pair
 from andon.kernel.access import SYSTEM
 from andon.kernel.clock import SettableClock
 from andon.kernel.db import Database
 from andon.kernel.workflows import Interrupted
 from tests.feedback.rollouts.world import Plain, Telemetry, World, released
-from tests.flow.installation import Installation
+from tests.flow.installation import STORE, Installation
 
 
 @pytest.fixture
@@ -306,6 +306,43 @@ def test_a_mirror_comes_before_the_customers(make: Callable[..., World]) -> None
     first = [one for one in world.looks(rollout) if one.stage == 0]
     assert sum(one.canary.traffic or 0 for one in first) == pytest.approx(50 * 0.1 * 60, rel=0.2)
     assert [one.kind for one in (stage.plan for stage in rollout.stages)] == [StageKind.MIRROR, StageKind.SHARE]
+
+
+def test_what_is_answered_differently_in_the_dark_is_told(world: World) -> None:
+    world.deploy()
+
+    def ask(rollout: Rollout) -> None:
+        if rollout.counters is not None and not world.answers.pairs:
+            for path, old, new in (("/a", 200, 200), ("/b", 200, 500), ("/b", 200, 500), ("/c", 404, 200)):
+                world.answers.pairs.append(_pair(path, _answer(rollout.former, old), _answer(rollout.set, new)))
+            world.answers.pairs.append(_pair("/other", _answer(rollout.former, 200), _answer(SetId("other"), 500)))
+
+    world.asked = ask
+    rollout = world.rollout(world.deploy(released("{mirror: {share: 50%, for: 20s}}")))
+    found = rollout.differences
+    assert found is not None
+    assert (found.pairs, found.differing, dict(found.by)) == (4, 3, {Differing.STATUS: 3})
+    assert [(one.path, one.old, one.new) for one in found.examples] == [
+        ("/b", "200, 2 bytes", "500, 2 bytes"),
+        ("/c", "404, 2 bytes", "200, 2 bytes"),
+    ]
+
+
+def _pair(path: str, served: Answer, dark: Answer) -> Pair:
+    return Pair(
+        time=0,
+        service=STORE,
+        environment="production",
+        request="",
+        method="GET",
+        path=path,
+        served=served,
+        dark=dark,
+    )
+
+
+def _answer(of: SetId, status: int) -> Answer:
+    return Answer(set=of, status=status, duration=1000, sent=2, content_type="", digest="")
 
 
 def test_what_fails_in_the_dark_harms_nobody(world: World) -> None:

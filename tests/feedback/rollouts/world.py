@@ -31,7 +31,14 @@ from andon.flow.deployments.contract import DeploymentView
 from andon.flow.deployments.execution import Execution
 from andon.flow.deployments.workflows import deploy_workflow
 from andon.flow.environments.contract import SetId
-from andon.flow.routing.contract import PARTS, RouterStatistics, SetStatistics
+from andon.flow.routing.contract import (
+    PARTS,
+    AccessPosition,
+    ComparisonPage,
+    Pair,
+    RouterStatistics,
+    SetStatistics,
+)
 from andon.flow.sources.contract import CommitHash, Service
 from andon.kernel.clock import SettableClock
 from andon.kernel.errors import Unavailable
@@ -60,6 +67,18 @@ class Behaviour:
     """The share of its requests that never reach it."""
 
 
+class Answers:
+    """Pairs of answers that are put here; each is read once."""
+
+    def __init__(self) -> None:
+        self.pairs: list[Pair] = []
+
+    def read(self, after: AccessPosition | None = None, *, limit: int = 5000) -> ComparisonPage:
+        start = 0 if after is None else after.offset
+        found = self.pairs[start:]
+        return ComparisonPage(pairs=tuple(found), position=AccessPosition(0, len(self.pairs)))
+
+
 class World:
     """``deploy`` versions and see what becomes of them; time passes only while somebody waits."""
 
@@ -75,6 +94,7 @@ class World:
         self.router_is_away = False
         self.behaviours: dict[CommitHash, Behaviour] = {}
         self.service = RolloutService()
+        self.answers = Answers()
         self.signals: Signals = signals or NoSignals()
         self._passed = 0.0
         self._interrupted = False
@@ -88,6 +108,7 @@ class World:
             router=local.router,
             judge=judge or Plain(),
             signals=self.signals,
+            comparisons=lambda: self.answers,
             rhythm=Rhythm(slice=2.0),
             sleep=self.sleep,
         )

@@ -17,6 +17,7 @@ from andon.feedback.rollouts.baseline import FreshInstances
 from andon.feedback.rollouts.confirming import Confirmation
 from andon.feedback.rollouts.contract import Hold, RolloutId, RolloutState, Wish
 from andon.feedback.rollouts.foreseeing import Foreseeing
+from andon.feedback.rollouts.mirroring import Mirroring
 from andon.feedback.rollouts.model.counting import condensed, counters_of, look_of, seen_between, with_measured
 from andon.feedback.rollouts.model.judging import kept, told
 from andon.feedback.rollouts.model.pacing import Rhythm, is_over, phase_of, phase_seconds
@@ -28,7 +29,7 @@ from andon.feedback.rollouts.ports import Measured, Side, Signals
 from andon.feedback.rollouts.service import RolloutService
 from andon.flow.deployments.contract.release import Candidate, ReleaseEnd, ReleaseOutcome
 from andon.flow.environments.contract import Environments, SetId
-from andon.flow.routing.contract import Router
+from andon.flow.routing.contract import Comparisons, Router
 from andon.kernel.db import Database, Reading, Transaction
 from andon.kernel.errors import Unavailable
 from andon.kernel.workflows import Interrupted
@@ -65,6 +66,7 @@ class Conductor:
         router: Router,
         judge: Judge,
         signals: Signals,
+        comparisons: Callable[[], Comparisons],
         rhythm: Rhythm | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -76,6 +78,7 @@ class Conductor:
         self._signals = signals
         self._rhythm = rhythm or Rhythm()
         self._sleep = sleep
+        self._mirroring = Mirroring(database=database, service=service, open_=comparisons)
         self._fresh = FreshInstances(database=database, service=service, environments=environments)
         self._foreseeing = Foreseeing(
             database=database,
@@ -208,6 +211,8 @@ class Conductor:
         record = self._with_telemetry(rollout, memory, record, canary, baseline)
         memory.records.append(record)
         memory.looked_at, memory.next = now, memory.next + 1
+        if rollout.now.dark:
+            self._mirroring.read(rollout)
         judgement = self._judged(rollout, stage, memory, now)
         with self._database.transaction() as tx:
             self._service.look(tx, rollout.id, record, current, kept(judgement, rollout.watched, now))
@@ -343,6 +348,7 @@ class Conductor:
                 )
         self._apply(candidate)
         self._fresh.retire(rollout)
+        self._mirroring.forget(name)
         end = {
             RolloutState.PASSED: ReleaseEnd.PASSED,
             RolloutState.ABORTED: ReleaseEnd.CANCELLED,

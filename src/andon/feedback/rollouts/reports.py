@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from andon.feedback.rollouts.model.differing import Differences
 from andon.feedback.rollouts.model.pacing import waits_for
 from andon.feedback.rollouts.model.records import LookRecord, Rollout, StageRecord, VerdictRecord
 from andon.feedback.rollouts.model.stages import audience_words
 from andon.feedback.rollouts.model.tallying import Tally, served_in, tally
 from andon.feedback.rollouts.service import RolloutService
-from andon.feedback.rollouts.views import MetricShape, RolloutShape, StageShape
+from andon.feedback.rollouts.views import DifferencesShape, ExampleShape, MetricShape, RolloutShape, StageShape
 from andon.flow.definition.contract import PARTS
 from andon.kernel.db import Reading
 
@@ -113,6 +114,7 @@ def shape_of(one: Report, console: str) -> RolloutShape:
             )
             for metric in verdict.metrics
         ],
+        differences=_differences(rollout.differences),
         smallest_harm=rollout.smallest_harm,
         proposal=rollout.proposal,
         unwatched=list(rollout.unwatched),
@@ -122,4 +124,19 @@ def shape_of(one: Report, console: str) -> RolloutShape:
         started_at=rollout.started_at,
         ended_at=rollout.ended_at,
         address=f"{console}/rollouts/{rollout.id}",
+    )
+
+
+def _differences(found: Differences | None) -> DifferencesShape | None:
+    if found is None:
+        return None
+    return DifferencesShape(
+        pairs=found.pairs,
+        differing=found.differing,
+        by=dict(found.by),
+        slower=found.slower,
+        examples=[
+            ExampleShape(method=one.method, path=one.path, differing=list(one.differing), old=one.old, new=one.new)
+            for one in found.examples
+        ],
     )

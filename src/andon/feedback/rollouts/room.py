@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from andon.feedback.judge.contract import Judge
@@ -16,7 +16,7 @@ from andon.feedback.rollouts.service import RolloutService
 from andon.feedback.rollouts.telling import TELLING, address
 from andon.flow.deployments.contract import Deployments
 from andon.flow.environments.contract import Environments
-from andon.flow.routing.contract import Router
+from andon.flow.routing.contract import Comparisons, Router
 from andon.kernel.access import Principal
 from andon.kernel.db import Database, Reading
 from andon.web.model import State
@@ -42,6 +42,7 @@ def build_rollouts(
     router: Router,
     judge: Judge,
     signals: Signals,
+    comparisons: Callable[[], Comparisons],
     console: str,
 ) -> BuiltRollouts:
     service = RolloutService()
@@ -52,6 +53,7 @@ def build_rollouts(
         router=router,
         judge=judge,
         signals=signals,
+        comparisons=comparisons,
     )
     return BuiltRollouts(rollouts_room(service, deployments, console), conductor, service)
 

@@ -18,6 +18,7 @@ from andon.feedback.rollouts.contract import (
     StageView,
     Wish,
 )
+from andon.feedback.rollouts.model.differing import Differences
 from andon.feedback.rollouts.model.records import (
     Counters,
     LookRecord,
@@ -57,6 +58,7 @@ rollouts = sa.Table(
     sa.Column("smallest_harm", sa.Text, nullable=False, server_default=""),
     sa.Column("proposal", sa.Text, nullable=False, server_default=""),
     sa.Column("counters", Json(Counters)),
+    sa.Column("differences", Json(Differences)),
     sa.Column("history", Json(tuple[LookRecord, ...]), nullable=False),
     sa.Column("started_at", Instant, nullable=False),
     sa.Column("ended_at", Instant),

@@ -8,6 +8,7 @@ import msgspec
 
 from andon.feedback.judge.contract import Because, Kind, Verdict
 from andon.feedback.rollouts.contract import Hold, Left, RolloutState, StageKind, Wish
+from andon.flow.routing.contract import Differing
 
 
 class StageShape(msgspec.Struct, kw_only=True):
@@ -47,6 +48,26 @@ class MetricShape(msgspec.Struct, kw_only=True):
     confidence: float
 
 
+class ExampleShape(msgspec.Struct, kw_only=True):
+    """Method and path are the client's words."""
+
+    method: str
+    path: str
+    differing: list[Differing]
+    old: str
+    new: str
+
+
+class DifferencesShape(msgspec.Struct, kw_only=True):
+    """Of the requests that both versions answered while they were mirrored; ``slower`` took more than twice as long."""
+
+    pairs: int
+    differing: int
+    by: dict[Differing, int]
+    slower: int
+    examples: list[ExampleShape]
+
+
 class RolloutShape(msgspec.Struct, kw_only=True):
     id: str
     deployment: str
@@ -66,6 +87,7 @@ class RolloutShape(msgspec.Struct, kw_only=True):
     sentence: str
     """What the judge says of all metrics together."""
     metrics: list[MetricShape]
+    differences: DifferencesShape | None
     smallest_harm: str
     proposal: str
     unwatched: list[str]

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from andon.feedback.judge.contract import Because, Direction, Kind, Metric, Verdict
 from andon.feedback.rollouts.contract import Hold, Left, RolloutId, RolloutState, Wish
+from andon.feedback.rollouts.model.differing import Differences
 from andon.feedback.rollouts.model.stages import Sets, Stage, stages_of
 from andon.flow.definition.contract import ReleaseDefinition
 from andon.flow.deployments.contract import DeploymentId
@@ -62,6 +63,8 @@ class Watched:
     direction: Direction = Direction.MORE_IS_WORSE
     quantile: float = 0.99
     weight: float = 1.0
+    tolerance: float | None = None
+    """How much worse is not worth going back for, as a ratio; ``None`` is what fits the kind."""
     unit: str = ""
     telemetry: bool = False
     """Asked of the telemetry store, which is slower and may be away."""
@@ -79,6 +82,7 @@ class Watched:
             direction=self.direction,
             quantile=self.quantile,
             weight=self.weight,
+            tolerance=self.tolerance,
             unit=self.unit,
         )
 
@@ -112,6 +116,8 @@ class Rollout:
     proposal: str
     counters: Counters | None
     """As they were at the last look."""
+    differences: Differences | None
+    """What was answered differently in the dark; ``None`` where nothing was mirrored."""
     started_at: datetime
     ended_at: datetime | None
 

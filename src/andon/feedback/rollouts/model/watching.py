@@ -14,11 +14,48 @@ LOG_ERRORS, MEMORY, CPU = "log-errors", "memory", "cpu"
 
 _WAYS = {Harm.RISE: Direction.MORE_IS_WORSE, Harm.FALL: Direction.LESS_IS_WORSE, Harm.CHANGE: Direction.EITHER}
 
+LATENCY_TOLERANCE = 0.5
+"""Half as many slow requests again are not worth going back for: instances that are younger, or have another share of
+the traffic, differ by a quarter of it without a change. ``baseline: true`` takes most of that away."""
+
+
+def _latency(name: str, quantile: float) -> Watched:
+    return Watched(
+        name=name,
+        kind=Kind.LATENCY,
+        title=f"Latency (p{quantile * 100:g})",
+        quantile=quantile,
+        tolerance=LATENCY_TOLERANCE,
+        unit="ms",
+    )
+
+
 ROUTED = (
     Watched(name=ERRORS, kind=Kind.SHARE, title="Errors", weight=2.0),
-    Watched(name="latency-p50", kind=Kind.LATENCY, title="Latency (p50)", quantile=0.5, unit="ms"),
-    Watched(name="latency-p95", kind=Kind.LATENCY, title="Latency (p95)", quantile=0.95, unit="ms"),
-    Watched(name="latency-p99", kind=Kind.LATENCY, title="Latency (p99)", quantile=0.99, unit="ms"),
+    Watched(
+        name="latency-p50",
+        kind=Kind.LATENCY,
+        title="Latency (p50)",
+        quantile=0.5,
+        tolerance=LATENCY_TOLERANCE,
+        unit="ms",
+    ),
+    Watched(
+        name="latency-p95",
+        kind=Kind.LATENCY,
+        title="Latency (p95)",
+        quantile=0.95,
+        tolerance=LATENCY_TOLERANCE,
+        unit="ms",
+    ),
+    Watched(
+        name="latency-p99",
+        kind=Kind.LATENCY,
+        title="Latency (p99)",
+        quantile=0.99,
+        tolerance=LATENCY_TOLERANCE,
+        unit="ms",
+    ),
     Watched(name=TRAFFIC, kind=Kind.TRAFFIC, title="Traffic", unit="/s", dark=False),
     Watched(name=RESTARTS, kind=Kind.RATE, title="Restarts", weight=0.5),
 )

@@ -23,6 +23,7 @@ from andon.feedback.rollouts.contract import (
     StageEntered,
     Wish,
 )
+from andon.feedback.rollouts.model.differing import Differences
 from andon.feedback.rollouts.model.records import (
     Counters,
     LookRecord,
@@ -82,6 +83,7 @@ class RolloutService(RolloutQuestions):
             smallest_harm=smallest_harm,
             proposal=proposal,
             counters=None,
+            differences=None,
             started_at=tx.now,
             ended_at=None,
         )
@@ -168,6 +170,10 @@ class RolloutService(RolloutQuestions):
     def count_from(self, tx: Transaction, rollout: RolloutId, counters: Counters) -> None:
         """What the counters showed when the stage began."""
         storage.update(tx.connection, rollout, counters=counters)
+
+    def compare(self, tx: Transaction, rollout: RolloutId, differences: Differences) -> None:
+        """Keep what was answered differently in the dark."""
+        storage.update(tx.connection, rollout, differences=differences)
 
     # Pauses
 
