@@ -14,7 +14,9 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from andon.flow.flags.views import Done, FlagShape, NewFlag, RuleShape, SettingChange, SettingShape
+from andon.flow.flags.views.answers import Done, FlagShape
+from andon.flow.flags.views.asking import NewFlag, SettingChange
+from andon.flow.flags.views.settings import RuleShape, SettingShape
 from benchmarks.harness.checkouts import Checkout
 from benchmarks.harness.figures import Figure, Goal, percentile
 from benchmarks.harness.installation import Andon, free_stretch, until

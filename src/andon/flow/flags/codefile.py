@@ -15,7 +15,7 @@ from andon.flow.flags.contract import FLAGS_FILE
 from andon.flow.flags.model.flag import Head, Setting
 from andon.flow.flags.model.outcomes import FlagInvalid
 from andon.flow.flags.model.wishes import Wanted
-from andon.flow.flags.views import FlagHead, SettingShape
+from andon.flow.flags.views.settings import FlagHead, SettingShape
 
 LARGEST = 512 * 1024
 MOST_NODES = 200_000

@@ -12,7 +12,7 @@ from andon.flow.flags.model.stale import Finding, finding
 from andon.flow.flags.references import Search, search
 from andon.flow.flags.service.flags import FlagService
 from andon.flow.flags.service.segments import SegmentService
-from andon.flow.flags.views import EnvironmentSetting, FlagShape, ProposalShape
+from andon.flow.flags.views.answers import EnvironmentSetting, FlagShape, ProposalShape
 from andon.flow.sources.contract import CommitHash, Service, Sources
 from andon.kernel.access import Principal
 from andon.kernel.access.contract import People

@@ -10,14 +10,12 @@ from andon.flow.flags.contract import RampId
 from andon.flow.flags.desk import Desk
 from andon.flow.flags.model.flag import Head, Setting
 from andon.flow.flags.model.wishes import Wanted, raised
-from andon.flow.flags.views import (
-    Done,
-    FlagShape,
+from andon.flow.flags.views.answers import Done, FlagShape, RampShape
+from andon.flow.flags.views.asking import (
     HeadChange,
     NewFlag,
     RampEnd,
     RampOrder,
-    RampShape,
     Reasoned,
     SettingChange,
     ShareChange,

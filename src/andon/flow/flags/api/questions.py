@@ -7,10 +7,9 @@ from typing import Annotated
 from litestar.params import Parameter
 
 from andon.flow.flags.desk import Desk
-from andon.flow.flags.views import (
+from andon.flow.flags.views.answers import (
     AskedShape,
     FlagDetails,
-    FlagHead,
     FlagList,
     History,
     Proposals,
@@ -20,9 +19,10 @@ from andon.flow.flags.views import (
     StaleFlag,
     StepTold,
     VersionShape,
-    Whom,
     Why,
 )
+from andon.flow.flags.views.asking import Whom
+from andon.flow.flags.views.settings import FlagHead
 from andon.kernel.errors import Invalid
 from andon.web.http import api
 from andon.web.http.api import Call, Handlers
@@ -74,12 +74,12 @@ def question_routes(desk: Desk) -> Handlers:
     @api.post("/services/{service:str}/flags/{flag:str}/why")
     def why_flag(call: Call, service: str, flag: str, data: Whom) -> Why:
         """Why somebody gets what they get, step by step. Changes nothing."""
-        if len(data.context) > _MOST_ATTRIBUTES:
+        if len(data.attributes) > _MOST_ATTRIBUTES:
             raise Invalid(f"A context has at most {_MOST_ATTRIBUTES} attributes.", remedy="Leave some out.")
         with call.database.reading() as reading:
             owner = desk.known(reading, call.principal, service)
             found = desk.flags.get(reading, call.principal, owner, flag)
-            told = desk.why(reading, found, data.environment, data.context, data.at)
+            told = desk.why(reading, found, data.environment, data.attributes, data.at)
         return Why(
             flag=flag,
             environment=data.environment,

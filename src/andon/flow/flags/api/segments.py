@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from andon.flow.flags.service.segments import SegmentService
-from andon.flow.flags.views import (
+from andon.flow.flags.views.segments import (
     MembersChange,
     MembersPart,
     SegmentDetails,

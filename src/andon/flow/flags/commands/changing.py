@@ -20,23 +20,19 @@ from andon.flow.flags.commands.places import (
     text_of,
     told,
 )
-from andon.flow.flags.views import (
-    Done,
-    FlagDetails,
-    FlagShape,
+from andon.flow.flags.views.answers import Done, FlagDetails, FlagShape, Proposals, RampShape
+from andon.flow.flags.views.asking import (
     HeadChange,
     NewFlag,
-    Proposals,
     RampEnd,
     RampOrder,
-    RampShape,
     Reasoned,
     SettingChange,
-    SettingShape,
     ShareChange,
     StepShape,
     VersionChosen,
 )
+from andon.flow.flags.views.settings import SettingShape
 from andon.kernel.errors import Invalid, NotFound
 from andon.web.terminal.client import connect
 from andon.web.terminal.durations import seconds_of

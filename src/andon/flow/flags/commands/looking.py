@@ -8,7 +8,8 @@ import msgspec
 import typer
 
 from andon.flow.flags.commands.places import FlagNamed, ServiceName, flag_at
-from andon.flow.flags.views import FlagDetails, FlagList, History, Stale, Whom, Why
+from andon.flow.flags.views.answers import FlagDetails, FlagList, History, Stale, Why
+from andon.flow.flags.views.asking import Whom
 from andon.kernel.errors import Invalid
 from andon.web.terminal.client import connect
 from andon.web.terminal.output import Table, ago, printable, say, show
@@ -88,7 +89,7 @@ def why_flag(
     """Why somebody gets what they get, step by step."""
     context = dict(_attribute(one) for one in who or [])
     with connect() as andon:
-        found = andon.post(f"{flag_at(service, flag)}/why", Why, Whom(environment=environment, context=context))
+        found = andon.post(f"{flag_at(service, flag)}/why", Why, Whom(environment=environment, attributes=context))
     lines = [f"{'    ' * one.deep}{'✓' if one.held else '✗'} {one.says}" for one in found.steps]
     if found.variant is None:
         lines.append(f"→ the default in the code ({found.error})")

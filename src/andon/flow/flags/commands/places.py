@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import typer
 
-from andon.flow.flags.views import Done
+from andon.flow.flags.views.answers import Done
 from andon.kernel.errors import Invalid
 from andon.web.terminal.output import say
 

@@ -14,8 +14,7 @@ import msgspec
 import typer
 
 from andon.flow.flags.commands.places import text_of
-from andon.flow.flags.views import (
-    ConditionShape,
+from andon.flow.flags.views.segments import (
     MembersChange,
     MembersPart,
     SegmentDetails,
@@ -24,6 +23,7 @@ from andon.flow.flags.views import (
     SegmentShape,
     Upload,
 )
+from andon.flow.flags.views.settings import ConditionShape
 from andon.kernel.errors import Invalid
 from andon.web.terminal.client import connect
 from andon.web.terminal.output import Table, ago, printable, say, show

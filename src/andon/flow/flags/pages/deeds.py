@@ -16,7 +16,7 @@ from andon.flow.flags.model.outcomes import Outcome
 from andon.flow.flags.model.wishes import Wanted, wanted_of
 from andon.flow.flags.pages.drawing import flag_address
 from andon.flow.flags.pages.looking import draw_flag
-from andon.flow.flags.views import SettingShape
+from andon.flow.flags.views.settings import SettingShape
 from andon.flow.sources.contract import Service
 from andon.kernel.db import Transaction
 from andon.kernel.errors import Conflict, Invalid

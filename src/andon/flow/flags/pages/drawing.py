@@ -13,7 +13,7 @@ from andon.flow.flags.desk import Desk
 from andon.flow.flags.model import words
 from andon.flow.flags.model.flag import StoredFlag, StoredSetting
 from andon.flow.flags.model.wishes import percent_of
-from andon.flow.flags.views import ProposalShape
+from andon.flow.flags.views.answers import ProposalShape
 from andon.kernel.access import Permission, Principal
 from andon.kernel.db import Reading
 from andon.web.model import Fact, State

@@ -18,7 +18,7 @@ from andon.flow.flags.pages.drawing import (
     standing,
     waiting,
 )
-from andon.flow.flags.views import SettingShape
+from andon.flow.flags.views.settings import SettingShape
 from andon.flow.sources.contract import Service
 from andon.kernel.access import Permission
 from andon.kernel.db import Reading
