@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from playwright.sync_api import Browser
 
 from andon.app.people.room import people_room
 from andon.flow.environments.contract import SetId
@@ -36,6 +37,14 @@ from andon.kernel.db import Database, open_engine
 from andon.kernel.events import Bell, Event
 from andon.kernel.events.reactions import Reactor
 from tests.app.conftest import Terminal
+from tests.browser import (
+    DESKTOP,
+    PHONE,
+    browser,  # noqa: F401 - a fixture
+    opened,
+    troubles,
+    violations,
+)
 from tests.databases import Databases
 from tests.flow.environments.place import wait_until
 from tests.flow.routing.test_service import Routed
@@ -246,8 +255,8 @@ def test_the_worker_lets_the_router_follow(site: Site) -> None:
 
 def test_the_page_of_traffic_says_who_gets_what_and_where_answers_differ(site: Site) -> None:
     here = f"{HERE}/traffic"
-    browser = site.server.administrator()
-    plain = browser.get(here)
+    reader = site.server.administrator()
+    plain = reader.get(here)
     assert plain.status_code == 200, plain.text
     assert "ccccccc serves all requests of shop production" in plain.text
     assert "answered twice" not in plain.text
@@ -269,14 +278,14 @@ def test_the_page_of_traffic_says_who_gets_what_and_where_answers_differ(site: S
         ),
         version=0,
     )
-    assert "No copy was answered yet" in browser.get(here).text
+    assert "No copy was answered yet" in reader.get(here).text
     place = AccessFolder(site.folder)
     place.prepare(site.folder / "admin.sock")
     copies = [line("r1", "/<i>/17", dark=False), line("r1", "/<i>/17", dark=True, status=500, digest="b", us=9000)]
     place.current.write_bytes(b"".join(copies))
-    divided = browser.get(here).text
+    divided = reader.get(here).text
     for said in (
-        "ccccccc 1.5 % and ccccccc 98.5 % of the requests of shop production that no rule takes",
+        "The requests of shop production that no rule takes are served 98.5 % by ccccccc and 1.5 % by ccccccc",
         "header X-Employee &lt;b&gt;",
         "<code>/api/…</code>",
         "new production",
@@ -286,4 +295,38 @@ def test_the_page_of_traffic_says_who_gets_what_and_where_answers_differ(site: S
         "Customers stay with the version",
     ):
         assert said in divided, said
-    assert browser.get("/services/shop/environments/nowhere/traffic").status_code == 404
+    assert reader.get("/services/shop/environments/nowhere/traffic").status_code == 404
+
+
+@pytest.mark.browser
+def test_the_page_of_traffic_can_be_used_by_everybody(
+    site: Site,
+    browser: Browser,  # noqa: F811 - the fixture
+) -> None:
+    site.routed.divide(
+        Plan(
+            shares=(Share(site.canary, 1_500), Share(site.live, 98_500)),
+            arms={site.live: Arm.STABLE, site.canary: Arm.CANARY, site.dark: Arm.DARK},
+            matches=(Match((Condition(Where.HEADER, "X-Employee", Comparison.IS, "1"),), site.canary),),
+            mirror=Mirror(site.dark, 10_000),
+        ),
+        2,
+    )
+    place = AccessFolder(site.folder)
+    place.prepare(site.folder / "admin.sock")
+    kinds = [f"/parts/{number}" for number in range(30)] + ["/a-rather-long-way/to-say/where-one-is/with-all-its-parts"]
+    copies = [
+        line(f"r{number}", path, dark=dark, digest=str(dark), us=(number + 1) * 700)
+        for number, path in enumerate(kinds)
+        for dark in (False, True)
+    ]
+    place.current.write_bytes(b"".join(copies))
+    client = site.server.administrator()
+    for size in (DESKTOP, PHONE):
+        with opened(browser, client, size) as window:
+            shown = window.new_page()
+            complaints = troubles(shown)
+            shown.goto(f"{site.server.address}{HERE}/traffic")
+            shown.get_by_text("31 of 31 pairs of answers differ.").wait_for()
+            assert violations(shown) == []
+            assert complaints == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from andon.flow.environments.contract import SetId
+from andon.flow.environments.contract import SetId, SetState
 from andon.flow.routing.contract import PARTS, Arm, Comparison, Condition, Forward, Where
 from andon.flow.routing.differences import Differences, RecentDifferences
 from andon.flow.routing.seeing import Seen, TrafficSight
@@ -16,10 +16,17 @@ from andon.web.model import Share, State
 from andon.web.shell import Crumb, Page
 
 _ARMS = {
-    Arm.STABLE: "takes over what another version cannot serve",
-    Arm.CANARY: "the new version",
-    Arm.BASELINE: "fresh instances of the old version, to compare the new one with",
-    Arm.DARK: "gets copies, and its answers are thrown away",
+    Arm.STABLE: "the stable version: it takes over what another one cannot serve",
+    Arm.CANARY: "the canary: the new version",
+    Arm.BASELINE: "the baseline: fresh instances of the old version, to compare the new one with",
+    Arm.DARK: "dark: it gets copies, and its answers are thrown away",
+}
+_HEALTH = {
+    SetState.STARTING: State.RUN,
+    SetState.HEALTHY: State.OK,
+    SetState.DEGRADED: State.WARN,
+    SetState.FAILED: State.BAD,
+    SetState.STOPPED: State.NONE,
 }
 
 
@@ -61,8 +68,10 @@ def sentence_of(seen: Seen) -> str:
     what = f"the requests of {place} that no rule takes" if rules_of(seen) else f"all requests of {place}"
     if len(serving) == 1:
         return f"{_version(seen, serving[0].set)} serves {what}"
-    told = [f"{_version(seen, one.set)} {percent(one.parts)}" for one in serving]
-    return f"{', '.join(told[:-1])} and {told[-1]} of {what}"
+    parts = [
+        f"{percent(one.parts)} by {_version(seen, one.set)}" for one in sorted(serving, key=lambda one: -one.parts)
+    ]
+    return f"{what[0].upper()}{what[1:]} are served {', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def shares_of(seen: Seen) -> tuple[Share, ...]:
@@ -72,9 +81,9 @@ def shares_of(seen: Seen) -> tuple[Share, ...]:
             name=_version(seen, one),
             share=seen.plan.parts(one) / PARTS,
             series=series[seen.sets[one].commit],
-            state=State.NONE if arm is Arm.DARK else State.OK,
-            word=arm.value,
-            note=_ARMS[arm],
+            state=_HEALTH[seen.sets[one].condition],
+            word=seen.sets[one].says,
+            note=_note(seen, one, arm),
         )
         for one, arm in sorted(seen.plan.arms.items(), key=lambda known: list(Arm).index(known[1]))
     )
@@ -115,6 +124,12 @@ def _mirror(seen: Seen) -> str:
     if mirror is None:
         return ""
     return f"{percent(mirror.parts)} of {', '.join(mirror.methods)} are copied to {_version(seen, mirror.set)}."
+
+
+def _note(seen: Seen, one: SetId, arm: Arm) -> str:
+    """What a rounded share does not say."""
+    exact = "" if arm is Arm.DARK else f"{percent(seen.plan.parts(one))} of the shares; "
+    return exact + _ARMS[arm] if len(seen.plan.arms) > 1 else ""
 
 
 def _version(seen: Seen, one: SetId) -> str:
