@@ -83,8 +83,8 @@ class Cell(msgspec.Struct):
 
 def measure(options: Options, tell: Callable[[str], None]) -> Outcome:
     outcome = Outcome()
-    evaluations = chosen(options, quick=50_000, full=500_000)
-    rounds = chosen(options, quick=1, full=5)
+    evaluations = chosen(options, quick=50_000, full=200_000)
+    rounds = chosen(options, quick=1, full=3)
     tell(f"installing {len(PACKAGES)} other clients into {ENVIRONMENT.relative_to(ROOT)}")
     python, versions = _installed(outcome)
     found: dict[str, list[dict[str, Cell]]] = {}

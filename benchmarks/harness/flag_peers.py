@@ -37,7 +37,7 @@ NAMED = [f"user-{at:05}" for at in range(0, 500, 5)]
 COUNTRIES = ["DE", "FR"]
 CELLS = ("a", "b", "c", "d")
 FILLERS = [f"flag-{at}" for at in range(996)]
-ROUNDS = 7
+ROUNDS = 5
 
 
 def floor(with_hash: Callable[[str, str], int] | None = None) -> Setup:

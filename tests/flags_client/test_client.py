@@ -168,6 +168,34 @@ def test_a_listener_hears_of_its_flags_alone_and_may_fail(server: FlagStream, ca
     assert "ZeroDivisionError" in caplog.text
 
 
+def test_a_flag_that_asks_something_else_that_changed_is_told_of_too(server: FlagStream) -> None:
+    def told(members: list[str], revision: int, **more: Any) -> dict[str, Any]:
+        staff = [{"id": "staff", "when": [when("targetingKey", "in-segment", "staff")], "serve": "on"}]
+        needs = [{"flag": "by-segment", "variants": ["on"]}]
+        flags = {
+            "by-segment": switch(rules=staff),
+            "above": switch(prerequisites=needs, default="on"),
+            "apart": switch(),
+        }
+        return document({**flags, **more}, {"staff": {"members": members}}, revision=revision)
+
+    heard: list[frozenset[str]] = []
+    with client(server.url) as flags:
+        server.publish(told([], 2), whole=True)
+        assert flags.ready(60)
+        until(lambda: flags.status().revision == 2)
+        kept = [flags.boolean(name, USER) for name in ("by-segment", "above", "apart")]
+        function = flags._compiled.function("apart")
+        flags.on_change(heard.append)
+        server.publish(told(["u1"], 3))
+        until(lambda: heard)
+        assert [flags.boolean(name, USER) for name in ("by-segment", "above", "apart")] != kept
+        server.publish(told(["u1"], 4, new=switch()), whole=True)
+        until(lambda: len(heard) == 2)
+        assert flags._compiled.function("apart") is function
+    assert heard == [{"by-segment", "above"}, {"new"}]
+
+
 @pytest.mark.parametrize("chunked", [True, False])
 def test_a_unix_socket_will_do_and_the_service_is_named(tmp_path: Path, chunked: bool) -> None:
     with FlagStream(ON, path=str(tmp_path / "f.sock"), chunked=chunked) as server:

@@ -11,6 +11,7 @@ from typing import Any, Optional, Union
 
 from andon_flags.breaker import Breaker, Degrade
 from andon_flags.compiling import Compiled, Context, Function
+from andon_flags.differences import differing, settled
 from andon_flags.document import Document, Kind, read
 from andon_flags.explaining import Asked, Explanation, Step, explain
 from andon_flags.exposures import Exposures, Teller
@@ -282,12 +283,13 @@ class Flags:
             with self._exchanging:
                 self._now = self._compiled
 
-    def _adopt(self, document: Document) -> None:
+    def _adopt(self, document: Document) -> Document:
         before = self._compiled.document
+        document = settled(before, document)
         self._put(document)
         self._has_document.set()
         if not self._listeners:
-            return
+            return document
         changed = differing(before, document)
         for listener, wanted in self._listeners:
             heard = changed & wanted if wanted else changed
@@ -296,6 +298,7 @@ class Flags:
                     listener(heard)
                 except Exception:  # noqa: BLE001 - logged whole; what a listener does is no matter of the flags
                     _log.exception("A listener to changes of flags failed.")
+        return document
 
     def _put(self, document: Document) -> None:
         """One reference is exchanged: whoever evaluates has the old flags or the new ones, and never some of each."""
@@ -325,15 +328,6 @@ def copied(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: copied(one) for key, one in value.items()}
     return [copied(one) for one in value] if isinstance(value, list) else value
-
-
-def differing(old: Document, new: Document) -> "frozenset[str]":
-    """Names of the flags that are not the same in both."""
-    gone = [name for name in old.flags if name not in new.flags]
-    known = old.flags.get
-    # most are the very same: to compare them by their content would take longest
-    other = [name for name, flag in new.flags.items() if (was := known(name)) is not flag and was != flag]
-    return frozenset(gone + other)
 
 
 def _is_mapping(what: Any) -> bool:

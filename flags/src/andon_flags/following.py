@@ -63,7 +63,7 @@ class Follower:
         file: Optional[Path],
         service: str,
         environment: str,
-        adopt: "Callable[[Document], None]",
+        adopt: "Callable[[Document], Document]",
         exposures: Exposures,
     ) -> None:
         self._token = token
@@ -218,9 +218,8 @@ class Follower:
             raise Refused(401, event.data[:300].decode("utf-8", "replace"), None)
 
     def _take(self, document: Document, source: str) -> None:
-        self._document, self._source = document, source
+        self._document, self._source = self._adopt(document), source
         self._unsaved = source == "stream" and self._file is not None and not self._theirs
-        self._adopt(document)
 
     def _wait(self, seconds: float) -> None:
         until = time.monotonic() + seconds
