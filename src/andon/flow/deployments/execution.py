@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from andon.flow.definition.contract import SmokeTest
+from andon.flow.deployments.coexistence import Coexistence
 from andon.flow.deployments.contract import DeploymentId, DeploymentState, Kind, StepName, StepState
 from andon.flow.deployments.contract.release import AtOnce, ReleaseEnd, Releasing
 from andon.flow.deployments.model import STEPS, Course, Deployment, StepOutcome
@@ -29,6 +30,8 @@ from andon.kernel.logs.text import plain
 CONFIRM_SECONDS = 2.0
 """How long a version must answer with traffic on it before the deployment counts as done."""
 _KEPT_OUTPUT = 16_000
+_HALF_WAY_SAFE = "The version that serves has the traffic as before, and whatever was added stays: it does not notice."
+_HALF_WAY_REMEDY = "Mend the migration and deploy again: expand begins anew and does what is missing."
 
 _log = logging.getLogger(__name__)
 
@@ -64,6 +67,7 @@ class Execution:
         self._environments = environments
         self._router = router
         self._confirm_seconds = confirm_seconds
+        self._coexistence = Coexistence(database=database, service=service, environments=environments)
         self._releases = Releases(
             database=database,
             service=service,
@@ -197,8 +201,11 @@ class Execution:
         migrations = self._service.definition(found.service, found.commit).migrations
         if migrations.expand is None:
             return "no migration declared"
-        self._command(found, StepName.EXPAND, "expand", migrations.expand, migrations.timeout, {})
-        return ""
+        try:
+            self._command(found, StepName.EXPAND, "expand", migrations.expand, migrations.timeout, {})
+        except StepFailed as error:
+            raise StepFailed(error.message, safe=_HALF_WAY_SAFE, remedy=_HALF_WAY_REMEDY) from None
+        return self._coexistence.check(found, self._smoke_all, lambda: self._cancelled(found.id))
 
     def _contract(self, found: Deployment) -> str:
         migrations = self._service.definition(found.service, found.commit).migrations
@@ -217,12 +224,15 @@ class Execution:
         tests = self._service.definition(found.service, found.commit).smoke_tests
         if not tests:
             return "no smoke test declared"
+        self._smoke_all(found, tests)
+        return f"{len(tests)} passed"
+
+    def _smoke_all(self, found: Deployment, tests: Sequence[SmokeTest]) -> None:
         for test in tests:
             if test.command is not None:
                 self._smoke_command(found, test)
             else:
                 self._smoke_request(found, test)
-        return f"{len(tests)} passed"
 
     def _smoke_command(self, found: Deployment, test: SmokeTest) -> None:
         assert test.command is not None  # noqa: S101 - the caller chose by it

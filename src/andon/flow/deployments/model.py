@@ -138,6 +138,12 @@ class ContractRefused(Conflict):
     code = "deployments.contract_refused"
 
 
+class OldVersionBroken(Conflict):
+    """The version that serves does not work on the schema that a new one brings."""
+
+    code = "deployments.old_version_broken"
+
+
 class NoSuchEnvironment(Invalid):
     code = "deployments.no_such_environment"
 

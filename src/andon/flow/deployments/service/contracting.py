@@ -34,6 +34,20 @@ class DeploymentContracting(DeploymentQuestions):
         )
         return tuple(text for guard in self._guards for text in guard.objections(reading, asked))
 
+    def brings_migrations(self, service: Service, base: CommitHash, head: CommitHash) -> bool:
+        """Whether ``head`` has other migrations than ``base``, as far as its definition lets that be known.
+
+        Files can be compared; of a command that prints SQL it is taken for granted.
+        """
+        migrations = self.definition(service, head).migrations
+        if base == head or migrations.expand is None:
+            return False
+        if migrations.folder is None:
+            return migrations.sql is not None
+        changed = self._sources.difference(service, base, head)
+        below = f"{migrations.folder.rstrip('/')}/"
+        return changed.truncated or any(one.path.startswith(below) for one in changed.files)
+
     def _needs(self, reading: Reading, service: Service, environment: str, commit: CommitHash) -> tuple[FlagNeed, ...]:
         """What the contract files ask that have not run here yet, as far as the record tells."""
         folder = self.definition(service, commit).migrations.folder

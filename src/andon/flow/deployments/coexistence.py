@@ -1,0 +1,109 @@
+"""Two versions against one schema: in a rehearsal, the version that serves is tried on the new one's database.
+
+The migration has run in the rehearsal's environment; nobody is served there. What production runs is started beside,
+asked its own smoke tests, and put away again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from andon.flow.definition.contract import SmokeTest
+from andon.flow.deployments.contract import DeploymentId, DeploymentView
+from andon.flow.deployments.model import Deployment, OldVersionBroken, is_rehearsal
+from andon.flow.deployments.service.deployments import DeploymentService
+from andon.flow.environments.contract import Environments, SetId, SetSpec, Standing
+from andon.kernel.db import Database
+from andon.kernel.errors import AndonError
+
+Smoke = Callable[[Deployment, Sequence[SmokeTest]], None]
+"""Puts smoke tests to the deployment's set; raises an :class:`AndonError` for one that fails."""
+
+
+class Coexistence:
+    def __init__(self, *, database: Database, service: DeploymentService, environments: Environments) -> None:
+        self._database = database
+        self._service = service
+        self._environments = environments
+
+    def check(self, found: Deployment, smoke: Smoke, stopping: Callable[[], bool]) -> str:
+        """Try the version that serves on the new schema; what there is to say of it, or nothing.
+
+        Raises :class:`OldVersionBroken`. Safe to repeat: the same set is found again.
+        """
+        old = self._serving(found)
+        if old is None:
+            return ""
+        tests = [
+            replace(test, name=f"{test.name} ({old.commit[:7]})")
+            for test in self._service.definition(found.service, old.commit).smoke_tests
+        ]
+        running = self._running(found, old)
+        beside = running or self._prepare(found, old)
+        try:
+            if running is None:
+                self._environments.start(beside)
+            report = self._environments.await_healthy(beside, stopping)
+            if stopping():
+                return ""
+            if not report.healthy:
+                raise _broken(found, old, report.reason)
+            smoke(replace(found, set=beside), tests)
+        except OldVersionBroken:
+            raise
+        except AndonError as error:
+            raise _broken(found, old, error.message) from error
+        finally:
+            if running is None:
+                self._put_away(beside)
+        said = f"{len(tests)} smoke test{'' if len(tests) == 1 else 's'}" if tests else "health"
+        return f"{old.commit[:7]}, which serves, passes its {said} on the new schema"
+
+    def _serving(self, found: Deployment) -> DeploymentView | None:
+        """What runs in the last environment behind this rehearsal, if this commit brings it other migrations."""
+        definition = self._service.definition(found.service, found.commit)
+        if found.run is None or not is_rehearsal(definition, found.environment):
+            return None
+        behind = [stage.environment for stage in definition.stages if stage.environment is not None][-1]
+        with self._database.reading() as reading:
+            live = self._service.live(reading, found.service, behind)
+        if live is None or not self._service.brings_migrations(found.service, live.commit, found.commit):
+            return None
+        return live
+
+    def _running(self, found: Deployment, old: DeploymentView) -> SetId | None:
+        with self._database.reading() as reading:
+            place = self._environments.find(reading, found.service, found.environment)
+        up = {Standing.LIVE, Standing.WARM}
+        return (
+            next((one.id for one in place.sets if one.commit == old.commit and one.standing in up), None)
+            if place
+            else None
+        )
+
+    def _prepare(self, found: Deployment, old: DeploymentView) -> SetId:
+        spec = SetSpec(
+            service=found.service,
+            environment=found.environment,
+            deployment=DeploymentId(f"{found.id}:old"),
+            commit=old.commit,
+            digest=old.digest,
+            config_version=found.config_version,
+        )
+        with self._database.transaction() as tx:
+            return self._environments.prepare(tx, spec)
+
+    def _put_away(self, beside: SetId) -> None:
+        with self._database.transaction() as tx:
+            self._environments.mark(tx, beside, Standing.RETIRED, reason="it was only tried on the new schema")
+        self._environments.stop(beside)
+
+
+def _broken(found: Deployment, old: DeploymentView, reason: str) -> OldVersionBroken:
+    return OldVersionBroken(
+        f"{old.commit[:7]}, which serves in {old.environment}, does not work on the schema of {found.commit[:7]}: "
+        f"{reason}",
+        safe=f"{old.environment.capitalize()} and its database are as they were.",
+        remedy="Change the migration so that it only adds; `andon migrations check` tells the safe way.",
+    )
