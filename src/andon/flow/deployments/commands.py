@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import typer
 
-from andon.flow.deployments.contract import DeploymentState
+from andon.flow.deployments.contract import DeploymentState, StepName, StepState
 from andon.flow.deployments.following import EVERY, conclusion, drawing, follow, headline, taken
 from andon.flow.deployments.views import (
     Choices,
@@ -200,10 +200,16 @@ def _follow(andon: Client, made: DeploymentShape, detach: bool) -> None:
     ended = found.deployment
     if ended.state is not DeploymentState.SUCCEEDED:
         safe = {
-            DeploymentState.FAILED: "Its traffic was never touched.",
+            DeploymentState.FAILED: _untouched(ended),
             DeploymentState.ROLLED_BACK: "The traffic is back on the version that had it.",
         }.get(ended.state, "Nothing was switched.")
         raise NotDeployed(conclusion(ended), safe=safe, remedy=f"See its steps: {ended.address}")
+
+
+def _untouched(ended: DeploymentShape) -> str:
+    if any(step.name is StepName.RELEASE and step.state is StepState.FAILED for step in ended.steps):
+        return "The traffic is back on the version that had it."
+    return "Its traffic was never touched."
 
 
 def _list(andon: Client, place: str) -> None:
