@@ -303,6 +303,31 @@ def test_an_expired_token_is_told_once_and_tried_slowly(caplog: pytest.LogCaptur
     assert "expired" not in caplog.text
 
 
+def test_five_hundred_clients_with_an_expired_token_ask_once_each(caplog: pytest.LogCaptureFixture) -> None:
+    with FlagStream(OFF, token="right") as server:
+        every = [Flags(server.url, "expired", variables=NOWHERE) for _ in range(500)]
+        for flags in every:
+            flags.ready(0)
+        until(lambda: len(server.asked) >= 500)
+        time.sleep(2)
+        assert len(server.asked) == 500
+        assert not any(flags.boolean("checkout", USER) for flags in every)
+        for flags in every:
+            flags.close()
+
+
+def test_a_stream_that_is_ended_since_its_token_has_expired_is_not_asked_for_at_once(
+    server: FlagStream, caplog: pytest.LogCaptureFixture
+) -> None:
+    with client(server.url) as flags:
+        assert flags.ready(60)
+        server.send(b'event: over\ndata: {"code": "expired", "message": "This token has expired."}\n\n')
+        until(lambda: "This token has expired." in flags.status().problem)
+        time.sleep(1.5)
+        assert len(server.asked) == 1
+        assert flags.boolean("checkout", USER, default=True) is False
+
+
 def test_five_hundred_clients_do_not_come_back_at_one_moment() -> None:
     for waits in ([refused_pause(0, 30.0) for _ in range(500)], [refused_pause(0, None) for _ in range(500)]):
         busiest = max(sum(at <= one < at + 1 for one in waits) for at in map(float, range(200)))
