@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler
@@ -19,6 +19,7 @@ from andon.flow.routing.adapters import EnvoyDataPlane
 from andon.flow.routing.admin import Admin
 from andon.flow.routing.comparing import EnvoyComparisons
 from andon.flow.routing.contract import (
+    COPIED_BYTES,
     DIGESTED_BYTES,
     PARTS,
     AccessPosition,
@@ -58,7 +59,9 @@ def listening(path: Path, answers: Answers) -> Iterator[tuple[str, list[Heard]]]
         protocol_version = "HTTP/1.1"
 
         def answer(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"] or 0))
+            chunked = self.headers["Transfer-Encoding"] == "chunked"
+            body = self.rfile.readline() + self.rfile.readline() if chunked else b""
+            body += self.rfile.read(int(self.headers["Content-Length"] or 0))
             known = {name.lower(): value for name, value in self.headers.items()}
             heard.append(Heard(self.command, self.path, known, body))
             status, kind, said = answers(self.path)
@@ -299,6 +302,35 @@ def test_a_dark_version_that_is_gone_or_hangs_costs_nobody_anything(plane: Envoy
             assert Customer(connection).ask("/gone") == "old /gone"
         (gone,) = on.pairs(1, "/gone")
         assert (gone.served.status, gone.dark.status) == (200, 503)
+
+
+def test_a_dark_version_that_reads_nothing_holds_no_upload_up(plane: EnvoyDataPlane) -> None:
+    path = plane.entry("x").parent.parent / "mute.sock"
+    plan = dark(PARTS, ("POST",))
+    with closing(socket.socket(socket.AF_UNIX)) as mute, stage(plane, "mute", plan) as on:
+        mute.bind(str(path))
+        mute.listen(64)
+        on.upstreams = (on.upstreams[0], replace(on.upstreams[1], endpoints=(f"unix:{path}",)))
+        on.follow(plan)
+        with asking(on.port) as connection:
+            for length in (COPIED_BYTES, 20_000_000, 20_000_000):
+                assert Customer(connection).ask("/upload", "POST", b"x" * length) == "old /upload"
+        assert [len(one.body) for one in on.served] == [COPIED_BYTES, 20_000_000, 20_000_000]
+
+
+def test_only_a_body_whose_length_is_told_and_small_is_copied(plane: EnvoyDataPlane) -> None:
+    with stage(plane, "bodies", dark(PARTS, ("GET", "POST"))) as on, asking(on.port) as connection:
+        for length in (0, 10, COPIED_BYTES, COPIED_BYTES + 1):
+            Customer(connection).ask(f"/{length}", "POST", b"x" * length)
+        Customer(connection, headers={"Transfer-Encoding": "chunked"}).ask("/chunked", "POST", b"0\r\n\r\n")
+        Customer(connection).ask("/last")
+        on.pairs(4)
+        assert [(one.path, len(one.body)) for one in on.copied] == [
+            ("/0", 0),
+            ("/10", 10),
+            (f"/{COPIED_BYTES}", COPIED_BYTES),
+            ("/last", 0),
+        ]
 
 
 def test_a_long_answer_is_compared_by_its_beginning_and_passed_on_whole(plane: EnvoyDataPlane) -> None:

@@ -17,6 +17,7 @@ from andon.flow.routing.contract.comparing import (
     Pair,
 )
 from andon.flow.routing.contract.dividing import (
+    COPIED_BYTES,
     PARTS,
     Arm,
     ArmShare,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:  # the command line shows what is told here, and knows no data
     from andon.kernel.db import Reading, Transaction
 
 __all__ = [
+    "COPIED_BYTES",
     "DIGESTED_BYTES",
     "PARTS",
     "Access",

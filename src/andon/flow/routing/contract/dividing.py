@@ -14,6 +14,8 @@ from andon.kernel.events import Event, event
 
 PARTS = 100_000
 """A whole; shares are told in parts of it, so that 0.001 % is one."""
+COPIED_BYTES = 256 * 1024
+"""The longest body of a request that is mirrored."""
 MOST_SETS = 8
 MOST_MATCHES = 32
 MOST_CONDITIONS = 8
@@ -130,8 +132,9 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """Copies of a share of all requests to a set that serves nobody. Never copied: upgrades such as WebSockets,
-    and what has come through this environment before."""
+    """Copies of a share of all requests to a set that serves nobody. Never copied: upgrades such as WebSockets, bodies
+    longer than :data:`COPIED_BYTES` or of a length that is not told before, and what has come through this environment
+    before."""
 
     set: SetId
     parts: int

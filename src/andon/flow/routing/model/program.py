@@ -6,7 +6,7 @@ import hashlib
 import re
 from enum import StrEnum
 
-from andon.flow.routing.contract import DIGESTED_BYTES, PARTS
+from andon.flow.routing.contract import COPIED_BYTES, DIGESTED_BYTES, PARTS
 
 PASSED = "andon-passed"
 """A request's header: through which environments it has come, a line for each time."""
@@ -122,9 +122,18 @@ local function stick(handle, headers, sticky)
   end
 end
 
+local function light(headers, method)
+  local length = headers:get("content-length")
+  if length == nil then
+    return method == "GET" or method == "HEAD"
+  end
+  return (tonumber(length) or COPIED_BYTES + 1) <= COPIED_BYTES
+end
+
 local function mirror(handle, headers, mirrored)
+  local method = headers:get(":method")
   if math.random(0, PARTS - 1) < mirrored.parts
-    and (" " .. mirrored.methods .. " "):find(" " .. headers:get(":method") .. " ", 1, true)
+    and (" " .. mirrored.methods .. " "):find(" " .. method .. " ", 1, true) and light(headers, method)
     and headers:get("upgrade") == nil and headers:get("DARK") == nil then
     headers:add("MIRRORED", "1")
     handle:streamInfo():dynamicMetadata():set("WORDS", "mirrored", true)
@@ -214,6 +223,9 @@ The program only gives a request its number, and the visitor's cookie holds a nu
 one that would tell them apart. Each release shuffles all numbers by a factor and an offset of its own: nobody is among
 the first each time, and every share is as large as it says.
 
+A body goes to the copy while it goes to the version that serves, and at the speed of the slower one of them. What is
+copied has to fit into Envoy's buffers, or a dark version that reads nothing would hold up customers.
+
 That a request is a copy is believed of what comes by the environment's socket, from a job on this machine: a test may
 try what a version does then. From the port it would let anybody call off what they just ordered.
 """
@@ -236,6 +248,7 @@ def program(name: str, told: str, entrance: Entrance) -> str:
         "ENTRANCE": entrance.value,
         "PARTS": str(PARTS),
         "DIGESTED": str(DIGESTED_BYTES),
+        "COPIED_BYTES": str(COPIED_BYTES),
     }
     return re.sub(r"\b(" + "|".join(words) + r")\b", lambda found: words[found[0]], _PROGRAM)
 
