@@ -6,6 +6,8 @@ import json
 import os
 import re
 import socket
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ from typing import Any
 
 import pytest
 
+import andon_flags
 from andon_flags import Flags
 from tests.flags_client.documents import document, switch
 
@@ -118,6 +121,26 @@ def test_a_child_tells_what_it_served_and_not_what_its_parent_did() -> None:
     os.close(read)
     os.waitpid(child, 0)
     assert flags.counted() == {("a", "off"): 10}
+
+
+def test_a_child_of_multiprocessing_tells_its_counts_when_it_ends(telemetry: socket.socket, tmp_path: Path) -> None:
+    kept = tmp_path / "flags.json"
+    kept.write_text(json.dumps(document({"a": switch()})))
+    program = """
+import multiprocessing
+from andon_flags import flags
+if __name__ == "__main__":
+    context = multiprocessing.get_context("fork")
+    flags.boolean("a")
+    child = context.Process(target=lambda: [flags.boolean("a") for _ in range(5)])
+    child.start()
+    child.join()
+    """
+    source = str(Path(andon_flags.__file__).parents[1])
+    told = {"ANDON_FLAGS_FILE": str(kept), "PYTHONPATH": source, **variables(telemetry)}
+    subprocess.run([sys.executable, "-c", program], env=told, check=True, timeout=60)
+    found = [*lines(telemetry), *lines(telemetry)]
+    assert found == ["flags.evaluated:5|c|#flag:a,variant:off", "flags.evaluated:1|c|#flag:a,variant:off"]
 
 
 def test_a_sample_of_units_is_recorded_the_same_for_all_flags() -> None:

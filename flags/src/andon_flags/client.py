@@ -3,6 +3,7 @@
 import atexit
 import logging
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Mapping
@@ -282,6 +283,10 @@ class Flags:
         if self._now is _ASLEEP and (self._follower is None or self._closed or self._follower.start()):
             with self._exchanging:
                 self._now = self._compiled
+            # A child of multiprocessing ends without what `atexit` has; where it is used, it has the like of its own.
+            util: Any = sys.modules.get("multiprocessing.util")
+            if util is not None:
+                util.Finalize(None, _call, args=(weakref.ref(self), Flags.close), exitpriority=0)
 
     def _adopt(self, document: Document) -> Document:
         before = self._compiled.document
