@@ -83,8 +83,10 @@ def _table(options: Options, random: Random, outcome: Outcome, progress: Callabl
     plan = Plan(metrics=(Metric(name="errors", kind=Kind.SHARE),), horizon=POINTS * MINUTE, alpha=ALPHA / METRICS)
     bases = (0.005,) if options.quick else BASES
     rates = (100, 1_000) if options.quick else RATES
+    each = iter(random.spawn(len(bases) * len(rates)))
     for base in bases:
         for rate in rates:
+            random = next(each)
             null = _drawn(random, base, rate, 1, 200_000 if not options.quick else 20_000)
             still = _alarms(plan, random, base, rate, calm, outcome)
             progress(f"base {base:g}, {rate}/min: no change done")

@@ -61,7 +61,8 @@ def best_test(mine: Counts, other: Counts, alpha: float, generator: np.random.Ge
 def _edge(total: int, alpha: float) -> tuple[float, float]:
     """The count above which the test says so, and how probably it does at that count."""
     gone = 0.0
-    for count in range(total, -1, -1):
+    furthest = min(total, int(total / 2 + 6 * math.sqrt(total)) + 10)  # beyond is nothing that a number could hold
+    for count in range(furthest, -1, -1):
         logged = math.lgamma(total + 1) - math.lgamma(count + 1) - math.lgamma(total - count + 1) - total * math.log(2)
         chance = math.exp(logged)
         if gone + chance > alpha:

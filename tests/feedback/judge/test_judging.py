@@ -149,9 +149,16 @@ def test_traffic_that_comes_as_the_router_sends_it_passes_at_any_share() -> None
     assert judge(plan(TRAFFIC), arrived([10.0] * 30, [990.0] * 30, 0.01)).verdict is Verdict.PASS
 
 
-def test_traffic_whose_share_nobody_knows_is_not_judged() -> None:
-    seen = looks([{"traffic": Traffic(0)}] * 30, [{"traffic": Traffic(500)}] * 30, share=None)
-    assert judge(plan(TRAFFIC), seen).verdict is Verdict.INCONCLUSIVE
+@pytest.mark.parametrize("share", [None, 1.0])
+def test_where_nobody_knows_what_should_arrive_something_has_to(share: float | None) -> None:
+    """Employees by a header, or everybody."""
+
+    def told(requests: float) -> Verdict:
+        arm = [{"traffic": Traffic(requests)}] * 30
+        return judge(plan(TRAFFIC), looks(arm, [{"traffic": Traffic(500)}] * 30, share=share)).verdict
+
+    assert told(20) is Verdict.PASS
+    assert told(0) is Verdict.INCONCLUSIVE
 
 
 def test_without_any_traffic_at_night_nothing_fails_and_nothing_passes() -> None:
@@ -271,6 +278,11 @@ def test_where_no_old_version_runs_the_past_stands_in_for_it() -> None:
     assert (bad.verdict, bad.because, bad.against_history) == (Verdict.FAIL, Because.WORSE_THAN_HISTORY, True)
     assert "before, when the old one ran" in bad.reason
     assert judge(plan(), alone(drawn(1, 0.004, 0.004)), past(0.004)).verdict is Verdict.PASS
+
+
+def test_telemetry_that_stops_is_inconclusive_beside_a_past_too() -> None:
+    seen = [*alone(drawn(1, 0.004, 0.004)), *(Look(at=(31 + i) * MINUTE, seconds=MINUTE) for i in range(5))]
+    assert judge(plan(), seen, past(0.004)).because is Because.NO_TELEMETRY
 
 
 def test_a_past_that_goes_up_and_down_by_itself_asks_for_more() -> None:

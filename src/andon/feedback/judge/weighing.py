@@ -219,7 +219,12 @@ def _told(
     traffic = metric.kind is Kind.TRAFFIC
     n = (pairs.x + pairs.y) * pairs.n / (pairs.n + pairs.m) if traffic else pairs.n
     m = np.full(len(pairs), np.nan) if traffic or (alone and past) else pairs.m
-    passed = decide(setting, terms, seen, outcome, n, m, pairs.at, alone=alone, past=past, things=material.things)
+    at = pairs.at
+    if traffic and not alone and not (at > setting.plan.since).any():
+        # employees by a header, or everybody: what should arrive nobody knows, but something has to
+        at, n = material.alone[:, 0], material.alone[:, 2]
+        m = np.full(len(at), np.nan)
+    passed = decide(setting, terms, seen, outcome, n, m, at, alone=alone, past=past, things=material.things)
     if passed.verdict is not Verdict.FAIL and metric.kind is Kind.SHARE:
         passed = _limit(terms, seen, passed, past=past)
     effect = _effect(terms, material, found)
@@ -255,8 +260,8 @@ def decide(
     """What failed has failed; then silence, then nothing to compare with, then too early, then too few."""
     if outcome.found is not None and outcome.found.failed and outcome.because is not None:
         return Gate(Verdict.FAIL, outcome.because, "")
-    quiet = silent(setting, seen, alone=alone and past)
-    if quiet is not None and not (alone and seen.last(canary=True) is not None):
+    quiet = silent(setting, seen, alone=alone)
+    if quiet is not None:
         return quiet
     if alone and not past:
         words = "there is neither an old version beside it nor a past to compare with"
@@ -324,6 +329,9 @@ def _reason(
 ) -> str:
     head = f"{terms.title}: "
     other = "before, when the old one ran" if alone else "in the old one running beside it"
+    if effect is None and passed.verdict is Verdict.PASS:
+        reached = count(float(material.alone[:, 2].sum()))
+        return f"{head}{reached} requests reached the new version; how many should have is not known."
     if effect is None:
         return f"{head}{passed.words or 'nothing was seen'}."
     if passed.because is Because.BOTH_WORSE:
