@@ -24,6 +24,9 @@ def finding_lines(finding: Finding) -> Iterator[str]:
     if finding.weight is Weight.ACCEPTED:
         yield f"  accepted: {_visible(finding.reason)}"
         return
+    if finding.weight is Weight.TOLD:
+        yield "  It takes that away on purpose: run it once no version that may come back needs it."
+        return
     yield f"  {_visible(finding.safe)}"
     for line in finding.example.splitlines():
         yield f"      {_visible(line)}"
