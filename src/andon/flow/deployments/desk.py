@@ -16,12 +16,12 @@ from andon.flow.deployments.contract import (
 from andon.flow.deployments.difference import Between, between, place_of
 from andon.flow.deployments.drawing import (
     DOING,
-    STATES,
     address,
     console_address,
     deed_of,
     health_of,
     line_of,
+    outcome_of,
     place_address,
     sentence_of,
     tasks_of,
@@ -361,7 +361,7 @@ def cancel_of(one: DeploymentView, principal: Principal) -> Action | None:
 
 
 def past_of(one: DeploymentView, names: Mapping[str, str], subject: str, cancel: Action | None = None) -> Past:
-    state, word = STATES[one.state]
+    state, word = outcome_of(one)
     said = [who(one.person, names)]
     if subject:
         said.append(subject)

@@ -55,6 +55,14 @@ VERDICTS: Mapping[Verdict, tuple[State, str]] = {
 }
 
 
+def outcome_of(view: DeploymentView) -> tuple[State, str]:
+    """How it stands, or came out, in a few words."""
+    refused = any(one.name is StepName.RELEASE and one.state is StepState.FAILED for one in view.steps)
+    if view.state is DeploymentState.FAILED and refused:
+        return State.BAD, "taken back during its release"
+    return STATES[view.state]
+
+
 def place_address(service: str, environment: str) -> str:
     return f"/services/{quote(service, safe='')}/environments/{quote(environment, safe='')}"
 

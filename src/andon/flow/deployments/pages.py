@@ -14,6 +14,7 @@ from andon.flow.deployments.drawing import (
     address,
     console_address,
     health_of,
+    outcome_of,
     sentence_of,
     tasks_of,
     who,
@@ -224,7 +225,7 @@ def _shown(rooms: Rooms, context: PageContext, deployment: str) -> Shown:
         if loaded.former_set is not None:
             former = rooms.environments.set(reading, loaded.former_set).commit
     commits, undone = _brought(rooms, view, former)
-    state, word = STATES[view.state]
+    state, word = outcome_of(view)
     return Shown(
         view=view,
         state=state,
