@@ -52,14 +52,16 @@ class Migration:
         """The file's fingerprint."""
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
-    def statements(self) -> Iterator[str]:
-        """The file's statements, one by one: sqlite3's executescript would commit before the first."""
-        pending = ""
-        for line in self.sql.splitlines(keepends=True):
+    def statements(self) -> Iterator[tuple[int, str]]:
+        """Line and text of each statement: sqlite3's executescript would commit before the first."""
+        pending, begun = "", 0
+        for number, line in enumerate(self.sql.splitlines(keepends=True), start=1):
+            if not begun and line.strip() and not line.lstrip().startswith("--"):
+                begun = number
             pending += line
             if sqlite3.complete_statement(pending):
-                yield pending
-                pending = ""
+                yield begun or number, pending
+                pending, begun = "", 0
         if any(line.strip() and not line.lstrip().startswith("--") for line in pending.splitlines()):
             raise MigrationError(f"{self.kind}/{self.name} ends in the middle of a statement; is a ';' missing?")
 
@@ -93,8 +95,14 @@ def run(db: sqlite3.Connection, kind: str, folder: Path = FOLDER) -> list[str]:
             # Asked only now, with the lock held: another run may have done it while we waited.
             if migration.name in applied(db, kind):
                 continue
-            for statement in migration.statements():
-                db.execute(statement)
+            for line, statement in migration.statements():
+                try:
+                    db.execute(statement)
+                except sqlite3.Error as error:
+                    raise MigrationError(
+                        f"{kind}/{migration.name}.sql:{line}: {error}. Nothing of this file was kept; files before it "
+                        "stay as they are. Mend the statement and run this again."
+                    ) from error
             db.execute(
                 "INSERT INTO migrations VALUES (?, ?, ?, ?)",
                 (kind, migration.name, migration.sha256, datetime.now(UTC).isoformat(timespec="seconds")),
