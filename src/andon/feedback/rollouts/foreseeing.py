@@ -56,14 +56,15 @@ class Foreseeing:
         )
         history = self._history(candidate, now)
         foresight = self._foresight(candidate, watched, history)
+        proposal = foresight.proposals[0].sentence if foresight is not None and foresight.proposals else ""
         with self._database.transaction() as tx:
             return self._service.begin(
                 tx,
                 candidate,
                 watched=watched,
                 unwatched=unwatched,
-                smallest_harm="" if foresight is None else foresight.sentence,
-                proposal=foresight.proposals[0].sentence if foresight is not None and foresight.proposals else "",
+                smallest_harm="" if foresight is None else foresight.sentence.removesuffix(proposal).rstrip(),
+                proposal=proposal,
                 history=history,
             )
 
