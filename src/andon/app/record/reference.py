@@ -55,7 +55,7 @@ def events_reference() -> str:
 def load_all_events() -> None:
     """Import every module that declares events, so that :func:`event_types` knows them all."""
     for module in pkgutil.walk_packages(andon.__path__, "andon."):
-        if module.name.rpartition(".")[2] == "contract":
+        if "contract" in module.name.split("."):
             importlib.import_module(module.name)
 
 
