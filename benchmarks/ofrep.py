@@ -96,7 +96,7 @@ def measure(options: Options, tell: Callable[[str], None]) -> Outcome:
     outcome.notes.append(
         f"each request has its moment, {RATE:,} a second whatever comes back; what is late is counted from that moment"
     )
-    outcome.notes.append("flagd is a program of Go that no package registry has: not measured here")
+    outcome.notes.append("flagd's server, a program of Go, is not measured: Python's registry has its evaluator only")
     return outcome
 
 

@@ -6,13 +6,15 @@ import pytest
 
 from andon.app.authority import GrantedAuthority
 from andon.flow.flags.codefile import read_flags
-from andon.flow.flags.contract import FLAGS_FILE, FlagHandedOver, FlagsFileRefused, Origin
+from andon.flow.flags.contract import FLAGS_FILE, FlagHandedOver, FlagRampEnded, FlagsFileRefused, Origin
+from andon.flow.flags.model.flag import Step
 from andon.flow.flags.model.outcomes import FlagInvalid, KeptInCode
 from andon.flow.flags.model.wishes import percent_of
 from andon.flow.flags.pushing import FlagsAnnouncer, FlagsAsCode
 from andon.flow.flags.service.code import CodeService
 from andon.flow.sources.contract import NO_COMMIT, BranchPushed, PushId
 from andon.kernel.access import Grant, Principal, Role
+from andon.kernel.clock import SettableClock
 from andon.kernel.ids import new_id
 from andon_flags.document import Kind
 from tests.flow.flags.conftest import Flagged
@@ -173,3 +175,24 @@ def test_a_file_larger_than_anybody_reads_is_refused() -> None:
         read_flags(b"flags: {}\n#" + b"x" * 600_000)
     with pytest.raises(FlagInvalid):
         read_flags(b"[" * 5000)
+
+
+def test_a_ramp_does_not_go_on_with_a_flag_that_the_file_has_taken_over(here: Flagged, clock: SettableClock) -> None:
+    create(here)
+    with here.installation.database.transaction() as tx:
+        here.flags.ramp(
+            tx,
+            here.maxine,
+            STORE,
+            "production",
+            "new-checkout",
+            variant="on",
+            steps=(Step(percent=5), Step(percent=100, after=60)),
+        )
+    push(here, FILE)
+    clock.advance(3600)
+    here.flags.ramping.turn(here.installation.database)
+    assert percent_of(setting(here).default)["on"] == 5
+    ended = told(here, FlagRampEnded)[0]
+    assert isinstance(ended, FlagRampEnded)
+    assert ended.why == f"the flag is kept in {FLAGS_FILE} now"

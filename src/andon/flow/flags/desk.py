@@ -63,12 +63,9 @@ class Desk:
         return [
             FlagShape.of(
                 one,
-                [
-                    EnvironmentSetting.of(there, second_person=there.environment in guarded)
-                    for there in self.flags.settings_in(reading, one, names)
-                ],
+                [EnvironmentSetting.of(there, second_person=there.environment in guarded) for there in settings],
             )
-            for one in flags
+            for one, settings in self.flags.settings_of_all(reading, flags, service, names)
         ]
 
     def unknown(self, reading: Reading, service: Service) -> list[str]:
@@ -96,7 +93,7 @@ class Desk:
             flags = self.flags.all_of(reading, owner)
             names = self.flags.environments(reading, owner)
             settings: dict[str, tuple[StoredSetting, ...]] = {
-                one.name: self.flags.settings_in(reading, one, names) for one in flags
+                one.name: found for one, found in self.flags.settings_of_all(reading, flags, owner, names)
             }
             asked = self.flags.asked_for(reading, owner)
             commit = self._head(reading, owner)

@@ -97,7 +97,7 @@ def flag_pages(desk: Desk) -> Handlers:
 def _rows(desk: Desk, reading: Reading, service: Service, *, archived: bool) -> list[Row]:
     names = desk.flags.environments(reading, service)
     found = desk.flags.all_of(reading, service, archived=archived)
-    return [row(one, desk.flags.settings_in(reading, one, names)) for one in found]
+    return [row(*one) for one in desk.flags.settings_of_all(reading, found, service, names)]
 
 
 def draw_flag(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from andon.flow.flags.contract import FlagDocument, ProposalId, RampView
@@ -54,9 +54,15 @@ class Questions:
 
     def settings_in(self, reading: Reading, flag: StoredFlag, environments: Iterable[str]) -> tuple[StoredSetting, ...]:
         """The same for environments that are known already, and those that something was set for."""
-        found = storage.settings_of(reading.connection, flag.id)
-        names = dict.fromkeys((*environments, *sorted(found)))
-        return tuple(found[name] if name in found else _first(flag, name) for name in names)
+        return _in_all(flag, storage.settings_of(reading.connection, flag.id), environments)
+
+    def settings_of_all(
+        self, reading: Reading, found: Iterable[StoredFlag], service: Service, environments: Iterable[str]
+    ) -> list[tuple[StoredFlag, tuple[StoredSetting, ...]]]:
+        """The same for many flags of a service, in one question."""
+        settings = storage.settings_of_service(reading.connection, service)
+        names = tuple(environments)
+        return [(one, _in_all(one, settings.get(one.id, {}), names)) for one in found]
 
     def setting(self, reading: Reading, flag: StoredFlag, environment: str) -> StoredSetting:
         """Raises ``NotFound`` for an environment that there is not."""
@@ -119,10 +125,11 @@ class Questions:
 
     def asked_by(self, reading: Reading, flag: StoredFlag) -> frozenset[str]:
         """Flags whose prerequisite it is, in whatever environment."""
+        settings = storage.settings_of_service(reading.connection, flag.service)
         return frozenset(
             one.name
             for one in storage.of_service(reading.connection, flag.service)
-            for there in storage.settings_of(reading.connection, one.id).values()
+            for there in settings.get(one.id, {}).values()
             if any(prerequisite.flag == flag.name for prerequisite in there.setting.prerequisites)
         )
 
@@ -136,3 +143,10 @@ def found_flag(flag: StoredFlag | None, service: Service, name: str) -> StoredFl
 
 def _first(flag: StoredFlag, environment: str) -> StoredSetting:
     return StoredSetting(environment=environment, version=0, setting=Setting.first(flag.head), changed_at=None)
+
+
+def _in_all(
+    flag: StoredFlag, found: Mapping[str, StoredSetting], environments: Iterable[str]
+) -> tuple[StoredSetting, ...]:
+    names = dict.fromkeys((*environments, *sorted(found)))
+    return tuple(found[name] if name in found else _first(flag, name) for name in names)

@@ -8,10 +8,12 @@ from datetime import datetime, timedelta
 import msgspec
 
 from andon.flow.flags.contract import (
+    FLAGS_FILE,
     FlagRampEnded,
     FlagRampStepped,
     FlagScheduled,
     Judgement,
+    Origin,
     RampGate,
     RampId,
     RampState,
@@ -70,7 +72,7 @@ class RampService:
         self._check(flag, current.setting, rule, variant, steps, tx.now)
         who = _who(current.setting, rule)
         sentence = words.ramp(variant, who, steps)
-        if flag.origin.value == "code":
+        if flag.origin is Origin.CODE:
             raise kept_in_code(flag)
         if any(one.rule == rule for one in ramp_storage.running(tx.connection, flag=flag.id, environment=environment)):
             raise Conflict(
@@ -183,6 +185,8 @@ class RampService:
         flag = storage.lock(tx.connection, ramp.service, ramp.flag)
         if flag is None or flag.archived_at is not None:
             return self.stop(tx, author, ramp, RampState.STOPPED, "the flag is gone")
+        if flag.origin is Origin.CODE:
+            return self.stop(tx, author, ramp, RampState.STOPPED, f"the flag is kept in {FLAGS_FILE} now")
         setting = self._changes.current(tx, flag, ramp.environment).setting
         share = reached(setting, ramp.rule, ramp.variant)
         if not setting.enabled or share is None or (ramp.done and abs(share - ramp.percent) > _ROUND):

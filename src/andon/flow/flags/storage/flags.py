@@ -81,6 +81,17 @@ def settings_of(connection: Connection, flag: str) -> dict[str, StoredSetting]:
     return {row.environment: _setting(row) for row in rows}
 
 
+def settings_of_service(connection: Connection, service: Service) -> dict[str, dict[str, StoredSetting]]:
+    """What is set anywhere, by the flag's id and the environment; one query, however many flags there are."""
+    rows = connection.execute(
+        sa.select(settings).join(flags, flags.c.id == settings.c.flag).where(flags.c.service == service)
+    )
+    found: dict[str, dict[str, StoredSetting]] = {}
+    for row in rows:
+        found.setdefault(row.flag, {})[row.environment] = _setting(row)
+    return found
+
+
 def settings_at(connection: Connection, service: Service, environment: str) -> dict[str, StoredSetting]:
     """What is set in an environment, by the flag's id."""
     rows = connection.execute(
