@@ -60,7 +60,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> I
     found: list[Rollout] = []
 
     def stop(rollout: Rollout) -> None:
-        if len(world.looks(rollout)) > 20:
+        if len(world.looks(rollout)) > 5:
             found.append(rollout)
             raise Interrupted
 

@@ -44,6 +44,7 @@ def shown(folder: Path, databases: Databases) -> Iterator[Seen]:
     local.create()
     people = {name: local.sign_up(name, *grants) for name, grants in ROLES.items()}
     world = World(local, clock, judge=Statistics())
+    world.rate = 200.0
     world.deploy(slow=0.01)
     passed = world.rollout(world.deploy(slow=0.01))
     failed = world.rollout(world.deploy(failing=0.2))
@@ -52,7 +53,7 @@ def shown(folder: Path, databases: Databases) -> Iterator[Seen]:
     found: list[Rollout] = []
 
     def stop(rollout: Rollout) -> None:
-        if rollout.stage == 1 and len(world.looks(rollout)) > 45:
+        if rollout.stage == 1 and len(world.looks(rollout)) > 20:
             found.append(rollout)
             raise Interrupted
 

@@ -50,7 +50,7 @@ LONGEST = 4 * 3600.0
 
 
 def released(
-    text: str = "{strategy: canary, stages: {few: {share: 5%, for: 60s}, half: {share: 50%, for: 60s}}}",
+    text: str = "{strategy: canary, stages: {few: {share: 5%, for: 20s}, half: {share: 50%, for: 20s}}}",
 ) -> str:
     return definition().replace("    keep_warm: 2\n", f"    keep_warm: 2\n    release: {text}\n")
 
