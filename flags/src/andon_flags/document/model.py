@@ -24,7 +24,13 @@ class Kind(str, Enum):
 
 
 class Operator(str, Enum):
-    """How an attribute is compared with the values of a condition."""
+    """How an attribute is compared with the values of a condition.
+
+    An attribute that is missing, or of another kind than the values, fulfils none but ``absent``: neither ``in`` nor
+    ``not-in``. Segments are asked with a text or a whole number; where none of those named has members, only their
+    conditions count and the attribute may be missing. Times without a zone are in UTC; versions order as SemVer has it.
+    A text longer than 256 characters matches no pattern.
+    """
 
     IN = "in"
     NOT_IN = "not-in"
