@@ -169,6 +169,24 @@ EXPAND = [
         (Rule.ROWS,),
         (OLD, ROWS),
     ),
+    Case(
+        "delete from a table that may have been there",
+        "CREATE TABLE IF NOT EXISTS visits (id int); DELETE FROM visits",
+        (Rule.ROWS,),
+        (OLD,),
+    ),
+    Case(
+        "rows locked",
+        "BEGIN; SELECT id FROM orders FOR UPDATE; COMMIT",
+        (Rule.LOCK,),
+        unproven="one session waits for nobody",
+    ),
+    Case(
+        "switch by a function",
+        "SELECT set_config('session_replication_role', 'replica', false)",
+        (Rule.HIDDEN,),
+        unproven=BY_NATURE,
+    ),
     Case("rows for the shelves", "INSERT INTO states (name) VALUES ('lost')"),
     Case(
         "rows copied",

@@ -170,6 +170,13 @@ EXPAND = [
     Case("transaction", "BEGIN IMMEDIATE; ALTER TABLE orders ADD COLUMN a TEXT; COMMIT", hints=NAMES),
     Case("journal", "PRAGMA journal_mode = DELETE", (Rule.HIDDEN,), unproven="a file in memory has no journal"),
     Case("foreign keys off", "PRAGMA foreign_keys = OFF", (Rule.CONSTRAINT,), (OLD,)),
+    Case("foreign keys on", "PRAGMA foreign_keys = ON"),
+    Case(
+        "delete from a table that may have been there",
+        "CREATE TABLE IF NOT EXISTS orders (id INTEGER); DELETE FROM orders",
+        (Rule.ROWS,),
+        (ROWS, OLD),
+    ),
     Case("foreign keys looked at later", "PRAGMA defer_foreign_keys = ON"),
     Case("version of the schema", "PRAGMA user_version = 7"),
     # outside

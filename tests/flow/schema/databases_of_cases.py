@@ -85,7 +85,7 @@ _TABLES = ("orders", "parts", "states", "spare")
 def seen_on_postgres(server: Postgres, name: str, migration: str) -> set[Proof]:
     """What a server shows while and after ``migration`` runs under old code."""
     expected = _without(server)
-    with _schema(server, name) as connection:
+    with schema_of(server, name) as connection:
         seen: set[Proof] = set()
         before = _files(connection)
         alone = any(word in migration for word in ("CONCURRENTLY", "VACUUM", "CLUSTER", "BEGIN;"))
@@ -113,7 +113,7 @@ _expected: list[list[object]] = []
 def _without(server: Postgres) -> list[object]:
     """What old code gets where no migration has run; the same each time."""
     if not _expected:
-        with _schema(server, "untouched") as connection:
+        with schema_of(server, "untouched") as connection:
             _expected.append(_old_code_on_postgres(connection))
     return _expected[0]
 
@@ -168,7 +168,7 @@ def _look(connection: psycopg.Connection, before: dict[str, tuple[int, int]], se
 
 
 @contextmanager
-def _schema(server: Postgres, name: str) -> Iterator[psycopg.Connection]:
+def schema_of(server: Postgres, name: str) -> Iterator[psycopg.Connection]:
     with psycopg.connect(server.conninfo("postgres")) as connection:
         named = sql.Identifier(name)
         connection.execute(sql.SQL("CREATE SCHEMA {}").format(named))

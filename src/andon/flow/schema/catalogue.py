@@ -17,6 +17,8 @@ class Catalogue:
     """Table → column → type in normal form."""
     keys: set[tuple[str, str]] = field(default_factory=set)
     """Table and column that is unique by itself: a row may be named by it."""
+    types: set[str] = field(default_factory=set)
+    """Own types that bring no constraint along, as a domain may."""
     checks: set[tuple[str, str]] = field(default_factory=set)
     """Table and name of CHECK constraints."""
     fresh: set[tuple[str, str]] = field(default_factory=set)
@@ -45,7 +47,7 @@ class Catalogue:
         self.columns[table] = columns
 
     def is_new(self, table: str) -> bool:
-        """Whether nobody but this file can be using the table."""
+        """Whether nobody but this file is using the table, as far as one can tell: enough for an index."""
         return ("table", table) in self.fresh or table in self.likely
 
     def is_certainly_new(self, table: str) -> bool:
@@ -53,7 +55,7 @@ class Catalogue:
 
     def add_column(self, table: str, column: str, type_: str, *, filled: bool) -> None:
         self.columns.setdefault(table, {})[column] = type_
-        if not self.is_new(table):
+        if not self.is_certainly_new(table):
             self.added.add((table, column))
             if filled:
                 self.filled.add((table, column))

@@ -63,9 +63,9 @@ def alter_table(statement: Statement, notes: Collector, catalogue: Catalogue) ->
             _add_column(statement, command, table, notes, catalogue)
         elif kind == "AT_DropColumn":
             _drop_column(statement, command, table, notes, catalogue)
-        elif not catalogue.is_new(table):
+        elif not catalogue.is_certainly_new(table):
             _change(statement, command, kind, table, notes, catalogue)
-        locks = locks or not catalogue.is_new(table)
+        locks = locks or not catalogue.is_certainly_new(table)
         if kind == "AT_AlterColumnType":
             column = getattr(command, "def").column_def
             catalogue.columns.setdefault(table, {})[command.name] = types.normal(column.type_name)
@@ -146,7 +146,7 @@ def _add_column(statement: Statement, command: Node, table: str, notes: Collecto
     has_value = default is not None and not _is_null(default.raw_expr)
     computed = "CONSTR_GENERATED" in by_kind
     numbered = "CONSTR_IDENTITY" in by_kind or type_ in types.SERIALS
-    if not catalogue.is_new(table):
+    if not catalogue.is_certainly_new(table):
         if "CONSTR_NOTNULL" in by_kind and not (has_value or computed or numbered):
             notes.note(cut, Rule.NOT_NULL, *ways.not_null_column(table, name))
         if numbered:
@@ -155,11 +155,13 @@ def _add_column(statement: Statement, command: Node, table: str, notes: Collecto
             notes.note(cut, Rule.REWRITE, *_stored(table, name))
         elif computed and "CONSTR_NOTNULL" in by_kind:
             notes.note(cut, Rule.NOT_NULL, *ways.not_null_column(table, name))
+        if types.base(type_) not in types.BUILT_IN | catalogue.types:
+            notes.note(cut, Rule.REWRITE, *_domain(table, name, type_))
         if default is not None and is_volatile(default.raw_expr):
             notes.note(cut, Rule.REWRITE, *_volatile(table, name))
     # the column counts as added before its constraints are judged: they are about it
     catalogue.add_column(table, name, type_, filled=has_value or computed or numbered)
-    if catalogue.is_new(table):
+    if catalogue.is_certainly_new(table):
         return
     for one in given:
         if _kind(one) == "CONSTR_FOREIGN" and not has_value:
@@ -280,6 +282,17 @@ def _stored(table: str, column: str) -> ways.Way:
         f"A stored computed column is written into every row of {table} under a lock that nobody passes.",
         "Make it VIRTUAL (PostgreSQL 18), or add a usual column, write it in code, and fill it in a backfill.",
         f"ALTER TABLE {table} ADD COLUMN {column} … GENERATED ALWAYS AS (…) VIRTUAL;",
+    )
+
+
+def _domain(table: str, column: str, type_: str) -> ways.Way:
+    return (
+        (
+            f"{type_} is not made by a file that was read. If it is a domain with a constraint, the whole of {table} is "
+            "written anew, and old code's INSERTs may violate it."
+        ),
+        "Use the type that the domain is made of, and add its rule as a CHECK in a contract migration.",
+        f"-- andon: accept rewrite: {type_} is an enum\nALTER TABLE {table} ADD COLUMN {column} {type_};",
     )
 
 

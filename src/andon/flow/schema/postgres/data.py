@@ -8,7 +8,7 @@ from andon.flow.schema import ways
 from andon.flow.schema.catalogue import Catalogue
 from andon.flow.schema.collecting import Collector
 from andon.flow.schema.contract import Rule
-from andon.flow.schema.postgres.functions import LOOKS_ONLY, reaches_outside
+from andon.flow.schema.postgres.functions import LOOKS_ONLY, SWITCHES, reaches_outside
 from andon.flow.schema.postgres.reading import Node, Statement, strings, table_name, walk
 
 _CHANGES = {"UpdateStmt": "Changing", "DeleteStmt": "Deleting", "MergeStmt": "Changing"}
@@ -22,13 +22,13 @@ def change_rows(statement: Statement, notes: Collector, catalogue: Catalogue) ->
     for kind, node in walk(statement.node):
         if kind in _CHANGES:
             table = table_name(node.relation)
-            if not catalogue.is_new(table) and not (
+            if not catalogue.is_certainly_new(table) and not (
                 kind != "MergeStmt" and _one_row(node.where_clause, table, catalogue)
             ):
                 notes.note(statement.cut, Rule.ROWS, *ways.rows(table, _CHANGES[kind]))
         elif kind == "InsertStmt":
             table = table_name(node.relation)
-            if catalogue.is_new(table):
+            if catalogue.is_certainly_new(table):
                 continue
             if not node.select_stmt.select_stmt.values_lists and node.HasField("select_stmt"):
                 notes.note(statement.cut, Rule.ROWS, *ways.rows(table, "Copying"))
@@ -40,6 +40,14 @@ def select(statement: Statement, notes: Collector, catalogue: Catalogue) -> bool
     node = statement.node
     if node.HasField("into_clause"):
         catalogue.create_table(table_name(node.into_clause.rel), {}, unless_there=False)
+    for kind, one in walk(node):
+        if kind == "SelectStmt" and one.locking_clause:
+            notes.note(
+                statement.cut,
+                Rule.LOCK,
+                "FOR UPDATE and its like lock rows until the transaction ends, and whoever writes them waits.",
+                "Leave it out, or do it in a backfill, on the rows of one batch.",
+            )
     return change_rows(statement, notes, catalogue)
 
 
@@ -65,6 +73,9 @@ def _functions(statement: Statement, notes: Collector) -> None:
             name = (names or [""])[-1]
             if name == "pg_sleep" or reaches_outside(name):
                 continue  # told as what it is
+            first = node.args[0].a_const.sval.sval if node.args else ""
+            if name == "set_config" and first in SWITCHES:
+                notes.note(statement.cut, Rule.HIDDEN, *ways.hidden(f"{first} is set"))
             if name not in LOOKS_ONLY or names[:-1] not in ([], ["pg_catalog"]):
                 notes.note(statement.cut, Rule.HIDDEN, *ways.hidden(f"{'.'.join(names)}() is called"))
 

@@ -129,6 +129,9 @@ LOOKS_ONLY = ONE_VALUE | {
     "hashtextextended",
 }
 
+SWITCHES = {"session_replication_role", "role", "session_authorization", "search_path", "row_security"}
+"""Settings that give the statements after them another meaning."""
+
 HARMLESS_EXTENSIONS = {
     "btree_gin",
     "btree_gist",

@@ -11,7 +11,7 @@ from andon.flow.schema.contract import Phase, Rule
 from andon.flow.schema.postgres import data, objects
 from andon.flow.schema.postgres.alter import alter_table
 from andon.flow.schema.postgres.constraints import may_be_unique
-from andon.flow.schema.postgres.functions import reaches_outside
+from andon.flow.schema.postgres.functions import SWITCHES, reaches_outside
 from andon.flow.schema.postgres.reading import Node, Statement, strings, table_name, walk
 
 Rules = Callable[[Statement, Collector, Catalogue], bool]
@@ -162,7 +162,7 @@ def _set(statement: Statement, notes: Collector, session: _Session) -> None:
     value = [str(one.a_const.sval.sval or one.a_const.ival.ival) for one in node.args if one.HasField("a_const")]
     if node.name == "lock_timeout":
         session.lock_timeout = value not in ([], ["0"], ["0s"], ["0ms"])
-    elif node.name in {"session_replication_role", "role", "session_authorization", "search_path", "row_security"}:
+    elif node.name in SWITCHES:
         notes.note(
             statement.cut,
             Rule.HIDDEN,
@@ -200,7 +200,7 @@ def _index(statement: Statement, notes: Collector, catalogue: Catalogue) -> bool
 
 def _lock(statement: Statement, notes: Collector, catalogue: Catalogue) -> bool:
     tables = [table_name(one.range_var) for one in statement.node.relations]
-    if statement.node.mode >= _BLOCKS_WRITES and not all(catalogue.is_new(one) for one in tables):
+    if statement.node.mode >= _BLOCKS_WRITES and not all(catalogue.is_certainly_new(one) for one in tables):
         notes.note(
             statement.cut,
             Rule.LOCK,
@@ -247,7 +247,7 @@ def _reindex(statement: Statement, notes: Collector, _catalogue: Catalogue) -> b
 
 def _refresh(statement: Statement, notes: Collector, catalogue: Catalogue) -> bool:
     name = table_name(statement.node.relation)
-    if not statement.node.concurrent and not catalogue.is_new(name):
+    if not statement.node.concurrent and not catalogue.is_certainly_new(name):
         notes.note(
             statement.cut,
             Rule.LOCK,

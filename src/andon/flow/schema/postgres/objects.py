@@ -32,13 +32,13 @@ def _create_table(statement: Statement, notes: Collector, catalogue: Catalogue) 
             _know(item.constraint, name, strings(item.constraint.keys), catalogue)
     catalogue.create_table(name, columns, unless_there=bool(node.if_not_exists))
     parents = [table_name(one.range_var) for one in node.inh_relations]
-    known = [one for one in parents if not catalogue.is_new(one)]
+    known = [one for one in parents if not catalogue.is_certainly_new(one)]
     if known and not node.HasField("partbound"):
         notes.note(statement.cut, Rule.BEHAVIOUR, *ways.behaviour(f"Rows of {name} appear in {known[0]}, too."))
     references = {
         table_name(one.pktable) for kind, one in walk(node) if kind == "Constraint" and one.HasField("pktable")
     }
-    return bool(known) or any(not catalogue.is_new(one) for one in references)
+    return bool(known) or any(not catalogue.is_certainly_new(one) for one in references)
 
 
 def _know(constraint: Node, table: str, columns: list[str], catalogue: Catalogue) -> None:
@@ -83,7 +83,7 @@ def _function(statement: Statement, notes: Collector, catalogue: Catalogue) -> b
 
 def _trigger(statement: Statement, notes: Collector, catalogue: Catalogue) -> bool:
     table = table_name(statement.node.relation)
-    if catalogue.is_new(table):
+    if catalogue.is_certainly_new(table):
         return False
     what = f"Each write of the version that serves to {table} runs the trigger, too."
     notes.note(statement.cut, Rule.BEHAVIOUR, *ways.behaviour(what))
@@ -93,7 +93,7 @@ def _trigger(statement: Statement, notes: Collector, catalogue: Catalogue) -> bo
 def _rule_or_policy(statement: Statement, notes: Collector, catalogue: Catalogue) -> bool:
     field = "table" if statement.kind == "create_policy_stmt" else "relation"
     table = table_name(getattr(statement.node, field))
-    if catalogue.is_new(table):
+    if catalogue.is_certainly_new(table):
         return False
     what = f"What the version that serves reads from or writes to {table} becomes something else."
     notes.note(statement.cut, Rule.BEHAVIOUR, *ways.behaviour(what))
@@ -108,7 +108,9 @@ def _extension(statement: Statement, notes: Collector, _catalogue: Catalogue) ->
 
 
 def _create_type(statement: Statement, _notes: Collector, catalogue: Catalogue) -> bool:
-    catalogue.fresh.add(("type", dotted(statement.node.type_name)))
+    name = dotted(statement.node.type_name)
+    catalogue.fresh.add(("type", name))
+    catalogue.types.add(name)
     return False
 
 

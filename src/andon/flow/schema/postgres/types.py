@@ -65,6 +65,23 @@ BUILT_IN = {
     "hstore",
     "oid",
     "name",
+    "line",
+    "lseg",
+    "box",
+    "path",
+    "polygon",
+    "circle",
+    "int4range",
+    "int8range",
+    "numrange",
+    "daterange",
+    "tsrange",
+    "tstzrange",
+    "pg_lsn",
+    "ltree",
+    "geometry",
+    "geography",
+    "vector",
 }
 """Types that bring no constraint of their own, as a domain may."""
 

@@ -22,7 +22,7 @@ def add_column(statement: Statement, table: str, notes: Collector, catalogue: Ca
     has_value = default is not None and str(default.get("source", "")).lower() != "null"
     catalogue.add_column(table, name, str(column["type_name"] or ""), filled=has_value)
     # The rules of ADD COLUMN hold for new tables, too: SQLite looks at the statement, and at rows only for some.
-    new = catalogue.is_new(table)
+    new = catalogue.is_certainly_new(table)
     if "NOT_NULL" in given and not has_value and "GENERATED" not in given:
         notes.note(cut, Rule.FAILS if new else Rule.NOT_NULL, *ways.not_null_column(table, name))
     if "PRIMARY_KEY" in given or "UNIQUE" in given:

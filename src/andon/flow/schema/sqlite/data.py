@@ -17,7 +17,7 @@ _AROUND = {"TransactionStmt", "SavepointStmt", "SelectStmt", "ValuesClause", "Co
 def _change(statement: Statement, notes: Collector, catalogue: Catalogue) -> None:
     node = statement.node
     table = qualified(node["table"]["schema"], node["table"]["table_name"])
-    if catalogue.is_new(table) or _one_row(node["where_clause"], table, catalogue):
+    if catalogue.is_certainly_new(table) or _one_row(node["where_clause"], table, catalogue):
         return
     what = "Deleting" if statement.kind == "DeleteStmt" else "Changing"
     notes.note(statement.cut, Rule.ROWS, *ways.rows(table, what))
@@ -26,7 +26,11 @@ def _change(statement: Statement, notes: Collector, catalogue: Catalogue) -> Non
 def _insert(statement: Statement, notes: Collector, catalogue: Catalogue) -> None:
     node = statement.node
     table = qualified(node["table"]["schema"], node["table"]["table_name"])
-    if not catalogue.is_new(table) and node["source"] is not None and node["source"]["type"] != "ValuesClause":
+    if (
+        not catalogue.is_certainly_new(table)
+        and node["source"] is not None
+        and node["source"]["type"] != "ValuesClause"
+    ):
         notes.note(statement.cut, Rule.ROWS, *ways.rows(table, "Copying"))
 
 

@@ -157,7 +157,7 @@ def _create_trigger(statement: Statement, notes: Collector, catalogue: Catalogue
     target = statement.node["table"]
     table = qualified(target["schema"], target["object_name"])
     catalogue.fresh.add(("trigger", qualified(statement.node["schema"], statement.node["trigger_name"])))
-    if not catalogue.is_new(table) and ("view", table) not in catalogue.fresh:
+    if not catalogue.is_certainly_new(table) and ("view", table) not in catalogue.fresh:
         what = f"Each write of the version that serves to {table} runs the trigger, too."
         notes.note(statement.cut, Rule.BEHAVIOUR, *ways.behaviour(what))
 
@@ -197,6 +197,8 @@ def _anew(table: str) -> ways.Way:
 def _pragma(statement: Statement, notes: Collector, _catalogue: Catalogue) -> None:
     name = name_of(statement.node["pragma_name"])
     if name in _HARMLESS_PRAGMAS or name == "writable_schema" or statement.node["value"] is None:
+        return
+    if name == "foreign_keys" and name_of(statement.node["value"]) in {"on", "1", "true", "yes"}:
         return
     if name == "foreign_keys":
         notes.note(
