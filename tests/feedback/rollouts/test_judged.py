@@ -7,14 +7,15 @@ from pathlib import Path
 import pytest
 
 from andon.feedback.judge.service import Statistics
-from andon.feedback.rollouts.contract import Hold, RolloutFailed, RolloutPaused, RolloutState, Wish
+from andon.feedback.rollouts.contract import Hold, ReleaseRefuted, RolloutFailed, RolloutPaused, RolloutState, Wish
 from andon.feedback.rollouts.model.records import LookRecord, Rollout, Seen
 from andon.feedback.rollouts.model.watching import ERRORS, LATENCY
+from andon.flow.deployments.contract import StepName
 from andon.kernel.access import SYSTEM
 from andon.kernel.clock import SettableClock
 from andon.kernel.db import Database
 from tests.feedback.rollouts.world import BOUNDS, Telemetry, World, released
-from tests.flow.installation import Installation
+from tests.flow.installation import Installation, definition
 
 TWENTY = released("{strategy: canary, stages: {few: {share: 20%, for: 60s}}}")
 
@@ -101,3 +102,21 @@ def test_before_it_begins_it_says_the_smallest_harm_that_it_could_see(world: Wor
     assert "%" in rollout.smallest_harm
     assert rollout.proposal
     assert rollout.state is RolloutState.PASSED
+
+
+@pytest.mark.parametrize(("failing", "slow", "ended"), [(0.0, 0.01, "succeeded"), (0.3, 0.0, "rolled-back")])
+def test_a_version_that_everybody_got_at_once_is_compared_with_the_last_minutes(
+    world: World, failing: float, slow: float, ended: str
+) -> None:
+    assert isinstance(world.signals, Telemetry)
+    at_once = definition()
+    world.deploy(at_once)
+    world.signals.past = tuple(past(world.clock))
+    second = world.deploy(at_once, failing=failing, slow=slow)
+    assert second.state.value == ended
+    refuted = world.local.events(ReleaseRefuted)
+    assert len(refuted) == (ended == "rolled-back")
+    told = next(one.reason for one in second.steps if one.name is StepName.CONFIRM)
+    assert ("Errors" in told) == bool(refuted)
+    assert "requests" in told
+    assert "did not confirm" not in told

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from andon.feedback.judge.contract import Verdict
+from andon.feedback.judge.contract import Kind, Verdict
 from andon.feedback.rollouts.contract import Hold, Left, RolloutState, StageKind, Wish
 from andon.feedback.rollouts.model.records import BinRecord, MetricVerdict, Rollout, StageRecord
 from andon.feedback.rollouts.model.stages import Stage, audience_words
@@ -247,6 +247,8 @@ def rows_of(metrics: Sequence[MetricVerdict]) -> tuple[MetricRow, ...]:
 def _row(one: MetricVerdict) -> MetricRow:
     old, new = (metric_level(level, one.unit, one.kind) for level in (one.baseline, one.canary))
     known = [bin for bin in one.bins if bin.canary or bin.baseline]
+    # of traffic the judge compares what came with what was to come, in no unit of its own
+    unit = "" if one.kind is Kind.TRAFFIC else one.unit
     bins = one.bins[one.bins.index(known[0]) : one.bins.index(known[-1]) + 1] if known else ()
     return MetricRow(
         title=one.title,
@@ -260,15 +262,15 @@ def _row(one: MetricVerdict) -> MetricRow:
         history=one.against_history,
         old_shape=_shape(bins, new=False),
         new_shape=_shape(bins, new=True),
-        low=metric_level(bins[0].low, one.unit, one.kind) if bins else "",
-        high=(metric_level(bins[-1].high, one.unit, one.kind) if bins[-1].high is not None else "more") if bins else "",
+        low=metric_level(bins[0].low, unit, one.kind) if bins else "",
+        high=(metric_level(bins[-1].high, unit, one.kind) if bins[-1].high is not None else "more") if bins else "",
         spoken=f"Distributions of {one.title}: {old} in the old version, {new} in the new one",
     )
 
 
 def _difference(one: MetricVerdict) -> str:
     if one.ratio is None:
-        return ""
+        return "from nothing" if one.canary and one.baseline == 0 else ""
     low = "0" if one.low is None else f"{one.low:.3g}"
     high = "∞" if one.high is None else f"{one.high:.3g}"
     return f"× {one.ratio:.3g} ({low} to {high}, {one.confidence * 100:g} %)"
