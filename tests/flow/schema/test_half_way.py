@@ -40,16 +40,20 @@ def columns(connection: psycopg.Connection) -> set[str]:
     return {str(row[0]) for row in found}
 
 
+def as_one(connection: psycopg.Connection, statements: tuple[str, ...]) -> None:
+    with connection.transaction():
+        for statement in statements:
+            connection.execute(statement.encode())
+
+
 @pytest.mark.postgres
 def test_postgresql_undoes_the_whole_file_and_a_mended_one_runs(postgres: psycopg.Connection) -> None:
     before = columns(postgres)
     postgres.commit()
-    with pytest.raises(psycopg.errors.DuplicateColumn), postgres.transaction():
-        for statement in HALF:
-            postgres.execute(statement.encode())
+    with pytest.raises(psycopg.errors.DuplicateColumn):
+        as_one(postgres, HALF)
     assert columns(postgres) == before
-    for statement in MENDED:
-        postgres.execute(statement.encode())
+    as_one(postgres, MENDED)
     assert columns(postgres) == before | {"tax", "rate"}
 
 

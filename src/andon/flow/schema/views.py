@@ -54,5 +54,5 @@ class Migrations(msgspec.Struct, kw_only=True):
     """The newest one."""
 
 
-class BackfillRequest(msgspec.Struct, kw_only=True):
+class BackfillRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     wish: Wish

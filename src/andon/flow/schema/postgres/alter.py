@@ -288,7 +288,7 @@ def _stored(table: str, column: str) -> ways.Way:
 def _domain(table: str, column: str, type_: str) -> ways.Way:
     return (
         (
-            f"{type_} is not made by a file that was read. If it is a domain with a constraint, the whole of {table} is "
+            f"{type_} is made by no file that was read. If it is a domain with a constraint, the whole of {table} is "
             "written anew, and old code's INSERTs may violate it."
         ),
         "Use the type that the domain is made of, and add its rule as a CHECK in a contract migration.",
