@@ -93,6 +93,11 @@ def test_what_a_page_shows_of_a_setting_is_the_setting(site: FlagSite) -> None:
     assert percent_of(now.setting.default) == {"off": 95, "on": 5}
 
 
+def test_flags_are_found_in_the_palette_by_whoever_may_see_them(site: FlagSite) -> None:
+    assert sign_in(site).get("/search?q=new-ch").headers["location"] == PAGE
+    assert "location" not in sign_in(site, "Erik").get("/search?q=new-ch").headers
+
+
 def test_the_switch_is_pulled_and_released(site: FlagSite) -> None:
     maxine = sign_in(site)
     assert maxine.submit(PAGE, f"{PAGE}/production/kill").status_code == 303

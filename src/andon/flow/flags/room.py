@@ -14,6 +14,7 @@ from andon.flow.flags.desk import Desk, NobodyCounts
 from andon.flow.flags.equipping import FlagEquipper, FlagFolders
 from andon.flow.flags.files import FlagFiles
 from andon.flow.flags.pages import pages_of
+from andon.flow.flags.pages.drawing import flag_address
 from andon.flow.flags.places import DefinedPlaces
 from andon.flow.flags.ports import Authority
 from andon.flow.flags.pushing import FlagsAnnouncer, FlagsAsCode
@@ -34,7 +35,7 @@ from andon.flow.sources.contract import Announcer, Service, Sources
 from andon.kernel.access.contract import People
 from andon.kernel.db import Database, Reading
 from andon.kernel.events import Bell
-from andon.web.room import Reconciler, Room
+from andon.web.room import Entry, Reconciler, Room
 from andon.web.shell import NavItem
 
 RAMPS_SECONDS = 1.0
@@ -140,6 +141,10 @@ def flags_room(
         templates="andon.flow.flags",
         handlers=(*flag_routes(desk), *pages_of(desk)),
         navigation=(NavItem("Flow", "Flags", "/flags", "flag", "f"),),
+        entries=lambda reading, principal: [
+            Entry(name, flag_address(service, name), "flag", service)
+            for service, name in flags.names(reading, principal)
+        ],
         telling=TELLING,
         reactions=reactions(built.code, files),
         reconcilers=(

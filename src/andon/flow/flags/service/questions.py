@@ -35,6 +35,10 @@ class Questions:
         principal.require_sight(service)
         return storage.of_service(reading.connection, service, archived=archived)
 
+    def names(self, reading: Reading, principal: Principal, limit: int = 500) -> tuple[tuple[str, str], ...]:
+        """Service and name of the newest flags of services that may be seen."""
+        return storage.names(reading.connection, principal.visible_services(), limit)
+
     def all_of(self, reading: Reading, service: Service, *, archived: bool = False) -> tuple[StoredFlag, ...]:
         """Whoever asks."""
         return storage.of_service(reading.connection, service, archived=archived)

@@ -44,6 +44,14 @@ def counts(connection: Connection, services: Iterable[str] | None) -> dict[str, 
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
+def names(connection: Connection, services: Iterable[str] | None, limit: int) -> tuple[tuple[str, str], ...]:
+    """Service and name of flags that are not archived, the newest first."""
+    query = sa.select(flags.c.service, flags.c.name).where(flags.c.archived_at.is_(None)).order_by(flags.c.id.desc())
+    if services is not None:
+        query = query.where(flags.c.service.in_(list(services)))
+    return tuple((row.service, row.name) for row in connection.execute(query.limit(limit)))
+
+
 def count(connection: Connection, service: Service) -> int:
     return connection.execute(sa.select(sa.func.count()).where(flags.c.service == service)).scalar_one()
 
