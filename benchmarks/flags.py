@@ -207,9 +207,9 @@ def _installed(outcome: Outcome) -> tuple[Path, str]:
 def _run(python: Path, name: str, evaluations: int, outcome: Outcome) -> dict[str, Cell] | None:
     source = str(Path(andon_flags.__file__).parents[1])
     command = [str(python), str(Path(flag_peers.__file__)), name, str(evaluations)]
-    done = subprocess.run(
-        command, env={"PATH": os.environ["PATH"], "PYTHONPATH": source}, capture_output=True, timeout=600, check=False
-    )
+    with tempfile.TemporaryDirectory(prefix="andon-bench-") as folder:  # what the clients write goes with it
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": source, "TMPDIR": folder}
+        done = subprocess.run(command, env=environment, capture_output=True, timeout=600, check=False)
     if done.returncode != 0:
         why = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2][:200]
         outcome.notes.append(f"{name} could not be measured: {why}")

@@ -12,7 +12,7 @@ from typing import Any, Optional, Union
 
 from andon_flags.breaker import Breaker, Degrade
 from andon_flags.compiling import Compiled, Context, Function
-from andon_flags.differences import differing, settled
+from andon_flags.differences import differing
 from andon_flags.document import Document, Kind, read
 from andon_flags.explaining import Asked, Explanation, Step, explain
 from andon_flags.exposures import Exposures, Teller
@@ -288,13 +288,12 @@ class Flags:
             if util is not None:
                 util.Finalize(None, _call, args=(weakref.ref(self), Flags.close), exitpriority=0)
 
-    def _adopt(self, document: Document) -> Document:
+    def _adopt(self, document: Document) -> None:
         before = self._compiled.document
-        document = settled(before, document)
         self._put(document)
         self._has_document.set()
         if not self._listeners:
-            return document
+            return
         changed = differing(before, document)
         for listener, wanted in self._listeners:
             heard = changed & wanted if wanted else changed
@@ -303,7 +302,6 @@ class Flags:
                     listener(heard)
                 except Exception:  # noqa: BLE001 - logged whole; what a listener does is no matter of the flags
                     _log.exception("A listener to changes of flags failed.")
-        return document
 
     def _put(self, document: Document) -> None:
         """One reference is exchanged: whoever evaluates has the old flags or the new ones, and never some of each."""

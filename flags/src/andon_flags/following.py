@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Optional
 
+from andon_flags.differences import settled
 from andon_flags.document import Document, DocumentError, Outdated, changed, read
 from andon_flags.exposures import EVERY, Exposures
 from andon_flags.keeping import Stamp, Unreadable, load, save, stamp
@@ -63,7 +64,7 @@ class Follower:
         file: Optional[Path],
         service: str,
         environment: str,
-        adopt: "Callable[[Document], Document]",
+        adopt: "Callable[[Document], None]",
         exposures: Exposures,
     ) -> None:
         self._token = token
@@ -209,7 +210,10 @@ class Follower:
 
     def _heard(self, event: Event) -> None:
         if event.kind == "document":
-            self._take(read(event.data), "stream")
+            document = read(event.data)
+            if self._document is not None:
+                document = settled(self._document, document)
+            self._take(document, "stream")
         elif event.kind == "change":
             if self._document is None:
                 raise Broken("sent a change before the whole")
@@ -218,8 +222,9 @@ class Follower:
             raise Refused(401, event.data[:300].decode("utf-8", "replace"), None)
 
     def _take(self, document: Document, source: str) -> None:
-        self._document, self._source = self._adopt(document), source
+        self._document, self._source = document, source
         self._unsaved = source == "stream" and self._file is not None and not self._theirs
+        self._adopt(document)
 
     def _wait(self, seconds: float) -> None:
         until = time.monotonic() + seconds

@@ -61,15 +61,17 @@ def changed(document: Document, change: Source, *, strict: bool = False) -> Docu
         if revision <= begins:
             checks.fault("revision", f"{revision} does not follow {begins}")
         flags, segments = dict(document.flags), dict(document.segments)
+        named: set[str] = set()
         for path, name, entry in checks.named("segments", said.get("segments", {}), MOST_SEGMENTS, "segments"):
             segment = None if entry is None else segment_at(checks, path, name, entry)
             _put(segments, name, segment)
         for path, name, entry in checks.named("flags", said.get("flags", {}), MOST_FLAGS, "flags"):
             flag = None if entry is None else flag_at(checks, path, name, entry)
             _put(flags, name, flag)
+            named.add(name)
         new = replace(document, revision=revision, flags=flags, segments=segments)
         if not checks.faults:
-            check_change(checks, document, new)
+            check_change(checks, document, new, named)
         return _whole(checks, new)
     except TooManyFaults:
         raise DocumentError(checks.faults) from None

@@ -1,5 +1,7 @@
 """What holds between the flags and segments of a document."""
 
+from collections.abc import Set as AbstractSet
+
 from andon_flags.document.checking import Checks, quoted
 from andon_flags.document.limits import DEEPEST_PREREQUISITES, MOST_ASKED
 from andon_flags.document.model import SEGMENTAL, Document, Flag
@@ -14,22 +16,22 @@ def check_whole(checks: Checks, document: Document) -> None:
         _circles(checks, document)
 
 
-def check_change(checks: Checks, old: Document, new: Document) -> None:
-    """The same, where ``old`` is known to be good: of what has changed, and of what names something that has.
+def check_change(checks: Checks, old: Document, new: Document, named: "AbstractSet[str]") -> None:
+    """The same, where ``old`` is known to be good and the change names the flags ``named``: of those, and of what asks
+    for them.
 
     Five hundred clients may hear of a change at one moment, so what is the same is not looked at again.
     """
     if any(name not in new.segments for name in old.segments):
         check_whole(checks, new)
         return
-    changed = {name for name, flag in new.flags.items() if old.flags.get(name) is not flag}
-    touched = changed | {name for name in old.flags if name not in new.flags}
     before = len(checks.faults)
     for name, flag in new.flags.items():
-        if name in changed or (flag.prerequisites and any(one.flag in touched for one in flag.prerequisites)):
+        if name in named or (flag.prerequisites and any(one.flag in named for one in flag.prerequisites)):
             _names(checks, new, flag)
     # a circle, or a longer way, needs a new prerequisite
-    if len(checks.faults) == before and any(new.flags[name].prerequisites for name in changed):
+    changed = (new.flags.get(name) for name in named)
+    if len(checks.faults) == before and any(flag is not None and flag.prerequisites for flag in changed):
         _circles(checks, new)
 
 
