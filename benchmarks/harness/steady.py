@@ -10,6 +10,7 @@ import itertools
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -29,15 +30,16 @@ class Asked(msgspec.Struct, kw_only=True):
 def steady(request: bytes, port: int, *, rate: float, seconds: float, connections: int, core: int) -> Asked:
     """Ask in a process of its own, on a core of its own."""
     command = [sys.executable, "-m", "benchmarks.harness.steady", str(port), str(rate), str(seconds), str(connections)]
-    done = subprocess.run(
-        ["taskset", "-c", str(core), *command],
-        input=request,
-        stdout=subprocess.PIPE,
-        check=True,
-        timeout=seconds + 60,
-        cwd=Path(__file__).parents[2],
-    )
-    return msgspec.json.decode(done.stdout, type=Asked)
+    # a file, since a loop makes its standard streams such that a large answer may be cut off
+    with tempfile.NamedTemporaryFile() as answer:
+        subprocess.run(
+            ["taskset", "-c", str(core), *command, answer.name],
+            input=request,
+            check=True,
+            timeout=seconds + 60,
+            cwd=Path(__file__).parents[2],
+        )
+        return msgspec.json.decode(Path(answer.name).read_bytes(), type=Asked)
 
 
 def first(thread: int) -> None:
@@ -69,7 +71,7 @@ async def _ask(request: bytes, port: int, rate: float, seconds: float, connectio
                 if line.lower().startswith(b"content-length")
             )
             await reader.readexactly(length)
-            latencies.append((clock() - due) * 1e3)
+            latencies.append(round((clock() - due) * 1e3, 4))
             failed += not head.startswith(b"HTTP/1.1 200")
         writer.close()
 
@@ -79,11 +81,11 @@ async def _ask(request: bytes, port: int, rate: float, seconds: float, connectio
 
 
 def _main() -> None:
-    port, rate, seconds, connections = sys.argv[1:]
+    port, rate, seconds, connections, answer = sys.argv[1:]
     request = sys.stdin.buffer.read()
     first(0)
     found = uvloop.run(_ask(request, int(port), float(rate), float(seconds), int(connections)))
-    sys.stdout.buffer.write(msgspec.json.encode(found))
+    Path(answer).write_bytes(msgspec.json.encode(found))
 
 
 if __name__ == "__main__":
