@@ -182,7 +182,7 @@ def _cell(
             name=f"found, {cell.name()}",
             value=100 * seen,
             unit="%",
-            goal=Goal(at_least=round(100 * (goal - noise), 1)),
+            goal=Goal(at_least=round(100 * (goal - noise), 1)) if goal > noise else None,
             note=f"best fixed-sample test {100 * best:.1f} % ({100 * knowing:.1f} % if told the base), "
             f"Kayenta {100 * theirs:.1f} %, Argo at 95 % {thresholds[0]:.0f} %, at 99 % {thresholds[1]:.0f} %",
         )
