@@ -112,3 +112,29 @@ def test_a_migration_that_fails_half_way_says_what_is_safe_and_how_to_go_on(loca
     assert local.live() == old
     local.environments.imagine(new, Behaviour())
     assert local.deploy(new).state is DeploymentState.SUCCEEDED
+
+
+TOLERANT = {**ADDS, "andon.yaml": CHECKED.replace("  database: sqlite", "  database: sqlite\n  old_schema: true")}
+
+
+def test_a_version_that_says_so_is_tried_on_the_old_schema_first(local: Installation) -> None:
+    serving(local)
+    new = local.built(TOLERANT, through="commit")
+    ended = local.deploy(new, "acceptance")
+    assert ended.state is DeploymentState.SUCCEEDED
+    expand = next(one for one in ended.steps if one.name is StepName.EXPAND)
+    assert expand.reason.startswith("it works on the old schema, too; ")
+    own = [one.key.partition("-")[2] for one in local.environments.commands if one.commit == new]
+    assert own[:3] == ["one order (old schema)", "one order (old schema) (clean-up)", "expand"]
+
+
+def test_one_that_does_not_is_told_and_nothing_is_migrated(local: Installation) -> None:
+    serving(local)
+    new = local.built(TOLERANT, through="commit")
+    local.environments.imagine(new, Behaviour(commands={"old schema": 1}, outputs={"old schema": "no column tax\n"}))
+    ended = local.deploy(new, "acceptance")
+    assert ended.state is DeploymentState.FAILED
+    assert f"{new[:7]} does not work on the old schema, as andon.yaml says it does" in ended.reason
+    assert "no column tax" in ended.reason
+    assert all(one.key.partition("-")[2] != "expand" for one in local.environments.commands)
+    assert ended.set not in local.environments.running()

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from andon.flow.definition.contract import SmokeTest
 from andon.flow.deployments.contract import DeploymentId, DeploymentView
-from andon.flow.deployments.model import Deployment, OldVersionBroken, is_rehearsal
+from andon.flow.deployments.model import Deployment, NewVersionBroken, OldVersionBroken, is_rehearsal
 from andon.flow.deployments.service.deployments import DeploymentService
 from andon.flow.environments.contract import Environments, SetId, SetSpec, Standing
 from andon.kernel.db import Database
@@ -26,6 +26,35 @@ class Coexistence:
         self._database = database
         self._service = service
         self._environments = environments
+
+    def around(self, found: Deployment, expand: Callable[[], None], smoke: Smoke, stopping: Callable[[], bool]) -> str:
+        """Run ``expand`` between trying the new version on the old schema and the old version on the new one."""
+        before = self._early(found, smoke, stopping)
+        expand()
+        after = "" if stopping() else self.check(found, smoke, stopping)
+        return "; ".join(one for one in (before, after) if one)
+
+    def _early(self, found: Deployment, smoke: Smoke, stopping: Callable[[], bool]) -> str:
+        """Try the new version before its migration, where its definition says that it works there."""
+        definition = self._service.definition(found.service, found.commit)
+        if not definition.migrations.old_schema or self._serving(found) is None:
+            return ""
+        assert found.set is not None  # noqa: S101 - the plan has chosen it
+        try:
+            self._environments.start(found.set)
+            report = self._environments.await_healthy(found.set, stopping)
+            if stopping():
+                return ""
+            if not report.healthy:
+                raise NewVersionBroken(report.reason)
+            smoke(found, [replace(one, name=f"{one.name} (old schema)") for one in definition.smoke_tests])
+        except AndonError as error:
+            raise NewVersionBroken(
+                f"{found.commit[:7]} does not work on the old schema, as andon.yaml says it does: {error.message}",
+                safe="Nothing was migrated.",
+                remedy="Let the new version do without what expand adds, or take migrations.old_schema away.",
+            ) from error
+        return "it works on the old schema, too"
 
     def check(self, found: Deployment, smoke: Smoke, stopping: Callable[[], bool]) -> str:
         """Try the version that serves on the new schema; what there is to say of it, or nothing.

@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from andon.flow.definition.contract import SmokeTest
 from andon.flow.deployments.coexistence import Coexistence
 from andon.flow.deployments.contract import DeploymentId, DeploymentState, Kind, StepName, StepState
 from andon.flow.deployments.contract.release import AtOnce, ReleaseEnd, Releasing
-from andon.flow.deployments.model import STEPS, Course, Deployment, StepOutcome
+from andon.flow.deployments.model import STEPS, Course, Deployment, StepFailed, StepOutcome
 from andon.flow.deployments.releases import Releases
 from andon.flow.deployments.service.contracting import require_no_objections
 from andon.flow.deployments.service.deployments import DeploymentService
@@ -34,13 +35,6 @@ _HALF_WAY_SAFE = "The version that serves has the traffic as before, and whateve
 _HALF_WAY_REMEDY = "Mend the migration and deploy again: expand begins anew and does what is missing."
 
 _log = logging.getLogger(__name__)
-
-
-class StepFailed(AndonError):
-    """A version does not do what it should; the deployment ends, Andon is well."""
-
-    code = "deployments.step_failed"
-    status = 409
 
 
 class _Cancelled(Exception):
@@ -201,11 +195,14 @@ class Execution:
         migrations = self._service.definition(found.service, found.commit).migrations
         if migrations.expand is None:
             return "no migration declared"
+        run = partial(self._run_expand, found, migrations.expand, migrations.timeout)
+        return self._coexistence.around(found, run, self._smoke_all, lambda: self._cancelled(found.id))
+
+    def _run_expand(self, found: Deployment, command: str, timeout: float) -> None:
         try:
-            self._command(found, StepName.EXPAND, "expand", migrations.expand, migrations.timeout, {})
+            self._command(found, StepName.EXPAND, "expand", command, timeout, {})
         except StepFailed as error:
             raise StepFailed(error.message, safe=_HALF_WAY_SAFE, remedy=_HALF_WAY_REMEDY) from None
-        return self._coexistence.check(found, self._smoke_all, lambda: self._cancelled(found.id))
 
     def _contract(self, found: Deployment) -> str:
         migrations = self._service.definition(found.service, found.commit).migrations

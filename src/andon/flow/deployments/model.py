@@ -138,10 +138,22 @@ class ContractRefused(Conflict):
     code = "deployments.contract_refused"
 
 
+class StepFailed(Conflict):
+    """A version does not do what it should; the deployment ends, Andon is well."""
+
+    code = "deployments.step_failed"
+
+
 class OldVersionBroken(Conflict):
     """The version that serves does not work on the schema that a new one brings."""
 
     code = "deployments.old_version_broken"
+
+
+class NewVersionBroken(Conflict):
+    """A new version does not work on the old schema, though its definition says so."""
+
+    code = "deployments.new_version_broken"
 
 
 class NoSuchEnvironment(Invalid):

@@ -227,6 +227,8 @@ class MigrationDefinition:
     """Where the files of SQL are that are checked."""
     sql: str | None = None
     """Prints the SQL that is checked, instead of files."""
+    old_schema: bool = False
+    """Whether the new version is to work on the old schema, too: rehearsals try it there before expand runs."""
 
     @property
     def checked(self) -> bool:

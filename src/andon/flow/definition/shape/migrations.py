@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from andon.flow.definition.contract import MigrationDefinition
-from andon.flow.definition.kinds import Choice, Field, Record, Values, Whole, duration
+from andon.flow.definition.kinds import Choice, Field, Record, Truth, Values, Whole, duration
 from andon.flow.definition.shape.stages import DAY
 from andon.flow.definition.shape.texts import FOLDER, command
 from andon.flow.schema.contract import Dialect
@@ -52,6 +52,14 @@ SQL: Field[str | None] = Field(
     None,
 )
 
+OLD_SCHEMA = Field(
+    "old_schema",
+    Truth(),
+    "Whether the new version works on the old schema, too. A rehearsal then tries it there, with its health and its "
+    "smoke tests, before `expand` runs.",
+    _MIGRATIONS.old_schema,
+)
+
 
 def _migrations(_name: str, values: Values) -> MigrationDefinition:
     return MigrationDefinition(
@@ -64,13 +72,14 @@ def _migrations(_name: str, values: Values) -> MigrationDefinition:
         database=values[DATABASE],
         folder=values[MIGRATION_FOLDER],
         sql=values[SQL],
+        old_schema=values[OLD_SCHEMA],
     )
 
 
 MIGRATIONS = Record(
     "a migration",
     "Changes to the database in phases, so that the version before and the version after both work in between.",
-    (EXPAND, BACKFILL, CONTRACT, TIMEOUT, BATCH, PAUSE, DATABASE, MIGRATION_FOLDER, SQL),
+    (EXPAND, BACKFILL, CONTRACT, TIMEOUT, BATCH, PAUSE, DATABASE, MIGRATION_FOLDER, SQL, OLD_SCHEMA),
     _migrations,
     together=(("folder", "sql"),),
     one_of=("expand", "backfill", "contract", "folder", "sql"),
