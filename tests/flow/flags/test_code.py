@@ -196,3 +196,9 @@ def test_a_ramp_does_not_go_on_with_a_flag_that_the_file_has_taken_over(here: Fl
     ended = told(here, FlagRampEnded)[0]
     assert isinstance(ended, FlagRampEnded)
     assert ended.why == f"the flag is kept in {FLAGS_FILE} now"
+
+
+def test_whoever_may_not_release_pushes_what_is_no_flag_without_a_word(here: Flagged) -> None:
+    contributor = here.installation.sign_up("Erik", Grant(Role.CONTRIBUTOR, "store"))
+    push(here, None, by=contributor)
+    assert told(here, FlagsFileRefused) == []

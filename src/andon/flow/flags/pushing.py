@@ -41,13 +41,13 @@ class FlagsAsCode:
     def apply(self, tx: Transaction, service: Service, commit: CommitHash, actor: Actor) -> Applied | None:
         """``None`` where there is no file and none was. Raises what is wrong with it."""
         source = self.sources.read(service, commit, FLAGS_FILE)
+        if source is None and not self.code.keeps(tx, service):
+            return None
         principal = self.authority.releaser(tx, actor)
-        if source is None:
-            # no flag is left in the file: those that were are the console's now
-            return self.code.apply(tx, principal or SYSTEM, service, commit, ())
         if principal is None:
             raise Forbidden(f"Whoever pushed {FLAGS_FILE} may not release {service}.", safe="No flag was changed.")
-        return self.code.apply(tx, principal, service, commit, read_flags(source))
+        # without the file, those that were in it are the console's now
+        return self.code.apply(tx, principal, service, commit, () if source is None else read_flags(source))
 
     def react(self, tx: Transaction, pushed: BranchPushed, actor: Actor) -> None:
         """Apply the file, whole or not at all; what is wrong with it becomes an event."""

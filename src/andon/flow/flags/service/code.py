@@ -17,7 +17,7 @@ from andon.flow.flags.service.questions import found_flag
 from andon.flow.flags.storage import flags as storage
 from andon.flow.sources.contract import CommitHash, Service
 from andon.kernel.access import Permission, Principal
-from andon.kernel.db import Transaction
+from andon.kernel.db import Reading, Transaction
 from andon.kernel.errors import AndonError
 from andon.kernel.events import append
 
@@ -36,6 +36,10 @@ class Applied:
 class CodeService:
     def __init__(self, flags: FlagService) -> None:
         self._flags = flags
+
+    def keeps(self, reading: Reading, service: Service) -> bool:
+        """Whether any flag of the service is kept in the file."""
+        return any(one.origin is Origin.CODE for one in storage.of_service(reading.connection, service))
 
     def apply(
         self, tx: Transaction, principal: Principal, service: Service, commit: CommitHash, found: Iterable[CodeFlag]
