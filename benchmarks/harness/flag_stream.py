@@ -8,6 +8,7 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from andon_flags.differences import settled
 from andon_flags.document import Document, read, write, write_change
 
 _T = TypeVar("_T")
@@ -59,9 +60,13 @@ class FlagStream:
     def hang_up(self) -> None:
         self._do(self._hang_up())
 
-    def publish(self, document: dict[str, Any], *, whole: bool = False) -> None:
+    def prepared(self, document: dict[str, Any]) -> Document:
+        """What ``publish`` takes as well: read, and the same where it says the same."""
+        return settled(self.document, read(document))
+
+    def publish(self, document: dict[str, Any] | Document, *, whole: bool = False) -> None:
         """The new document as a change, or as a whole."""
-        new = read(document)
+        new = document if isinstance(document, Document) else self.prepared(document)
         old, self.document = self.document, new
         event = _document(new) if whole else _event("change", new.revision, write_change(old, new))
         self._do(self._send(event))
