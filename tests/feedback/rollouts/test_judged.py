@@ -120,3 +120,10 @@ def test_a_version_that_everybody_got_at_once_is_compared_with_the_last_minutes(
     assert ("Errors" in told) == bool(refuted)
     assert "requests" in told
     assert "did not confirm" not in told
+
+
+def test_an_hour_in_which_everything_is_slower_takes_nothing_back(world: World) -> None:
+    assert isinstance(world.signals, Telemetry)
+    world.deploy(TWENTY, slow=0.3)
+    world.signals.past = tuple(past(world.clock))
+    assert world.rollout(world.deploy(TWENTY, slow=0.3)).state is RolloutState.PASSED
