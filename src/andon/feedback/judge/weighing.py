@@ -371,7 +371,9 @@ def compared(terms: Terms, outcome: Outcome, passed: Gate) -> str:
             return f": it fell {fell}" + (f", at most {percent(found.high)} ({sure})" if found.high else "")
         rose = "" if found.ratio is None else f": {times(found.ratio)}"
         least = f", at least {number(float(f'{found.low:.2g}'))} ({sure})" if found.low else ""
-        return f"{rose}{least}" if rose else f": none there{least}"
+        if rose:
+            return f"{rose}{least}"
+        return f": at least {times(found.low)} as many ({sure})" if found.low else ""
     if outcome.more:
         return "; no worse" + (f", at most {times(found.high)} as much ({sure})" if found.high else "")
     return "; no worse" + (f", at least {percent(found.low)} of it ({sure})" if found.low else "")
