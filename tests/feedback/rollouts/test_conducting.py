@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from andon.feedback.rollouts.contract import (
 from andon.feedback.rollouts.model.records import NothingToDo, Rollout, RolloutEnded
 from andon.flow.deployments.contract import DeploymentState, DeploymentView
 from andon.flow.environments.contract import SetId, Standing
+from andon.flow.environments.memory import Behaviour as Imagined
 from andon.flow.routing.contract import Answer, Arm, Differing, Pair
 from andon.kernel.access import SYSTEM
 from andon.kernel.clock import SettableClock
@@ -409,6 +412,28 @@ def test_fresh_instances_are_gone_after_a_failure_too(world: World) -> None:
     rollout = world.rollout(world.deploy(text, failing=0.9))
     assert rollout.state is RolloutState.FAILED
     assert rollout.baseline is not None
+    assert rollout.baseline not in world.local.environments.running()
+
+
+def test_cancelled_before_the_fresh_instances_are_healthy_nobody_is_sent_to_them(world: World) -> None:
+    good = world.deploy()
+    text = released("{strategy: canary, baseline: true, stages: {few: {share: 20%, for: 20s}}}")
+    second = world.version(text)
+    healthy = threading.Event()
+    world.local.environments.imagine(good.commit, Imagined(healthy_after=healthy))
+    made = world.local.request(second)
+    deadline = time.monotonic() + 60
+    while not world.local.events(RolloutStarted):
+        world.local.react()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    with world.local.database.transaction() as tx:
+        world.local.deployments.cancel(tx, SYSTEM, made)
+    world.local.settle()
+    assert world.local.state(made) is DeploymentState.CANCELLED
+    assert world.local.events(StageEntered) == []
+    rollout = world.rollout(world.local.view(made))
+    assert rollout.state is RolloutState.ABORTED
     assert rollout.baseline not in world.local.environments.running()
 
 

@@ -93,8 +93,13 @@ class Conductor:
         if not rollout.state.ended:
             if rollout.release.baseline:
                 rollout = self._fresh.ready(rollout, lambda: interrupted() or cancelled())
-            self._divide(candidate, rollout.id, rollout.stage)
-            self._conduct(candidate, rollout.id, cancelled, interrupted)
+            if interrupted():
+                raise Interrupted
+            if cancelled():  # before anybody is sent to instances that may not be ready
+                self._abort(candidate, rollout.id, "The deployment was cancelled.")
+            else:
+                self._divide(candidate, rollout.id, rollout.stage)
+                self._conduct(candidate, rollout.id, cancelled, interrupted)
         return self._ended(candidate, rollout.id)
 
     def confirm(self, candidate: Candidate, *, interrupted: Callable[[], bool]) -> ReleaseOutcome:
