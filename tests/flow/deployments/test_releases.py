@@ -11,7 +11,7 @@ from andon.flow.definition.contract import Strategy
 from andon.flow.deployments.board import traffic_of
 from andon.flow.deployments.contract import DeploymentState, DeploymentView, StepName
 from andon.flow.deployments.contract.release import Candidate, ReleaseEnd, ReleaseOutcome
-from andon.flow.deployments.drawing import outcome_of, shares_of
+from andon.flow.deployments.drawing import outcome_of, sentence_of, shares_of
 from andon.flow.deployments.execution import Execution
 from andon.flow.deployments.workflows import deploy_workflow
 from andon.flow.environments.contract import SetId, Standing
@@ -117,6 +117,7 @@ def test_what_harms_a_few_is_put_aside_and_kept_to_be_looked_at(local: Installat
     assert standing(local, ended.set) is Standing.QUARANTINED
     assert ended.set in local.environments.running()
     assert outcome_of(ended) == (State.BAD, "taken back during its release")
+    assert sentence_of(ended).endswith("all traffic is where it was")
     with local.database.reading() as reading:
         targets = local.deployments.rollback_targets(reading, STORE, "production")
         route = local.router.route(reading, STORE, "production")

@@ -57,10 +57,13 @@ VERDICTS: Mapping[Verdict, tuple[State, str]] = {
 
 def outcome_of(view: DeploymentView) -> tuple[State, str]:
     """How it stands, or came out, in a few words."""
-    refused = any(one.name is StepName.RELEASE and one.state is StepState.FAILED for one in view.steps)
-    if view.state is DeploymentState.FAILED and refused:
-        return State.BAD, "taken back during its release"
-    return STATES[view.state]
+    return (State.BAD, "taken back during its release") if was_refused(view) else STATES[view.state]
+
+
+def was_refused(view: DeploymentView) -> bool:
+    """Whether it failed with its first customers on it."""
+    steps = {one.name for one in view.steps if one.state is StepState.FAILED}
+    return view.state is DeploymentState.FAILED and StepName.RELEASE in steps
 
 
 def place_address(service: str, environment: str) -> str:
@@ -109,6 +112,8 @@ def sentence_of(one: DeploymentView) -> str:
             done = {Kind.ROLL_BACK: "rolled back to", Kind.REBUILD: "rebuilt at"}.get(one.kind)
             return f"{where.capitalize()} was {done} {commit}" if done else f"{commit} went to {where}"
         case DeploymentState.FAILED:
+            if was_refused(one):
+                return f"{commit} was taken back from the first customers of {where}; all traffic is where it was"
             return f"{commit} did not go to {where}; its traffic was never touched"
         case DeploymentState.ROLLED_BACK:
             return f"{commit} failed in {where} and was taken back"
