@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from andon.feedback.judge.contract import Kind, Verdict
+from andon.feedback.judge.contract import Because, Kind, Verdict
 from andon.feedback.rollouts.contract import Hold, Left, RolloutState, StageKind, Wish
 from andon.feedback.rollouts.model.records import BinRecord, MetricVerdict, Rollout, StageRecord
 from andon.feedback.rollouts.model.stages import Stage, audience_words
@@ -246,6 +246,9 @@ def rows_of(metrics: Sequence[MetricVerdict]) -> tuple[MetricRow, ...]:
 
 def _row(one: MetricVerdict) -> MetricRow:
     old, new = (metric_level(level, one.unit, one.kind) for level in (one.baseline, one.canary))
+    early = one.because is Because.TOO_EARLY and one.baseline is None and one.canary is None
+    if early:
+        old = new = "not yet"
     known = [bin for bin in one.bins if bin.canary or bin.baseline]
     # of traffic the judge compares what came with what was to come, in no unit of its own
     unit = "" if one.kind is Kind.TRAFFIC else one.unit
@@ -257,7 +260,7 @@ def _row(one: MetricVerdict) -> MetricRow:
         reason=one.reason,
         old=old,
         new=new,
-        difference=_difference(one),
+        difference="not yet" if early else _difference(one),
         n=f"{number(round(one.canary_n))} / {number(round(one.baseline_n))}",
         history=one.against_history,
         old_shape=_shape(bins, new=False),
@@ -270,7 +273,9 @@ def _row(one: MetricVerdict) -> MetricRow:
 
 def _difference(one: MetricVerdict) -> str:
     if one.ratio is None:
-        return "from nothing" if one.canary and one.baseline == 0 else ""
+        if not one.canary or one.baseline != 0:
+            return ""
+        return f"at least × {one.low:.3g} ({one.confidence * 100:g} %)" if one.low else "from nothing"
     low = "0" if one.low is None else f"{one.low:.3g}"
     high = "∞" if one.high is None else f"{one.high:.3g}"
     return f"× {one.ratio:.3g} ({low} to {high}, {one.confidence * 100:g} %)"

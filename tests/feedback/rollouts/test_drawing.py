@@ -1,0 +1,50 @@
+"""What a verdict's row says where there is little to say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from andon.feedback.judge.contract import Because, Kind, Verdict
+from andon.feedback.rollouts.drawing import rows_of
+from andon.feedback.rollouts.model.records import MetricVerdict
+
+ERRORS = MetricVerdict(
+    metric="errors",
+    title="Errors",
+    kind=Kind.SHARE,
+    unit="",
+    verdict=Verdict.FAIL,
+    because=Because.WORSE,
+    reason="",
+    canary_n=110,
+    baseline_n=1129,
+    canary=0.318,
+    baseline=0.0,
+    ratio=None,
+    low=23.4,
+    high=None,
+    confidence=0.99,
+    threshold=None,
+    p=None,
+    boundary=None,
+    bins=(),
+    against_history=False,
+)
+
+
+def test_a_difference_from_nothing_is_told_by_its_lower_end() -> None:
+    (row,) = rows_of([ERRORS])
+    assert (row.old, row.new, row.difference) == ("0 %", "31.8 %", "at least × 23.4 (99 %)")
+    (unsure,) = rows_of([replace(ERRORS, low=None)])
+    assert unsure.difference == "from nothing"
+
+
+def test_what_is_not_over_has_no_level_yet_and_what_was_not_measured_has_no_data() -> None:
+    silent = replace(
+        ERRORS, verdict=Verdict.INCONCLUSIVE, canary=None, baseline=None, low=None, canary_n=0, baseline_n=0
+    )
+    early, unmeasured = rows_of(
+        [replace(silent, because=Because.TOO_EARLY), replace(silent, because=Because.NO_TELEMETRY)]
+    )
+    assert (early.old, early.new, early.difference) == ("not yet", "not yet", "not yet")
+    assert (unmeasured.old, unmeasured.new, unmeasured.difference) == ("no data", "no data", "")
