@@ -15,19 +15,32 @@ from litestar.handlers import HTTPRouteHandler
 from andon.app.composition import compose
 from andon.feedback.graphs.service import GraphsService
 from andon.feedback.logs.service import LogsService
+from andon.feedback.rollouts.service import RolloutService
+from andon.flow.definition.contract import ReleaseDefinition, ReleaseStage, Strategy
+from andon.flow.definition.reader import YamlDefinitionReader
+from andon.flow.deployments.contract import DeploymentView
+from andon.flow.deployments.contract.release import Candidate
+from andon.flow.flags.model.flag import Step
+from andon.flow.flags.model.wishes import wanted_of
+from andon.flow.flags.places import DefinedPlaces
+from andon.flow.flags.service.documents import Documents
+from andon.flow.flags.service.flags import FlagService
+from andon.flow.flags.service.segments import SegmentService
 from andon.flow.sources.contract import Service
-from andon.kernel.access import Grant, Role
+from andon.kernel.access import Grant, Principal, Role
 from andon.kernel.access.people import PeopleDirectory
 from andon.kernel.db import Database, open_engine
 from andon.kernel.events import Facets, page
 from tests.databases import Databases
+from tests.flow.flags.conftest import SECOND_PERSON
+from tests.flow.flags.test_service import SWITCH, share
 from tests.flow.installation import Installation
 from tests.serving import quick_passwords, serving, settings_for
 
 HIDDEN = "payroll"
 FORM = {
     **dict.fromkeys(("confirm", "name", "value", "commit"), "word"),
-    **{"by": "60", "ends": "2030-01-01T00:00:00Z", "role": "viewer"},
+    **{"by": "60", "ends": "2030-01-01T00:00:00Z", "role": "viewer", "version": "1", "ramp": "word", "wish": "pause"},
 }
 """What the console's forms hold, all of them at once."""
 NAMED_BY_THE_ASKER = {"host", "label", "tag", "trace"}
@@ -58,7 +71,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory, databases: Databases)
     service = Service(HIDDEN)
     for name in (service, Service("store")):
         flow.create(name)
-    commit = flow.built(service=service)
+    commit = flow.built({"andon.yaml": SECOND_PERSON}, service=service)
     deployment = flow.deploy(commit, service=service)
     assert deployment.run is not None
     erik = flow.sign_up("Erik", Grant(Role.ADMINISTRATOR, "store"))
@@ -73,6 +86,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory, databases: Databases)
         annotation = GraphsService(PeopleDirectory()).annotate(tx, brent, "payday", service=HIDDEN)
         counted = LogsService().count(tx, brent, HIDDEN, "salary.paid", "paid").id
     hidden = {
+        **released(flow, brent, deployment),
         "service": HIDDEN,
         "name": HIDDEN,
         "environment": "production",
@@ -110,6 +124,45 @@ def installation(tmp_path_factory: pytest.TempPathFactory, databases: Databases)
         yield Secretive(asker, pages, hidden)
 
 
+def released(flow: Installation, by: Principal, deployment: DeploymentView) -> dict[str, str]:
+    """A flag with a change that waits and a ramp, a segment with an upload, a rollout: all of the hidden service."""
+    service, documents = Service(HIDDEN), Documents()
+    flags = FlagService(documents, DefinedPlaces(flow.sources, YamlDefinitionReader(), flow.environments))
+    segments = SegmentService(documents)
+    assert deployment.set is not None
+    candidate = Candidate(
+        deployment=deployment.id,
+        service=service,
+        environment="production",
+        commit=deployment.commit,
+        set=deployment.set,
+        former=deployment.set,
+        former_commit=deployment.commit,
+        fence=1,
+        release=ReleaseDefinition(strategy=Strategy.CANARY, stages=(ReleaseStage(name="few", parts=5_000),)),
+        business=(),
+    )
+    with flow.database.transaction() as tx:
+        flags.create(tx, by, service, "bonus", SWITCH)
+        waiting = flags.change(tx, by, service, "production", "bonus", lambda _, old: share(5)(wanted_of(old)))
+        ramp, _ = flags.ramp(tx, by, service, "acceptance", "bonus", variant="on", steps=(Step(percent=1),))
+        segments.put(tx, by, service, "managers", when=())
+        upload = segments.begin_upload(tx, by, "managers")
+        rollout = RolloutService().begin(
+            tx, candidate, watched=(), unwatched=(), smallest_harm="", proposal="", history=()
+        )
+    assert waiting.proposal is not None
+    assert ramp is not None
+    return {
+        "flag": "bonus",
+        "proposal": waiting.proposal,
+        "ramp": ramp,
+        "segment": "managers",
+        "upload": str(upload),
+        "rollout": rollout.id,
+    }
+
+
 def names_a_thing(path: str) -> bool:
     return bool(set(PARAMETER.findall(path)) - NAMED_BY_THE_ASKER)
 
@@ -130,6 +183,9 @@ def least(schema: Mapping[str, Any], document: Mapping[str, Any]) -> Any:
     """The smallest body that a schema takes, with a word in every text."""
     if "$ref" in schema:
         return least(document["components"]["schemas"][schema["$ref"].rpartition("/")[2]], document)
+    for several in ("oneOf", "anyOf"):
+        if several in schema:
+            return least(schema[several][0], document)
     if "enum" in schema:
         return schema["enum"][0]
     kind = str(schema.get("type"))

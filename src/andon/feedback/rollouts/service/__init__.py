@@ -226,8 +226,8 @@ class RolloutService(RolloutQuestions):
 
         Raises ``Forbidden``, :class:`RolloutEnded`, :class:`NothingToDo`.
         """
+        self.seen(tx, principal, rollout)
         found = self._held(tx, rollout)
-        principal.require_sight(found.service)
         may_end = principal.may(Permission.ROLL_BACK, found.service, found.environment)
         if wish is not Wish.ABORT or not may_end:
             principal.require(Permission.DEPLOY, found.service, found.environment)

@@ -155,10 +155,11 @@ def _of_flags(desk: Desk) -> Handlers:
 
     @deed("/flags/{service:str}/{flag:str}/archive")
     def archive(context: PageContext, service: str, flag: str) -> Html:
-        if context.form.get("confirm") != flag:
-            raise Invalid(f"Type {flag} to archive it.", safe="Nothing was changed.", remedy="Go back and type it.")
         with context.database.transaction() as tx:
-            desk.flags.archive(tx, context.principal, desk.known(tx, context.principal, service), flag)
+            known = desk.known(tx, context.principal, service)
+            if context.form.get("confirm") != flag:
+                raise Invalid(f"Type {flag} to archive it.", safe="Nothing was changed.", remedy="Go back and type it.")
+            desk.flags.archive(tx, context.principal, known, flag)
         return context.go(flag_address(service, flag))
 
     @deed("/flags/{service:str}/{flag:str}/unarchive")

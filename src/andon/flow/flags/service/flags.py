@@ -37,8 +37,8 @@ from andon.flow.flags.model.wishes import Wanted, raised, settled
 from andon.flow.flags.ports import Places
 from andon.flow.flags.service.changing import LONGEST_WHY, Manner, kept_in_code, listed
 from andon.flow.flags.service.documents import Documents
-from andon.flow.flags.service.questions import Questions, found_flag
-from andon.flow.flags.service.ramps import RampService, view
+from andon.flow.flags.service.questions import Questions, found_flag, no_proposal
+from andon.flow.flags.service.ramps import RampService, no_ramp, view
 from andon.flow.flags.storage import flags as storage
 from andon.flow.sources.contract import Service
 from andon.kernel.access import Permission, Principal
@@ -295,7 +295,8 @@ class FlagService(Questions, contract.Flags):
 
     def halt(self, tx: Transaction, principal: Principal, ramp: RampId, *, take_back: bool, why: str) -> None:
         found = self.ramping.get(tx, ramp)
-        principal.require_sight(found.service)
+        if not principal.may(Permission.READ, found.service):
+            raise no_ramp()
         if not principal.may(Permission.ROLL_BACK, found.service, found.environment):
             principal.require(Permission.RELEASE, found.service, found.environment)
         self.ramping.stop(tx, _author(principal), found, RampState.STOPPED, _why(why), take_back=take_back)
@@ -385,9 +386,9 @@ class FlagService(Questions, contract.Flags):
 
     def _proposal(self, tx: Transaction, principal: Principal, proposal: str) -> Proposal:
         found = storage.proposal(tx.connection, ProposalId(proposal), lock=True)
-        if found is None:
-            raise NotFound("There is no such proposal.", remedy="See those that wait: andon flags approve")
-        principal.require_sight(found.service)
+        # what may not be seen is answered like what is not there
+        if found is None or not principal.may(Permission.READ, found.service):
+            raise no_proposal()
         principal.require(Permission.RELEASE, found.service, found.environment)
         if found.state is not ProposalState.OPEN:
             raise Conflict(f"This proposal was {found.state.value}.", safe="Nothing was changed.")

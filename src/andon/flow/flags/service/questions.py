@@ -15,7 +15,7 @@ from andon.flow.flags.service.ramps import view
 from andon.flow.flags.storage import flags as storage
 from andon.flow.flags.storage import ramps as ramp_storage
 from andon.flow.sources.contract import Service
-from andon.kernel.access import Principal
+from andon.kernel.access import Permission, Principal
 from andon.kernel.db import Reading
 from andon.kernel.errors import NotFound
 
@@ -94,9 +94,8 @@ class Questions:
     def proposal(self, reading: Reading, principal: Principal, proposal: str) -> Proposal:
         """Raises ``NotFound``."""
         found = storage.proposal(reading.connection, ProposalId(proposal), lock=False)
-        if found is None:
-            raise NotFound("There is no such proposal.", remedy="See those that wait: andon flags approve")
-        principal.require_sight(found.service)
+        if found is None or not principal.may(Permission.READ, found.service):
+            raise no_proposal()
         return found
 
     def ramps_of(self, reading: Reading, flag: StoredFlag) -> tuple[RampView, ...]:
@@ -154,3 +153,7 @@ def _in_all(
 ) -> tuple[StoredSetting, ...]:
     names = dict.fromkeys((*environments, *sorted(found)))
     return tuple(found[name] if name in found else _first(flag, name) for name in names)
+
+
+def no_proposal() -> NotFound:
+    return NotFound("There is no such proposal.", remedy="See those that wait: andon flags approve")

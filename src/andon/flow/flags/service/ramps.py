@@ -172,7 +172,7 @@ class RampService:
         """Raises ``NotFound``."""
         found = ramp_storage.find(reading.connection, RampId(identity), lock=isinstance(reading, Transaction))
         if found is None:
-            raise NotFound("There is no such ramp.", remedy="See those there are: andon flags show SERVICE FLAG")
+            raise no_ramp()
         return found
 
     def running(
@@ -313,3 +313,7 @@ def _why_not(setting: Setting, share: float | None) -> str:
     if not setting.enabled:
         return "the flag was killed"
     return "its rule is no more" if share is None else f"somebody set the share to {words.percent(share)}"
+
+
+def no_ramp() -> NotFound:
+    return NotFound("There is no such ramp.", remedy="See those there are: andon flags show SERVICE FLAG")
