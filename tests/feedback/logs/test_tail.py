@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import pytest
 
 from andon.feedback.logs.following import IN_ALL, PER_CALLER, Tails
-from andon.feedback.telemetry.contract.logs import LogQuery
+from andon.feedback.telemetry.contract.logs import Cursor, Found, LogQuery
+from andon.feedback.telemetry.contract.metrics import Sight
 from andon.feedback.telemetry.memory_logs import MemoryLogs
 from andon.flow.sources.contract import Service
 from andon.kernel.errors import TooMany
@@ -127,5 +128,27 @@ def test_all_streams_end_when_the_process_does() -> None:
         tails.end()
         assert [batch async for batch in told] in ([], [()])
         assert tails.open == 0
+
+    asyncio.run(run())
+
+
+def test_what_comes_while_it_is_searched_for_what_was_missed_is_told_once(chatter: Chatter) -> None:
+    class Chatty(MemoryLogs):
+        def search(self, query: LogQuery, *, sight: Sight, limit: int = 200, before: Cursor | None = None) -> Found:
+            self.add(chatter.said(now_us(), "meanwhile"))
+            return super().search(query, sight=sight, limit=limit, before=before)
+
+    async def run() -> None:
+        logs = Chatty()
+        logs.add(chatter.said(now_us(), "before"))
+        told: list[str] = []
+        later = [chatter.said(now_us() + 1, "after")]
+        async for batch in Tails(logs).batches(ALL, None, "me", lambda: True, since=1):
+            told += [one.body for one in batch]
+            if "meanwhile" in told and later:
+                logs.add(later.pop())
+            if "after" in told:
+                break
+        assert told == ["before", "meanwhile", "after"]
 
     asyncio.run(run())

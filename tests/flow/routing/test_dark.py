@@ -198,7 +198,7 @@ def test_both_answers_are_told_side_by_side(plane: EnvoyDataPlane) -> None:
         assert broken.request == next(one.headers["x-request-id"] for one in on.served if one.path == "/broken")
         assert (broken.served.sent, broken.dark.sent) == (len("old /broken"), 2)
         assert min(broken.served.duration, broken.dark.duration) > 0
-        assert [one.method for one in on.copied] == ["GET"] * 4 + ["HEAD"]
+        assert sorted(one.method for one in on.copied) == ["GET"] * 4 + ["HEAD"]
 
 
 def test_a_copy_is_nobodys_request(plane: EnvoyDataPlane) -> None:
@@ -244,7 +244,7 @@ def test_an_upgrade_and_what_came_through_here_before_are_not_copied(plane: Envo
         Customer(connection, headers=UPGRADE).ask("/socket")
         Customer(connection).ask("/last")
         on.pairs(2)
-        assert [one.path for one in on.copied] == ["/first", "/last"]
+        assert {one.path for one in on.copied} == {"/first", "/last"}
 
 
 def test_only_this_machine_is_believed_that_a_request_is_a_copy(plane: EnvoyDataPlane) -> None:
@@ -325,12 +325,13 @@ def test_only_a_body_whose_length_is_told_and_small_is_copied(plane: EnvoyDataPl
         Customer(connection, headers={"Transfer-Encoding": "chunked"}).ask("/chunked", "POST", b"0\r\n\r\n")
         Customer(connection).ask("/last")
         on.pairs(4)
-        assert [(one.path, len(one.body)) for one in on.copied] == [
-            ("/0", 0),
-            ("/10", 10),
-            (f"/{COPIED_BYTES}", COPIED_BYTES),
-            ("/last", 0),
-        ]
+        # copies overtake one another
+        assert {one.path: len(one.body) for one in on.copied} == {
+            "/0": 0,
+            "/10": 10,
+            f"/{COPIED_BYTES}": COPIED_BYTES,
+            "/last": 0,
+        }
 
 
 def test_a_long_answer_is_compared_by_its_beginning_and_passed_on_whole(plane: EnvoyDataPlane) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -63,14 +63,16 @@ class Tails:
         with self._entered(door):
             news = self._logs.follow(query, sight=sight)
             first = await to_thread.run_sync(_next, news, limiter=limiter)
+            told = _Told()
             if since:
                 missed = replace(query, start=since, end=2**62)
                 found = await to_thread.run_sync(lambda: self._logs.search(missed, sight=sight), limiter=limiter)
+                told = _Told(found.lines)
                 yield found.lines[::-1]
-            yield first
+            yield told.new(first)
             begun = looked = time.monotonic()
             while not self._ending.is_set():
-                yield await to_thread.run_sync(_next, news, limiter=limiter)
+                yield told.new(await to_thread.run_sync(_next, news, limiter=limiter))
                 now = time.monotonic()
                 if now - looked > _LOOK_SECONDS:
                     looked = now
@@ -88,6 +90,25 @@ class Tails:
                 self._open[door] -= 1
                 if not self._open[door]:
                     del self._open[door]
+
+
+class _Told:
+    """What came while it was searched for what was missed is among what was found, and comes as new once more."""
+
+    def __init__(self, lines: Iterable[LogLine] = ()) -> None:
+        self._at: dict[int, list[LogLine]] = {}
+        for one in lines:
+            self._at.setdefault(one.time, []).append(one)
+
+    def new(self, lines: tuple[LogLine, ...]) -> tuple[LogLine, ...]:
+        return tuple(one for one in lines if not self._was_told(one))
+
+    def _was_told(self, line: LogLine) -> bool:
+        known = self._at.get(line.time, [])
+        if line not in known:
+            return False
+        known.remove(line)
+        return True
 
 
 def _next(news: Iterator[tuple[LogLine, ...]]) -> tuple[LogLine, ...]:
