@@ -34,7 +34,7 @@ def test_killed_at_chosen_moments_every_run_ends_as_it_would_have(line: Line) ->
 
     # Between git's moving of the branch and the record of it: nobody has told Andon of the push yet.
     # Its job takes long enough to be killed in the middle of, however slow the machine.
-    pushed = line.commit(work=4.0)
+    pushed = line.commit(work=8.0)
     branch = line.andon.data / "repositories" / f"{SERVICE}.git" / "refs" / "heads" / "main"
     push = line.checkout.start_push()
     until(lambda: holds(branch, pushed.commit), "git has moved the branch", every=0.0005)

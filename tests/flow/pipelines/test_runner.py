@@ -82,7 +82,8 @@ class Bench:
             **wanted,  # type: ignore[arg-type]  # as given
         )
         return JobTask(
-            job=JobId(f"job_{self._jobs}"),
+            # control groups are called by it, and other workers run jobs on this machine, too
+            job=JobId(f"job_{os.getpid()}_{self._jobs}"),
             run=RunId("run_1"),
             attempt=1,
             kind=JobKind.JOB,
