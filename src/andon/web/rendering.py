@@ -231,11 +231,6 @@ def percent(share: float | None) -> str:
     return f"{round(share * 100)} %"
 
 
-def exact_percent(share: float) -> str:
-    """A share (0..1) that somebody chose, to a thousandth of a percent: ``0.5 %``, ``33.333 %``."""
-    return f"{round(share * 100, 3):g} %"
-
-
 def paragraphs(text: str) -> Markup:
     """Plain text with its line breaks kept; nothing in it is markup."""
     return Markup("<br>").join(escape(line) for line in text.splitlines())

@@ -19,6 +19,7 @@ from andon.flow.definition.contract import (
     Sticky,
     Strategy,
     Trigger,
+    share_text,
 )
 from andon.flow.definition.reader import YamlDefinitionReader
 from andon.flow.definition.reference import EXAMPLE
@@ -107,6 +108,10 @@ def test_shares_are_read_to_a_thousandth_of_a_percent() -> None:
     text = DEPLOYS.replace("{}", "{release: {strategy: canary, mirror: {share: 0.001%, methods: [GET, POST]}}}")
     mirror = read(text).environments[0].release.mirror
     assert mirror == MirrorDefinition(parts=1, methods=("GET", "POST"))
+
+
+def test_a_share_is_written_with_no_more_digits_than_it_has() -> None:
+    assert [share_text(parts) for parts in (1, 500, 33_333, 100_000)] == ["0.001 %", "0.5 %", "33.333 %", "100 %"]
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ from andon.flow.routing.contract.dividing import MOST_MATCHES, MOST_SETS, arm_sh
 from andon.flow.routing.contract.forwarding import ForwardedShare
 from andon.flow.routing.memory import Imagined, InMemoryDataPlane
 from andon.flow.routing.model import Listener, Live, Table, rules_of, scaled, shuffle, weights_of
-from andon.flow.routing.telling import percent, tell
+from andon.flow.routing.telling import tell
 from andon.flow.sources.contract import Service
 from tests.flow.routing.test_envoy import ONE, TWO
 from tests.flow.routing.traffic import canary, dark
@@ -265,7 +265,6 @@ def test_divisions_and_forwards_are_told_in_sentences() -> None:
     nothing = tell(replace(forwarded, forwards=()), Plainly())
     assert nothing is not None
     assert (nothing.what, nothing.then) == ("took back what was forwarded from", "")
-    assert [percent(parts) for parts in (1, 10, 1_500, PARTS)] == ["0.001 %", "0.01 %", "1.5 %", "100 %"]
 
 
 def line(request: str, *, dark: bool, time: int = 0, compared: bool = True, service: str = "shop") -> Told:

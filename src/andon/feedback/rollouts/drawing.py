@@ -11,9 +11,9 @@ from andon.feedback.judge.contract import Because, Kind, Verdict
 from andon.feedback.rollouts.contract import Hold, Left, RolloutState, StageKind, Wish
 from andon.feedback.rollouts.model.records import BinRecord, MetricVerdict, Rollout, StageRecord
 from andon.feedback.rollouts.model.stages import Stage, audience_words
-from andon.feedback.rollouts.model.words import VERDICT_WORDS, metric_level, share_words
+from andon.feedback.rollouts.model.words import VERDICT_WORDS, metric_level
 from andon.feedback.rollouts.reports import Report
-from andon.flow.definition.contract import PARTS
+from andon.flow.definition.contract import PARTS, share_text
 from andon.web.model import Fact, State, Step
 from andon.web.rendering import number
 from andon.web.shell import Action
@@ -86,11 +86,11 @@ def given(stage: Stage) -> str:
     """What the new version gets in a stage."""
     match stage.plan.kind:
         case StageKind.MIRROR:
-            return f"Copies of {share_words(stage.plan.parts)} of the requests"
+            return f"Copies of {share_text(stage.plan.parts)} of the requests"
         case StageKind.AUDIENCE:
             return "The audience alone"
         case StageKind.SHARE:
-            return f"{share_words(stage.plan.parts)} of the traffic"
+            return f"{share_text(stage.plan.parts)} of the traffic"
 
 
 def line_of(one: Report) -> tuple[Step, ...]:
@@ -127,11 +127,11 @@ def _station(one: Report, place: int, stage: Stage, record: StageRecord | None) 
 def _given_shortly(stage: Stage) -> str:
     match stage.plan.kind:
         case StageKind.MIRROR:
-            return f"copies of {share_words(stage.plan.parts)}"
+            return f"copies of {share_text(stage.plan.parts)}"
         case StageKind.AUDIENCE:
             return ""
         case StageKind.SHARE:
-            return share_words(stage.plan.parts)
+            return share_text(stage.plan.parts)
 
 
 # The stepped line

@@ -17,7 +17,7 @@ from andon.feedback.rollouts.contract import (
     StageKind,
     Wish,
 )
-from andon.feedback.rollouts.model.words import share_words
+from andon.flow.definition.contract import share_text
 from andon.kernel.events import Event
 from andon.web.model import State
 from andon.web.rendering import number, plural
@@ -97,11 +97,11 @@ def _where(
 def _given(one: StageEntered) -> str:
     match one.kind:
         case StageKind.MIRROR:
-            return f"copies of {share_words(one.parts)} of all requests"
+            return f"copies of {share_text(one.parts)} of all requests"
         case StageKind.AUDIENCE:
             return "to its audience"
         case StageKind.SHARE:
-            return f"to {share_words(one.parts)} of all traffic"
+            return f"to {share_text(one.parts)} of all traffic"
 
 
 def _harmed(requests: int | None) -> str:

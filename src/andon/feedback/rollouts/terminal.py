@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from andon.feedback.judge.contract import Verdict
 from andon.feedback.rollouts.contract import Hold, Left, RolloutState, StageKind
-from andon.feedback.rollouts.model.words import STATE_WORDS, VERDICT_WORDS, metric_level, share_words
+from andon.feedback.rollouts.model.words import STATE_WORDS, VERDICT_WORDS, metric_level
 from andon.feedback.rollouts.views import MetricShape, RolloutShape, StageShape
-from andon.flow.definition.contract import PARTS
+from andon.flow.definition.contract import PARTS, share_text
 from andon.web.terminal.output import is_colourful, printable
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _stage_mark(one: RolloutShape, number: int, stage: StageShape) -> tuple[str,
 
 
 def _share(stage: StageShape) -> str:
-    share = share_words(round(stage.share * PARTS))
+    share = share_text(round(stage.share * PARTS))
     if stage.kind is StageKind.MIRROR:
         return f"copies of {share}"
     if stage.kind is StageKind.AUDIENCE:

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from andon.flow.definition.contract import PARTS, Definition, MigrationDefinition, StageDefinition, Strategy
-from andon.flow.definition.kinds import Path, Reading, listing, nearest_word
+from andon.flow.definition.kinds import Path, Percent, Reading, listing, nearest_word
 from andon.flow.schema.contract import Dialect
 
 Check = Callable[[Definition, Reading], None]
+_SHARE = Percent("5%")
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,7 +345,10 @@ def shares_grow(definition: Definition, reading: Reading) -> None:
             if stage.parts <= before or stage.parts >= PARTS:
                 told = "a share that is larger than the one before" if stage.parts <= before else "less than 100%"
                 reading.fault(
-                    reading.value(here), here, f"{stage.parts / 1000:g}% follows on {before / 1000:g}%", expected=told
+                    reading.value(here),
+                    here,
+                    f"{_SHARE.text(stage.parts)} follows on {_SHARE.text(before)}",
+                    expected=told,
                 )
             before = max(before, stage.parts)
 

@@ -112,12 +112,12 @@ def board(
 def traffic_of(router: Router, reading: Reading, place: EnvironmentView) -> Traffic:
     route = router.route(reading, place.service, place.name)
     plan = router.plan(reading, place.service, place.name)
-    shares = {} if route is None else {route.set: 1.0}
+    shares = {} if route is None else {route.set: PARTS}
     dark = {}
     if plan is not None:
-        shares = {one.set: one.parts / PARTS for one in plan.shares if one.parts}
+        shares = {one.set: one.parts for one in plan.shares if one.parts}
         if plan.mirror is not None:
-            dark[plan.mirror.set] = plan.mirror.parts / PARTS
+            dark[plan.mirror.set] = plan.mirror.parts
     served = {
         one.id: counts
         for one in place.sets

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import quote, urlencode
 
+from andon.flow.definition.contract import PARTS, share_text
 from andon.flow.deployments.contract import (
     STEP_NAMES,
     STEP_WORDS,
@@ -25,7 +26,7 @@ from andon.flow.routing.contract import Served
 from andon.flow.sources.contract import CommitHash
 from andon.web.charts import version_series
 from andon.web.model import Instance, Share, State, Step, Task, state_of
-from andon.web.rendering import capital, exact_percent, number, plural
+from andon.web.rendering import capital, number, plural
 
 STATES: Mapping[DeploymentState, tuple[State, str]] = {
     DeploymentState.QUEUED: (State.HOLD, "waits its turn"),
@@ -199,11 +200,11 @@ def series_of(sets: Iterable[SetView]) -> Mapping[CommitHash, int]:
 class Traffic:
     """What the router knows at this moment."""
 
-    shares: Mapping[SetId, float]
-    """Of all requests that no header or cookie leads elsewhere; sets without any are left out."""
+    shares: Mapping[SetId, int]
+    """Parts of all requests that no header or cookie leads elsewhere; sets without any are left out."""
     served: Mapping[SetId, Served]
-    dark: Mapping[SetId, float]
-    """How many of all requests are copied to a set that answers nobody."""
+    dark: Mapping[SetId, int]
+    """How many parts of all requests are copied to a set that answers nobody."""
 
 
 def shares_of(place: EnvironmentView, traffic: Traffic) -> tuple[Share, ...]:
@@ -227,16 +228,16 @@ def _share(one: SetView, traffic: Traffic, series: int) -> Share:
         Standing.RETIRED: "is being put away",
     }
     note = notes[one.standing]
-    share, copied = traffic.shares.get(one.id, 0.0), traffic.dark.get(one.id, 0.0)
+    share, copied = traffic.shares.get(one.id, 0), traffic.dark.get(one.id, 0)
     if one.standing is Standing.CANDIDATE and share:
-        note = f"serves {exact_percent(share)} of the requests"
+        note = f"serves {share_text(share)} of the requests"
     elif copied:
-        note = f"gets copies of {exact_percent(copied)} of the requests, and its answers are thrown away"
+        note = f"gets copies of {share_text(copied)} of the requests, and its answers are thrown away"
     if served is not None and served.requests:
         note += f"; {number(served.requests)} requests, {number(served.failed)} failed"
     return Share(
         name=one.commit[:7],
-        share=share,
+        share=share / PARTS,
         series=series,
         state=state,
         word=word,

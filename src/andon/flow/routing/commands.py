@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import typer
 
+from andon.flow.definition.contract import PARTS, share_text
 from andon.flow.routing.views import (
     ComparisonShape,
     ConditionShape,
@@ -19,7 +20,6 @@ from andon.kernel.errors import Invalid, NotFound
 from andon.web.terminal.client import connect
 from andon.web.terminal.output import Table, say, show, wants_json, write_json
 
-_PARTS = 100_000
 _Service = Annotated[str, typer.Argument(help="The service.")]
 _Environment = Annotated[str, typer.Argument(help="The environment, such as production.")]
 _To = Annotated[str, typer.Option("--to", help="Who serves them: SERVICE/ENVIRONMENT.", metavar="SERVICE/ENVIRONMENT")]
@@ -45,12 +45,14 @@ def show_traffic(service: _Service, environment: _Environment) -> None:
     """Who gets which requests: what is forwarded, then what a rule leads somewhere, then shares."""
     with connect() as andon:
         found = andon.get(_place(service, environment, "traffic"), TrafficShape)
-    rows = [(_told(one.when) or "all requests", _share(one.parts), _owner(one)) for one in found.forwarding.forwards]
+    rows = [
+        (_told(one.when) or "all requests", share_text(one.parts), _owner(one)) for one in found.forwarding.forwards
+    ]
     rows += [(_told(one.when), "all", _version(one.commit)) for one in found.matches]
-    rows += [("the others", _share(one.parts), f"{_version(one.commit)} ({one.arm})") for one in found.arms]
+    rows += [("the others", share_text(one.parts), f"{_version(one.commit)} ({one.arm})") for one in found.arms]
     if found.mirror is not None:
         methods = ", ".join(found.mirror.methods)
-        rows.append((f"copies of {methods}", _share(found.mirror.parts), f"{_version(found.mirror.commit)} (dark)"))
+        rows.append((f"copies of {methods}", share_text(found.mirror.parts), f"{_version(found.mirror.commit)} (dark)"))
     show(found, Table("requests", "share", "who serves them"), rows)
 
 
@@ -105,7 +107,7 @@ def forward(
         body = ForwardsWanted(version=before.version, forwards=rules)
         found = andon.put(_place(service, environment, "forwards"), ForwardingShape, body)
     told = _told(wanted.when) or "all requests"
-    say(f"{to} serves {_share(wanted.parts)} of {told} of {service}/{environment}.", value=found)
+    say(f"{to} serves {share_text(wanted.parts)} of {told} of {service}/{environment}.", value=found)
 
 
 def keep(
@@ -159,16 +161,12 @@ def _path(one: ForwardShape) -> str:
 
 def _parts(share: str) -> int:
     try:
-        parts = round(float(share.strip().removesuffix("%")) * _PARTS / 100)
+        parts = round(float(share.strip().removesuffix("%")) * PARTS / 100)
     except (ValueError, OverflowError):
         parts = -1
-    if not share.strip().endswith("%") or not 0 <= parts <= _PARTS:
+    if not share.strip().endswith("%") or not 0 <= parts <= PARTS:
         raise Invalid(f"{share!r} is no share.", safe="Nothing was changed.", remedy="Write it like 5% or 0.1%.")
     return parts
-
-
-def _share(parts: int) -> str:
-    return f"{parts * 100 / _PARTS:.3f}".rstrip("0").rstrip(".") + " %"
 
 
 def _told(when: list[ConditionShape]) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from andon.flow.definition.contract import share_text
 from andon.flow.environments.contract import SetId, SetState
 from andon.flow.routing.contract import PARTS, Arm, Comparison, Condition, Forward, Where
 from andon.flow.routing.differences import Differences, RecentDifferences
 from andon.flow.routing.seeing import Seen, TrafficSight
-from andon.flow.routing.telling import percent
 from andon.web.charts import version_series
 from andon.web.http.pages import Handlers, Html, PageContext, page
 from andon.web.model import Share, State
@@ -69,7 +69,7 @@ def sentence_of(seen: Seen) -> str:
     if len(serving) == 1:
         return f"{_version(seen, serving[0].set)} serves {what}"
     parts = [
-        f"{percent(one.parts)} by {_version(seen, one.set)}" for one in sorted(serving, key=lambda one: -one.parts)
+        f"{share_text(one.parts)} by {_version(seen, one.set)}" for one in sorted(serving, key=lambda one: -one.parts)
     ]
     return f"{what[0].upper()}{what[1:]} are served {', '.join(parts[:-1])} and {parts[-1]}"
 
@@ -109,7 +109,7 @@ def told(when: tuple[Condition, ...]) -> str:
 
 def _forwarded(one: Forward) -> Ruled:
     href = f"/services/{quote(one.service, safe='')}/environments/{quote(one.environment, safe='')}"
-    return Ruled(told(one.when), percent(one.parts), f"{one.service} {one.environment}", href)
+    return Ruled(told(one.when), share_text(one.parts), f"{one.service} {one.environment}", href)
 
 
 def _condition(one: Condition) -> str:
@@ -123,12 +123,12 @@ def _mirror(seen: Seen) -> str:
     mirror = seen.plan.mirror
     if mirror is None:
         return ""
-    return f"{percent(mirror.parts)} of {', '.join(mirror.methods)} are copied to {_version(seen, mirror.set)}."
+    return f"{share_text(mirror.parts)} of {', '.join(mirror.methods)} are copied to {_version(seen, mirror.set)}."
 
 
 def _note(seen: Seen, one: SetId, arm: Arm) -> str:
     """What a rounded share does not say."""
-    exact = "" if arm is Arm.DARK else f"{percent(seen.plan.parts(one))} of the shares; "
+    exact = "" if arm is Arm.DARK else f"{share_text(seen.plan.parts(one))} of the shares; "
     return exact + _ARMS[arm] if len(seen.plan.arms) > 1 else ""
 
 

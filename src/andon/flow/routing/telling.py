@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+from andon.flow.definition.contract import share_text
 from andon.flow.routing.contract import (
     PARTS,
     Arm,
@@ -18,11 +19,6 @@ from andon.web.model import State
 from andon.web.telling import Names, Sentence, Telling
 
 _SHOWN = 3
-
-
-def percent(parts: int) -> str:
-    """Parts of 100,000 as people write a share: "1 %", "0.05 %"."""
-    return f"{parts * 100 / PARTS:.3f}".rstrip("0").rstrip(".") + " %"
 
 
 def tell(happened: Event, names: Names) -> Sentence | None:
@@ -65,19 +61,19 @@ def tell(happened: Event, names: Names) -> Sentence | None:
 def _share(one: ArmShare, names: Names) -> str:
     name = names.of("set", one.set, "another version")
     if one.arm is Arm.DARK:
-        return f"{percent(one.parts)} copied to {name}"
-    return f"{percent(one.parts)} to {name}" + (" as its baseline" if one.arm is Arm.BASELINE else "")
+        return f"{share_text(one.parts)} copied to {name}"
+    return f"{share_text(one.parts)} to {name}" + (" as its baseline" if one.arm is Arm.BASELINE else "")
 
 
 def _rest(happened: TrafficDivided) -> str:
     stable = sum(one.parts for one in happened.shares if one.arm is Arm.STABLE)
     rules = {0: "", 1: "; one rule comes before"}.get(happened.matches, f"; {happened.matches} rules come before")
-    return f"{percent(stable)} stay{rules}"
+    return f"{share_text(stable)} stay{rules}"
 
 
 def _forwarded(forwards: tuple[ForwardedShare, ...]) -> str:
     told = [
-        (f"{percent(one.parts)} of " if one.parts < PARTS else "")
+        (f"{share_text(one.parts)} of " if one.parts < PARTS else "")
         + (one.path or "all requests")
         + (" under conditions" if one.conditions else "")
         + f" by {one.service}/{one.environment}"

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from andon.flow.definition.contract import PARTS
+
 if TYPE_CHECKING:  # the command line reads these shapes without loading what makes them
     from andon.flow.routing.contract import Condition, Forwarding, Mirror, Plan
     from andon.flow.routing.differences import Differences
@@ -57,7 +59,7 @@ class ForwardShape(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     service: str
     environment: str
     when: list[ConditionShape] = []
-    parts: int = 100_000
+    parts: int = PARTS
 
 
 class ForwardsWanted(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

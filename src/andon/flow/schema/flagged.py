@@ -10,9 +10,7 @@ from andon.flow.flags.contract import Flags
 from andon.flow.schema.contract import FlagNeed
 from andon.flow.schema.contract.guarding import ContractAsked
 from andon.kernel.db import Reading
-
-BUCKETS = 100_000
-"""Of a percentage in the flag document."""
+from andon_flags.document import BUCKETS
 
 
 class _Rule(msgspec.Struct):

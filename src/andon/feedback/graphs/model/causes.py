@@ -10,6 +10,7 @@ from urllib.parse import quote
 from andon.feedback.graphs.contract import Annotated, CauseKind
 from andon.feedback.rollouts.contract import RolloutAborted, RolloutFailed, RolloutPaused, StageEntered, StageKind
 from andon.flow.configuration.contract import ConfigSet, SecretSet
+from andon.flow.definition.contract import share_text
 from andon.flow.deployments.contract import (
     STEP_NAMES,
     CommandRan,
@@ -171,7 +172,7 @@ def _rollout(envelope: Envelope, one: StageEntered | RolloutPaused | RolloutFail
     kind, title, detail = CauseKind.ROLL_BACK, "", ""
     match one:
         case StageEntered(stage=stage, parts=parts):
-            share = f"{parts / 1000:g} %"
+            share = share_text(parts)
             given = {
                 StageKind.MIRROR: f"Copied {share} of the requests to {commit}",
                 StageKind.AUDIENCE: f"Gave {commit} to its audience",

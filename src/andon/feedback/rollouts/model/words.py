@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from andon.feedback.judge.contract import Kind, Verdict
 from andon.feedback.rollouts.contract import RolloutState
-from andon.flow.definition.contract import PARTS
 
 STATE_WORDS: Mapping[RolloutState, str] = {
     RolloutState.RUNNING: "on its way",
@@ -20,11 +19,6 @@ VERDICT_WORDS: Mapping[Verdict, str] = {
     Verdict.FAIL: "fails",
     Verdict.INCONCLUSIVE: "undecided",
 }
-
-
-def share_words(parts: int) -> str:
-    """A share of traffic without more digits than it has: "5 %", "0.1 %"."""
-    return f"{parts * 100 / PARTS:.3f}".rstrip("0").rstrip(".") + " %"
 
 
 def level_words(value: float | None, unit: str) -> str:

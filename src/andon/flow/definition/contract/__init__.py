@@ -23,6 +23,7 @@ from andon.flow.definition.contract.release import (
     ReleaseStage,
     Sticky,
     Strategy,
+    share_text,
 )
 from andon.flow.schema.contract import Dialect
 
@@ -56,6 +57,7 @@ __all__ = [
     "Strategy",
     "TelemetryDefinition",
     "Trigger",
+    "share_text",
 ]
 
 

@@ -10,6 +10,11 @@ PARTS = 100_000
 """A whole; shares are told in parts of it, so that 0.001 % is one."""
 
 
+def share_text(parts: int) -> str:
+    """A share as people write it, with no more digits than it has: ``5 %``, ``0.001 %``."""
+    return f"{parts * 100 / PARTS:g} %"
+
+
 class Strategy(StrEnum):
     """How a new version is given its traffic."""
 

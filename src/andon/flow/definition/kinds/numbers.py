@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import cast
 
+from andon.flow.definition.contract import PARTS, share_text
 from andon.flow.definition.document import Node, ScalarType
 from andon.flow.definition.kinds.kind import Kind, Reading, Refused, found, scalar_of
 from andon.flow.definition.kinds.texts import python_pattern
@@ -200,8 +201,8 @@ class Percent(Kind[int]):
         match = re.fullmatch(python_pattern(_PERCENT), scalar.text)
         if match is None:
             raise Refused(scalar.mark, f"{found(node)} is not a share", self.words())
-        parts = Fraction(match[1]) * 1000
-        if not 1 <= parts <= 100_000:
+        parts = Fraction(match[1]) * PARTS / 100
+        if not 1 <= parts <= PARTS:
             raise Refused(scalar.mark, f"{scalar.text} is out of range", self.words())
         return int(parts)
 
@@ -215,7 +216,7 @@ class Percent(Kind[int]):
         return self.sample
 
     def text(self, value: object) -> str:
-        return f"{cast(int, value) / 1000:g}%"
+        return share_text(cast(int, value)).replace(" ", "")
 
 
 _PERCENT = r"^([0-9]{1,3}(?:\.[0-9]{1,3})?)%$"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from andon.flow.definition.contract import PARTS
 from andon.flow.environments.contract import SetId
 from andon.flow.routing.contract.comparing import (
     DIGESTED_BYTES,
@@ -18,7 +19,6 @@ from andon.flow.routing.contract.comparing import (
 )
 from andon.flow.routing.contract.dividing import (
     COPIED_BYTES,
-    PARTS,
     Arm,
     ArmShare,
     Comparison,

@@ -7,13 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from andon.flow.definition.contract import PARTS
 from andon.flow.environments.contract import SetId
 from andon.flow.sources.contract import Service
 from andon.kernel.errors import Invalid
 from andon.kernel.events import Event, event
 
-PARTS = 100_000
-"""A whole; shares are told in parts of it, so that 0.001 % is one."""
 COPIED_BYTES = 256 * 1024
 """The longest body of a request that is mirrored."""
 MOST_SETS = 8

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from andon.flow.definition.contract import PARTS
 from andon.flow.routing.contract.dividing import (
     MOST_MATCHES,
-    PARTS,
     Condition,
     PlanInvalid,
     Sticky,
