@@ -18,6 +18,7 @@ from andon_flags.explaining import Asked, Explanation, Step, explain
 from andon_flags.exposures import Exposures, Teller
 from andon_flags.following import Follower, Status
 from andon_flags.outcomes import Details, ErrorCode, Reason
+from andon_flags.watching import Ending, Outcomes
 
 _log = logging.getLogger("andon_flags")
 _EMPTY = Document("", "", 0, {})
@@ -227,6 +228,22 @@ class Flags:
         """Count one, and send it with the other counts."""
         self._exposures.add(metric, tags)
 
+    # How requests end
+
+    @property
+    def outcomes(self) -> Outcomes:
+        """What counts how requests end; for ``andon_flags.middleware``."""
+        return self._exposures.outcomes
+
+    def outcome(self) -> Ending:
+        """``with flags.outcome() as it`` around a request, or a job: how it ends is counted for the watched flags that
+        were served in it. ``it.failed()`` says that it has. WSGI and ASGI have ``andon_flags.middleware`` for it."""
+        return Ending(self._exposures.outcomes)
+
+    def track(self, event: str) -> None:
+        """Something that the business counts, such as ``orders.placed``, has happened in the present request."""
+        self._exposures.outcomes.tracked(event)
+
     def close(self) -> None:
         """End the stream, tell what was counted. The flags stay as they are."""
         if self._closed:
@@ -273,6 +290,8 @@ class Flags:
             return _failed(default, outcome.error or ErrorCode.GENERAL, says)
         if self._counting:
             self._exposures.note(flag, outcome.variant, context)
+            if flag.watched:
+                self._exposures.noting(flag, outcome)()
         value = flag.variants[outcome.variant]
         return Details(
             copied(value) if flag.kind is Kind.OBJECT else value, outcome.variant, outcome.reason, outcome.rule
@@ -308,6 +327,7 @@ class Flags:
         with self._exchanging:
             counting = self._exposures if self._counting else None
             self._compiled = Compiled(document, counting, self._compiled)
+            self._exposures.outcomes.watching = self._counting and any(one.watched for one in document.flags.values())
             if self._now is not _ASLEEP or self._follower is None:
                 self._now = self._compiled
 

@@ -30,6 +30,9 @@ class Counting(Protocol):
     ) -> "tuple[Optional[Callable[[], object]], Optional[Callable[[Context], object]]]":
         """What to call each time the variant is served: without anything, and with the context."""
 
+    def noting(self, flag: Flag, outcome: Outcome) -> "Callable[[], object]":
+        """What to call besides, of a flag that is watched."""
+
 
 class Compiled:
     """The functions of a document. Flags that did not change keep the functions that ``previous`` has of them."""
@@ -85,7 +88,10 @@ class Compiled:
         return self.document.flags[name].variants[variant]
 
     def _made(self, flag: Flag, what: "Kind | str") -> Function:
-        writer = _Writer(self, flag, counting=self._counting if isinstance(what, Kind) else None)
+        counting = self._counting if isinstance(what, Kind) else None
+        # who depends on a watched flag is served by it too
+        noting = self._counting if flag.watched and (counting is not None or what == "variant") else None
+        writer = _Writer(self, flag, counting, noting)
         if what == "outcome":
             return writer.function(lambda outcome: outcome)
         if what == "variant":
@@ -179,10 +185,11 @@ def segment_function(segment: Segment) -> "Callable[..., bool]":
 class _Writer:
     """Writes the function of one flag."""
 
-    def __init__(self, of: Compiled, flag: Flag, counting: Optional[Counting]) -> None:
+    def __init__(self, of: Compiled, flag: Flag, counting: Optional[Counting], noting: Optional[Counting]) -> None:
         self.of = of
         self.flag = flag
         self.counting = counting
+        self.noting = noting
         self.names = Names()
         self.returned: Callable[[Outcome], object] = lambda outcome: outcome
         self.leaves: dict[Outcome, list[str]] = {}
@@ -309,6 +316,8 @@ class _Writer:
                     known.append(f"{self.names.bind(plainly)}()")
                 if with_context is not None:
                     known.append(f"{self.names.bind(with_context)}(context)")
+            if self.noting is not None and outcome.variant is not None:
+                known.append(f"{self.names.bind(self.noting.noting(self.flag, outcome))}()")
             value = self.returned(outcome)
             known.append(f"return {value}" if isinstance(value, bool) else f"return {self.names.bind(value)}")
             self.leaves[outcome] = known

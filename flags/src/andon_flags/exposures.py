@@ -12,6 +12,8 @@ from typing import Optional, Union
 from andon_flags.buckets import spread
 from andon_flags.document import Flag
 from andon_flags.document.values import unit_of
+from andon_flags.outcomes import Outcome
+from andon_flags.watching import Outcomes
 
 EVERY = 10.0
 """Seconds between two tellings."""
@@ -46,6 +48,11 @@ class Exposures:
         self._records: set[tuple[str, str, str]] = set()
         self._others: dict[str, itertools.count[int]] = {}
         self.dropped = 0
+        self.outcomes = Outcomes()
+
+    def noting(self, flag: Flag, outcome: Outcome) -> "Callable[[], None]":
+        """What a watched flag's function calls when it serves ``outcome``."""
+        return self.outcomes.noting(flag, outcome)
 
     def told(
         self, flag: Flag, variant: str
@@ -96,6 +103,7 @@ class Exposures:
         for key, count in others.items():
             metric, _, told = key.partition("|")
             lines.append(f"{metric}:{next(count)}|c|#{told}{self._tags}")
+        lines += [*self.outcomes.signs(self._tags), *self.outcomes.lines(self._tags)]
         if lines:
             self._send(lines)
         records, self._records = self._records, set()
@@ -107,9 +115,16 @@ class Exposures:
             except Exception:  # noqa: BLE001 - whatever it is that takes records, the program goes on
                 self.dropped += 1
 
+    def send_outcomes(self) -> None:
+        """Tell how requests ended. Raises nothing."""
+        lines = self.outcomes.lines(self._tags)
+        if lines:
+            self._send(lines)
+
     def after_fork(self) -> None:
         """In the child: what the parent has counted is the parent's to tell."""
         self.counted()
+        self.outcomes.after_fork()
         self._others = {}
         self._records = set()
 

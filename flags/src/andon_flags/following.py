@@ -1,6 +1,7 @@
 """Follows the flags: from the disk at once, then from the stream, or from a file that somebody else writes."""
 
 import logging
+import os
 import random
 import ssl
 import threading
@@ -14,6 +15,7 @@ from andon_flags.document import Document, DocumentError, Outdated, changed, rea
 from andon_flags.exposures import EVERY, Exposures
 from andon_flags.keeping import Stamp, Unreadable, load, save, stamp
 from andon_flags.streaming import Address, Broken, Connection, Event, Refused
+from andon_flags.watching import EVERY as EVERY_OUTCOME
 
 LOOK = 1.0
 """Seconds between two looks at a file."""
@@ -97,8 +99,9 @@ class Follower:
         self._thread: Optional[threading.Thread] = None
         self._connection: Optional[Connection] = None
         self._connected = False
+        self._listener = ""
         self._told: set[str] = set()
-        self._looked = self._sent = self._saved = time.monotonic()
+        self._looked = self._sent = self._ended = self._saved = time.monotonic()
 
     def start(self) -> bool:
         """Take what is on the disk, and begin to follow. Whether that could be begun."""
@@ -189,12 +192,8 @@ class Follower:
 
     def _follow(self, address: Address) -> None:
         """One connection, until it ends."""
-        headers = {"Accept": "text/event-stream", "Cache-Control": "no-store", "User-Agent": "andon-flags"}
-        if self._token:
-            headers["Authorization"] = f"Bearer {self._token}"
-        for name, value in (("Service", self._service), ("Environment", self._environment)):
-            if value and value.isascii() and value.isprintable():
-                headers[f"X-Andon-{name}"] = value
+        self._listener = os.urandom(16).hex()  # of this connection: a child that was forked has its own
+        headers = {"Accept": "text/event-stream", "Cache-Control": "no-store", **self._own_headers()}
         if self._document is not None and self._source == "stream":
             headers["Last-Event-ID"] = str(self._document.revision)
         if address.secure and self._secured is None:
@@ -208,6 +207,28 @@ class Follower:
             self._heard(event)
         raise EOFError("the stream ended")
 
+    def _own_headers(self) -> "dict[str, str]":
+        headers = {"User-Agent": "andon-flags", "X-Andon-Listener": self._listener}
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
+        for name, value in (("Service", self._service), ("Environment", self._environment)):
+            if value and value.isascii() and value.isprintable():
+                headers[f"X-Andon-{name}"] = value
+        return headers
+
+    def _confirm(self) -> None:
+        """Say which revision is applied: somebody waits for it, as before a test with these flags."""
+        if self._address is None or self._document is None:
+            return
+        headers = {**self._own_headers(), "X-Andon-Revision": str(self._document.revision)}
+        connection = Connection(self._address, self._tick)
+        try:
+            connection.tell(headers, self._secured)
+        except (OSError, EOFError, Broken, Refused) as error:
+            self._say(f"{self._address.shown}: what is applied could not be confirmed: {error}")
+        finally:
+            connection.close()
+
     def _heard(self, event: Event) -> None:
         if event.kind == "document":
             document = read(event.data)
@@ -218,6 +239,8 @@ class Follower:
             if self._document is None:
                 raise Broken("sent a change before the whole")
             self._take(changed(self._document, event.data), "stream")
+        elif event.kind == "confirm":
+            self._confirm()
         elif event.kind == "over":
             raise Refused(401, event.data[:300].decode("utf-8", "replace"), None)
 
@@ -247,8 +270,11 @@ class Follower:
             self._saved = now
             self._save()
         if now - self._sent >= EVERY:
-            self._sent = now
+            self._sent = self._ended = now
             self._exposures.send()
+        elif now - self._ended >= EVERY_OUTCOME and self._exposures.outcomes.watching:
+            self._ended = now
+            self._exposures.send_outcomes()
 
     # The disk
 

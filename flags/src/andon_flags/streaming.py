@@ -107,11 +107,7 @@ class Connection:
 
     def open(self, headers: "Mapping[str, str]", context: "Optional[ssl.SSLContext]" = None) -> None:
         """Ask, and wait for the head of the answer. Raises ``OSError``, ``Refused``, ``Broken``."""
-        self._socket = self._connected(context)
-        lines = [f"GET {self._address.path} HTTP/1.1", f"Host: {self._address.named}"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
-        self._socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
-        status, fields = self._head()
+        status, fields = self._asked("GET", headers, context)
         if status != 200:
             after = fields.get("retry-after", "")
             length = fields.get("content-length", "")
@@ -125,6 +121,12 @@ class Connection:
                 f"answered in the coding {coding or fields.get('content-encoding')!r}, which was not asked for"
             )
         self._left = 0 if coding == "chunked" else None
+
+    def tell(self, headers: "Mapping[str, str]", context: "Optional[ssl.SSLContext]" = None) -> None:
+        """Say something that is all in the headers. Raises as ``open``."""
+        status, _ = self._asked("POST", {**headers, "Content-Length": "0", "Connection": "close"}, context)
+        if status >= 300:
+            raise Refused(status, "", None)
 
     def events(self) -> "Iterator[Event]":
         """As they come, until the stream ends. Raises ``OSError``, ``Broken``, and what ``tick`` raises."""
@@ -170,6 +172,15 @@ class Connection:
             held.close()
 
     # Inside
+
+    def _asked(
+        self, method: str, headers: "Mapping[str, str]", context: "Optional[ssl.SSLContext]"
+    ) -> "tuple[int, dict[str, str]]":
+        self._socket = self._connected(context)
+        lines = [f"{method} {self._address.path} HTTP/1.1", f"Host: {self._address.named}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        self._socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
+        return self._head()
 
     def _connected(self, context: "Optional[ssl.SSLContext]") -> socket.socket:
         where = self._address

@@ -33,6 +33,7 @@ _KEYS = (
     "default",
     "from",
     "until",
+    "watched",
 )
 _RULE_KEYS = ("id", "when", "serve")
 _PREREQUISITE_KEYS = ("flag", "variants")
@@ -69,6 +70,7 @@ def flag_at(checks: Checks, path: str, name: str, value: object) -> Flag:
         rules=_rules(checks, f"{path}.rules", said.get("rules", []), variants),
         begins=begins,
         ends=ends,
+        watched=checks.yes_or_no(f"{path}.watched", said.get("watched", False)),
     )
 
 

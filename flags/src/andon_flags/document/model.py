@@ -102,7 +102,7 @@ class Prerequisite:
 class Flag:
     """``off`` is served while not ``enabled``, outside of ``begins`` and ``ends`` (seconds since 1970), and where a
     prerequisite does not hold. ``individuals`` are served by the value of ``unit``, the attribute that is hashed with
-    ``salt`` too."""
+    ``salt`` too. Of one that is ``watched``, clients tell how the requests end that it was served to."""
 
     name: str
     kind: Kind
@@ -117,6 +117,7 @@ class Flag:
     rules: tuple[Rule, ...] = ()
     begins: Optional[float] = None
     ends: Optional[float] = None
+    watched: bool = False
 
 
 class Hashed:

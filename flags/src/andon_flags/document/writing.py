@@ -62,6 +62,8 @@ def flag_as_json(flag: Flag) -> "dict[str, object]":
         said["from"] = flag.begins
     if flag.ends is not None:
         said["until"] = flag.ends
+    if flag.watched:
+        said["watched"] = True
     return said
 
 
