@@ -12,27 +12,23 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import uvicorn
 from anyio import to_thread
-from uvicorn.server import ServerState
 
 from andon.flow.flags.equipping import SOCKET, FlagFolders
 from andon.flow.flags.serving.door import FlagDoor
 from andon.flow.flags.serving.hub import Place
 from andon.kernel.errors import AndonError
 from andon.kernel.sockets import pinned
-from andon.web.http.connection import ImpatientProtocol
+from andon.web.http.listening import Listening, listen_on
 
 ROUND = 1.0
 """Seconds between two looks at which environments there are, and whether their sockets are still there."""
-MOST_CONNECTIONS = 2_000
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class _Open:
-    server: asyncio.Server
-    state: ServerState
+    listening: Listening
     path: Path
     inode: int
 
@@ -98,36 +94,15 @@ class FlagSockets:
             with pinned(path) as sure:
                 os.chmod(sure, 0o600)  # noqa: PTH101 - a socket of our own folder: nothing that blocks
             made.setblocking(False)
-            config = uvicorn.Config(
-                self._door.at(place),
-                http=ImpatientProtocol,
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                date_header=False,
-                proxy_headers=False,
-                timeout_keep_alive=75,
-                limit_concurrency=MOST_CONNECTIONS,
-            )
-            config.load()
-            state = ServerState()
-
-            def protocol() -> asyncio.Protocol:
-                return ImpatientProtocol(config=config, server_state=state, app_state={})
-
-            server = await asyncio.get_running_loop().create_unix_server(protocol, sock=made, backlog=1024)
+            listening = await listen_on(made, self._door.at(place))
         except BaseException:
             made.close()
             raise
-        return _Open(server, state, path, path.lstat().st_ino)
+        return _Open(listening, path, path.lstat().st_ino)
 
     def _close(self, place: Place) -> None:
         opened = self._open.pop(place)
-        opened.server.close()
-        for connection in tuple(opened.state.connections):
-            connection.shutdown()
+        opened.listening.close()
         if _is_there(opened):
             opened.path.unlink(missing_ok=True)
 

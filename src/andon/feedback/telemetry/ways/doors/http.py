@@ -2,39 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import socket
 from dataclasses import dataclass
 
-import uvicorn
-from uvicorn.server import ServerState
-
 from andon.feedback.telemetry.ways.doors.application import WaysIn
 from andon.feedback.telemetry.ways.doors.listening import Place, Unix, address, bound
 from andon.feedback.telemetry.ways.doors.loop import LoopThread
-from andon.web.http.connection import ImpatientProtocol
+from andon.web.http.listening import Listening, listen_on
 
 _GRACE = 5.0
 """Seconds that requests under way may take to end."""
-_MOST_CONNECTIONS = 2000
 
 
 @dataclass(slots=True)
-class _Listening:
-    server: asyncio.Server
-    state: ServerState
+class _Open:
+    listening: Listening
     place: Place
-    address: str
 
 
 class HttpDoor:
-    """uvicorn's protocol on sockets of our own: one place more costs a file descriptor, not a server."""
+    """The ways in, served by a loop of their own."""
 
     def __init__(self, ways: WaysIn) -> None:
         self._ways = ways
         self._thread = LoopThread("telemetry http", fast=True)
-        self._open: dict[str, _Listening] = {}
+        self._open: dict[str, _Open] = {}
 
     def start(self) -> None:
         self._thread.start()
@@ -47,7 +40,7 @@ class HttpDoor:
         made = bound(place)
         try:
             where = address(made)
-            self._open[where] = self._thread.call(self._serve(made, place, where))
+            self._open[where] = self._thread.call(self._serve(made, place))
         except BaseException:
             made.close()
             raise
@@ -55,9 +48,9 @@ class HttpDoor:
 
     def close(self, where: str) -> None:
         """No longer take in what comes at this address; what is under way is finished."""
-        listening = self._open.pop(where, None)
-        if listening is not None:
-            self._thread.call(_ended(listening))
+        opened = self._open.pop(where, None)
+        if opened is not None:
+            self._thread.call(_ended(opened))
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -69,48 +62,14 @@ class HttpDoor:
                 self.close(where)
         self._thread.stop()
 
-    async def _serve(self, made: socket.socket, place: Place, where: str) -> _Listening:
-        config = uvicorn.Config(
-            self._ways.at(place.origin, place.admits),
-            http=ImpatientProtocol,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            proxy_headers=False,
-            timeout_keep_alive=75,  # longer than senders wait between two exports
-            limit_concurrency=_MOST_CONNECTIONS,
-            backlog=1024,
-        )
-        config.load()
-        state = ServerState()
-
-        def protocol() -> asyncio.Protocol:
-            return ImpatientProtocol(config=config, server_state=state, app_state={})
-
-        loop = asyncio.get_running_loop()
-        if isinstance(place, Unix):
-            server = await loop.create_unix_server(protocol, sock=made, backlog=config.backlog)
-        else:
-            server = await loop.create_server(protocol, sock=made, backlog=config.backlog)
-        return _Listening(server, state, place, where)
+    async def _serve(self, made: socket.socket, place: Place) -> _Open:
+        listening = await listen_on(made, self._ways.at(place.origin, place.admits))
+        return _Open(listening, place)
 
 
-async def _ended(listening: _Listening) -> None:
-    listening.server.close()
-    for connection in list(listening.state.connections):
-        connection.shutdown()
-    if listening.state.tasks:
-        _, late = await asyncio.wait(list(listening.state.tasks), timeout=_GRACE)
-        for task in late:
-            task.cancel()
-    for connection in list(listening.state.connections):
-        transport = connection.transport
-        if transport is not None:
-            transport.abort()
-    await asyncio.sleep(0)  # lets the transports say that they are closed
-    if isinstance(listening.place, Unix):
+async def _ended(opened: _Open) -> None:
+    opened.listening.close()
+    await opened.listening.ended(_GRACE)
+    if isinstance(opened.place, Unix):
         with contextlib.suppress(FileNotFoundError):
-            listening.place.path.unlink()
+            opened.place.path.unlink()
