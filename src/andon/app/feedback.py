@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from andon.app.flow import Flow
 from andon.feedback.graphite.room import graphite_room
 from andon.feedback.graphs.room import graphs_room
+from andon.feedback.graphs.served import MeasuredFlags
 from andon.feedback.judge.service import Statistics
 from andon.feedback.logs.room import logs_room
 from andon.feedback.promql.room import promql_room
@@ -33,6 +34,7 @@ from andon.flow.sources.contract import Service
 from andon.kernel.access.contract import People
 from andon.kernel.db import Database
 from andon.kernel.settings import Settings, TelemetrySettings
+from andon.kernel.workflows import Workflows
 from andon.web.room import Room
 
 
@@ -45,11 +47,13 @@ class Feedback:
     """Gives back the connections to the store."""
 
 
-def build_feedback(settings: Settings, database: Database, where: Where, flow: Flow, people: People) -> Feedback:
+def build_feedback(
+    settings: Settings, database: Database, where: Where, flow: Flow, people: People, workflows: Workflows
+) -> Feedback:
     """Nothing is asked yet: a store that is not there is only missed by whoever asks."""
     telemetry = settings.telemetry
     if not telemetry.enabled:
-        rollouts = _rollouts(database, flow, NoSignals(), settings.address)
+        rollouts = _rollouts(database, flow, NoSignals(), settings.address, workflows)
         return Feedback((rollouts.room,), rollouts.conductor, _nothing)
     engine = ask(telemetry, where)
     # a server may be written to from other machines, whose writing nobody counts here
@@ -57,7 +61,8 @@ def build_feedback(settings: Settings, database: Database, where: Where, flow: F
     measurements = StoredMeasurements(engine, keep(telemetry), editions)
     questions = PromqlEngine(measurements)
     logs, traces = StoredLogs(engine), StoredTraces(engine)
-    rollouts = _rollouts(database, flow, TelemetrySignals(measurements, logs), settings.address)
+    rollouts = _rollouts(database, flow, TelemetrySignals(measurements, logs), settings.address, workflows)
+    flow.flags.counted_by(MeasuredFlags(measurements))
     rooms = (
         rollouts.room,
         graphs_room(measurements=measurements, questions=questions, sources=flow.sources, people=people),
@@ -86,7 +91,7 @@ def build_feedback(settings: Settings, database: Database, where: Where, flow: F
     return Feedback(rooms, rollouts.conductor, engine.close)
 
 
-def _rollouts(database: Database, flow: Flow, signals: Signals, console: str) -> BuiltRollouts:
+def _rollouts(database: Database, flow: Flow, signals: Signals, console: str, workflows: Workflows) -> BuiltRollouts:
     return build_rollouts(
         database=database,
         environments=flow.environments,
@@ -95,6 +100,8 @@ def _rollouts(database: Database, flow: Flow, signals: Signals, console: str) ->
         judge=Statistics(),
         signals=signals,
         comparisons=flow.comparisons,
+        log=flow.requests,
+        workflows=workflows,
         console=console,
     )
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from datetime import datetime
 
 import pytest
 from playwright.sync_api import Browser as Chromium
 
+from andon.flow.flags.contract import EvaluationsSeen, Served
 from andon.flow.flags.model.wishes import percent_of
+from andon.flow.sources.contract import Service
+from andon.kernel.errors import Unavailable
 from tests.browser import PHONE, browser, opened, troubles, violations
 from tests.databases import Databases
-from tests.flow.flags.serving import FLAGS, FlagSite, create_flag, open_flag_site, set_flag
+from tests.flow.flags.serving import FLAGS, PRODUCTION, FlagSite, create_flag, open_flag_site, set_flag
 from tests.flow.installation import PASSWORD, STORE
 from tests.serving import Browser
 
@@ -146,6 +151,86 @@ def test_a_flag_is_created_and_archived(site: FlagSite) -> None:
     assert maxine.submit("/flags/store/banner", "/flags/store/banner/archive", confirm="banner").status_code == 303
     assert "banner is archived" in maxine.get("/flags/store/banner").text
     assert maxine.submit("/flags/store/banner", "/flags/store/banner/unarchive").status_code == 303
+
+
+class Counting(EvaluationsSeen):
+    """Telemetry, as far as flags ask it."""
+
+    def __init__(self, counts: dict[str, float], *, away: bool = False) -> None:
+        self.counts, self.away = counts, away
+
+    def last_asked(self, service: Service, environment: str, flag: str) -> datetime | None:
+        return None
+
+    def served(
+        self, service: Service, environment: str, flag: str, *, start: datetime, end: datetime, parts: int
+    ) -> Served | None:
+        if self.away:
+            raise Unavailable("The store does not answer.")
+        found = {name: (0.0,) * (parts - 1) + (count,) for name, count in self.counts.items()}
+        return Served(start=start, end=end, counts=found, more="/graphs/explore")
+
+
+def test_each_part_of_a_page_is_drawn_anew_at_its_own_address(site: FlagSite) -> None:
+    maxine = sign_in(site)
+    text = maxine.get(PAGE).text
+    parts = set(re.findall(r'id="([\w-]+)" class="[\w-]+"(?: data-live="[^"]*")? hx-get="(/flags/[^"]+)"', text))
+    assert {name for name, _ in parts} >= {
+        "flag-sentence",
+        "flag-waiting",
+        "now-production",
+        "now-acceptance",
+        "served-production",
+        "flag-code",
+        "flag-past",
+        "flag-record",
+    }
+    for name, address in parts:
+        answer = maxine.get(address.replace("&amp;", "&"))
+        assert answer.status_code == 200, address
+        assert f'id="{name}"' in answer.text
+        assert "<html" not in answer.text
+    assert sign_in(site, "Erik").get(f"{PAGE}/production/now").status_code == 404
+    assert maxine.get(f"{PAGE}/nowhere/now").status_code == 404
+
+
+def test_what_was_served_is_drawn_and_no_data_is_said_as_such(site: FlagSite) -> None:
+    maxine = sign_in(site)
+    assert "No data: telemetry is off, so nobody counts." in maxine.get(PAGE).text
+    site.built.counted_by(Counting({"on": 7, "off": 93}))
+    text = maxine.get(f"{PAGE}/production/served?over=1h").text
+    assert "Served in the last hour: on 7 %, off 93 %" in text
+    assert "100 evaluations" in text
+    site.built.counted_by(Counting({}))
+    nobody = maxine.get(f"{PAGE}/production/served?over=nonsense").text
+    assert "No data: no service counted an evaluation in the last 24 hours." in nobody
+    site.built.counted_by(Counting({}, away=True))
+    assert "No data: telemetry does not answer." in maxine.get(PAGE).text
+
+
+def test_lines_of_code_that_ask_for_the_flag_are_shown_with_their_age(site: FlagSite) -> None:
+    maxine = sign_in(site)
+    assert "No line names it." in maxine.get(f"{PAGE}/code").text
+    site.installation.commit(files={"app/pay.py": '\n\nif flags.boolean("new-checkout", {}):\n    pass\n'})
+    assert "The code is looked through." in maxine.get(PAGE).text
+    text = maxine.get(f"{PAGE}?code=yes").text
+    assert "app/pay.py:3" in text
+    assert "age not known" not in text
+    assert "app/pay.py:3" in maxine.get(PAGE).text  # what was found is remembered
+
+
+@pytest.mark.browser
+def test_a_page_shows_a_change_by_itself_and_leaves_what_is_written(site: FlagSite, browser: Chromium) -> None:
+    window = opened(browser, sign_in(site))
+    tab = window.new_page()
+    tab.goto(f"{site.serving.address}{PAGE}")
+    tab.locator('[data-live-dot][data-state="on"]').wait_for()
+    tab.fill("#production input[name=share-on]", "33")
+    assert site.api().post(f"{PRODUCTION}/kill", json={}).status_code == 200
+    tab.get_by_text("Revive in production").wait_for()
+    tab.locator("h1", has_text="killed: everybody gets off").wait_for()
+    assert tab.input_value("#production input[name=share-on]") == "33"
+    window.close()
 
 
 @pytest.mark.browser

@@ -232,3 +232,18 @@ def test_nothing_of_the_users_git_configuration_takes_part(
     assert git.run(SHOP, "config", "--get", "core.autocrlf").output == b""
     assert (git.own / "config").stat().st_mode & 0o777 == 0o600
     assert git.folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_lines_are_as_old_as_their_last_change(andon: Installation, checkout: Checkout) -> None:
+    first = checkout.commit("flags.py", "one\ntwo\n")
+    second = checkout.commit("flags.py", "one\nthree\nfour\n")
+    bring(andon, checkout)
+    old, new = andon.sources.commit(SHOP, first), andon.sources.commit(SHOP, second)
+    found = andon.sources.written(SHOP, second, "flags.py", (3, 1, 2))
+    assert found == {1: old.committed_at, 2: new.committed_at, 3: new.committed_at}
+    assert andon.sources.written(SHOP, second, "flags.py", ()) == {}
+    assert andon.sources.written(SHOP, second, "nothing.py", (1,)) == {}
+    with pytest.raises(NotFound):
+        andon.sources.written(SHOP, CommitHash("--output=x"), "flags.py", (1,))
+    with pytest.raises(Invalid):
+        andon.sources.written(SHOP, second, "../flags.py", (1,))

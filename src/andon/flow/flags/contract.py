@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -300,11 +301,31 @@ class OpenGate(RampGate):
         return Judgement(Verdict.GO)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """How often each variant of a flag was served, in parts of a time that are equally long."""
+
+    start: datetime
+    end: datetime
+    counts: Mapping[str, tuple[float, ...]]
+    """By variant. Without any, nothing was counted in all of the time."""
+    more: str = ""
+    """The address of a page that shows more of it; empty where there is none."""
+
+
 class EvaluationsSeen(Protocol):
     """Who counts evaluations, where somebody does: telemetry, for services that evaluate by themselves."""
 
     def last_asked(self, service: Service, environment: str, flag: str) -> datetime | None:
-        """When the flag was last asked for; ``None`` for not in living memory, or where nobody counts."""
+        """When the flag was last asked for; ``None`` for not in living memory, or where nobody counts.
+
+        Raises ``Unavailable``."""
+        ...
+
+    def served(
+        self, service: Service, environment: str, flag: str, *, start: datetime, end: datetime, parts: int
+    ) -> Served | None:
+        """What was served in a time; ``None`` where nobody counts. Raises ``Unavailable``."""
         ...
 
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from andon.flow.flags.contract import EvaluationsSeen
+from andon.flow.flags.contract import EvaluationsSeen, Served
 from andon.flow.flags.model.flag import Proposal, StoredFlag, StoredSetting, Version
 from andon.flow.flags.model.stale import Finding, finding
-from andon.flow.flags.references import Search, search
+from andon.flow.flags.references import Aged, Remembered, Search
 from andon.flow.flags.service.flags import FlagService
 from andon.flow.flags.service.segments import SegmentService
 from andon.flow.flags.views.answers import EnvironmentSetting, FlagShape, ProposalShape
@@ -17,7 +17,7 @@ from andon.flow.sources.contract import CommitHash, Service, Sources
 from andon.kernel.access import Principal
 from andon.kernel.access.contract import People
 from andon.kernel.db import Database, Reading
-from andon.kernel.errors import NotFound
+from andon.kernel.errors import NotFound, Unavailable
 from andon_flags.explaining import Explanation, explain
 
 
@@ -25,6 +25,11 @@ class NobodyCounts(EvaluationsSeen):
     """Where there is no telemetry."""
 
     def last_asked(self, service: Service, environment: str, flag: str) -> datetime | None:
+        return None
+
+    def served(
+        self, service: Service, environment: str, flag: str, *, start: datetime, end: datetime, parts: int
+    ) -> Served | None:
         return None
 
 
@@ -36,6 +41,16 @@ class Staleness:
 
 
 @dataclass(frozen=True, slots=True)
+class Named:
+    """Lines that name a flag."""
+
+    commit: CommitHash | None
+    """``None``: nothing was pushed yet."""
+    lines: tuple[Aged, ...]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Desk:
     """Safe to share between threads."""
 
@@ -43,6 +58,7 @@ class Desk:
     segments: SegmentService
     sources: Sources
     people: People
+    code: Remembered
     seen: Callable[[], EvaluationsSeen]
     """Who counts evaluations; an upper room may come to do so later."""
 
@@ -98,14 +114,12 @@ class Desk:
             asked = self.flags.asked_for(reading, owner)
             commit = self._head(reading, owner)
             now = reading.now
-        looked = (
-            Search({}, False) if commit is None else search(self.sources, owner, commit, [one.name for one in flags])
-        )
+        looked = Search({}, False) if commit is None else self.code.search(owner, commit, [one.name for one in flags])
         found = []
         for one in flags:
             last = {name: at for name, (_, at) in asked.get(one.name, {}).items()}
             for name in names:
-                seen = self.seen().last_asked(owner, name, one.name)
+                seen = self.last_asked(owner, name, one.name)
                 if seen is not None:
                     last[name] = max(seen, last.get(name, seen))
             references = looked.found.get(one.name, ())
@@ -113,6 +127,31 @@ class Desk:
             if stale is not None:
                 found.append(stale)
         return Staleness(commit, tuple(found), looked.complete)
+
+    def last_asked(self, service: Service, environment: str, flag: str) -> datetime | None:
+        """As far as telemetry answers."""
+        try:
+            return self.seen().last_asked(service, environment, flag)
+        except Unavailable:
+            return None
+
+    def references(
+        self, database: Database, principal: Principal, service: str, flag: str, *, look: bool = True
+    ) -> Named | None:
+        """Where the code at the head of the default branch names a flag; ``None`` without ``look``, when nobody has
+        looked since it was pushed. Reads the repository: no transaction is open meanwhile."""
+        with database.reading() as reading:
+            owner = self.known(reading, principal, service)
+            self.flags.get(reading, principal, owner, flag)
+            names = [one.name for one in self.flags.all_of(reading, owner)]
+            commit = self._head(reading, owner)
+        if commit is None:
+            return Named(None, (), True)
+        wanted = {flag, *names}
+        found = self.code.search(owner, commit, wanted) if look else self.code.known(owner, commit, wanted)
+        if found is None:
+            return None
+        return Named(commit, self.code.aged(owner, commit, flag, found.found.get(flag, ())), found.complete)
 
     def proposals(self, reading: Reading, found: Iterable[Proposal]) -> list[ProposalShape]:
         listed = list(found)

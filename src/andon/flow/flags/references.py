@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 import tempfile
+import threading
+from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from andon.flow.flags.contract import FLAGS_FILE
@@ -18,6 +21,9 @@ MOST_BYTES = 512 * 2**20
 MOST_REFERENCES = 200
 """Of one flag."""
 LONGEST_LINE = 300
+MOST_AGED = 20
+"""Files whose lines are asked for their age, of one flag: each is a process of git."""
+_REMEMBERED = 32
 _LEFT_OUT = frozenset({"node_modules", ".git", "vendor", "dist", "build", "__pycache__"})
 
 
@@ -71,3 +77,63 @@ def _looked(root: Path, pattern: re.Pattern[bytes]) -> Search:
 
 def _kept(found: dict[str, list[Reference]]) -> dict[str, tuple[Reference, ...]]:
     return {name: tuple(lines) for name, lines in found.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Aged:
+    """A reference, and when its line was last changed; ``None`` where that was not looked up."""
+
+    reference: Reference
+    at: datetime | None
+
+
+class Remembered:
+    """Searches of the newest commits: a commit never changes, and looking through one takes its time. Safe to share."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._found: OrderedDict[tuple[Service, CommitHash], tuple[frozenset[str], Search]] = OrderedDict()
+        self._aged: OrderedDict[tuple[Service, CommitHash, str], tuple[Aged, ...]] = OrderedDict()
+        self._guard = threading.Lock()
+        self._looking = threading.Lock()
+
+    def known(self, service: Service, commit: CommitHash, names: Iterable[str]) -> Search | None:
+        """What was found before, without looking."""
+        with self._guard:
+            found = self._found.get((service, commit))
+        return found[1] if found is not None and found[0].issuperset(names) else None
+
+    def search(self, service: Service, commit: CommitHash, names: Iterable[str]) -> Search:
+        """As :func:`search`; one at a time, since each has a whole tree on the disk."""
+        wanted = frozenset(names)
+        with self._looking:
+            found = self.known(service, commit, wanted)
+            if found is None:
+                found = search(self._sources, service, commit, wanted)
+                with self._guard:
+                    self._found[service, commit] = (wanted, found)
+                    while len(self._found) > _REMEMBERED:
+                        self._found.popitem(last=False)
+        return found
+
+    def aged(self, service: Service, commit: CommitHash, name: str, found: Iterable[Reference]) -> tuple[Aged, ...]:
+        """With the age of their lines."""
+        key = (service, commit, name)
+        with self._guard:
+            known = self._aged.get(key)
+        if known is not None:
+            return known
+        references = tuple(found)
+        files: dict[str, list[int]] = {}
+        for one in references:
+            files.setdefault(one.path, []).append(one.line)
+        ages: dict[tuple[str, int], datetime] = {}
+        for path, lines in list(files.items())[:MOST_AGED]:
+            for line, at in self._sources.written(service, commit, path, lines).items():
+                ages[path, line] = at
+        listed = tuple(Aged(one, ages.get((one.path, one.line))) for one in references)
+        with self._guard:
+            self._aged[key] = listed
+            while len(self._aged) > _REMEMBERED * 32:
+                self._aged.popitem(last=False)
+        return listed

@@ -19,6 +19,7 @@ from andon.flow.flags.places import DefinedPlaces
 from andon.flow.flags.ports import Authority
 from andon.flow.flags.pushing import FlagsAnnouncer, FlagsAsCode
 from andon.flow.flags.reactions import reactions
+from andon.flow.flags.references import Remembered
 from andon.flow.flags.service.code import CodeService
 from andon.flow.flags.service.documents import Documents
 from andon.flow.flags.service.flags import FlagService
@@ -105,7 +106,14 @@ def flags_room(
     doors: Path,
 ) -> Room:
     flags, folders = built.flags, FlagFolders(doors)
-    desk = Desk(flags=flags, segments=built.segments, sources=sources, people=people, seen=lambda: built.seen)
+    desk = Desk(
+        flags=flags,
+        segments=built.segments,
+        sources=sources,
+        people=people,
+        code=Remembered(sources),
+        seen=lambda: built.seen,
+    )
 
     def running(reading: Reading) -> tuple[tuple[Service, str], ...]:
         return tuple((one.service, one.name) for one in environments.all(reading))

@@ -159,6 +159,10 @@ class Sources(Protocol):
 
     def difference(self, service: Service, base: CommitHash | None, head: CommitHash) -> Difference: ...
 
+    def written(self, service: Service, commit: CommitHash, path: str, lines: Sequence[int]) -> dict[int, datetime]:
+        """When lines of a file at a commit were last changed, by number from 1; lines that it has not are left out."""
+        ...
+
     def contains(self, service: Service, branch: str, commit: CommitHash) -> bool:
         """Whether the commit is reachable from the branch as it is now."""
         ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,6 +20,8 @@ COMMITS = 200
 """Commits listed in one difference, each way."""
 FILES = 500
 """Files listed in one difference."""
+LINES = 200
+"""Lines of a file whose age is asked for at once."""
 
 _EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 _FIELDS = "%H%x00%P%x00%an%x00%at%x00%ct%x00%s%x00"
@@ -174,6 +177,27 @@ def difference(git: Git, service: Service, base: CommitHash | None, head: Commit
         files=tuple(files[:FILES]),
         truncated=len(commits) > COMMITS or len(undone) > COMMITS or len(files) > FILES,
     )
+
+
+def written(git: Git, service: Service, named: CommitHash, path: str, lines: Sequence[int]) -> dict[int, datetime]:
+    """When lines of a file were last changed; what is not there is left out. Raises as :func:`read`."""
+    _require_hash(service, named)
+    _require_path(path)
+    ranges = [one for line in sorted(set(lines))[:LINES] if line > 0 for one in ("-L", f"{line},{line}")]
+    if not ranges:
+        return {}
+    # the hash was looked at: it is no option, and blame knows no --end-of-options
+    answer = git.run(service, "blame", "--line-porcelain", *ranges, named, "--", path, within=10.0)
+    found: dict[int, datetime] = {}
+    number = 0
+    # each line: a head with its number, facts of its commit, and the line itself behind a tab
+    for told in answer.output.decode("utf-8", "replace").split("\n") if answer.status == 0 else ():
+        words = told.split(" ")
+        if len(words) >= 3 and is_hash(words[0]) and words[2].isdigit():
+            number = int(words[2])
+        elif words[0] == "committer-time" and len(words) == 2:
+            found[number] = _moment(words[1])
+    return found
 
 
 def contains(git: Git, service: Service, branch: str, named: CommitHash) -> bool:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from andon.flow.flags.contract import FLAGS_FILE, Origin, RampView
 from andon.flow.flags.desk import Desk
 from andon.flow.flags.model import words
-from andon.flow.flags.model.flag import StoredFlag, StoredSetting
+from andon.flow.flags.model.flag import Setting, StoredFlag, StoredSetting
 from andon.flow.flags.model.wishes import percent_of
 from andon.flow.flags.views.answers import ProposalShape
 from andon.kernel.access import Permission, Principal
@@ -19,6 +19,8 @@ from andon.kernel.db import Reading
 from andon.web.model import Fact, State
 from andon.web.shell import Action
 from andon_flags.explaining import Explanation
+
+_MOST_TOPICS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ class Standing:
     changed_at: datetime | None
     audiences: tuple[Audience, ...]
     bands: tuple[Band, ...]
+    topics: tuple[str, ...]
+    """What the page listens to: the flag, and the segments that its rules name."""
     second_person: bool
     may: bool
     keep_in_code: bool
@@ -132,6 +136,7 @@ def standing(desk: Desk, reading: Reading, principal: Principal, flag: StoredFla
         version=one.version,
         changed_at=one.changed_at,
         audiences=tuple(audiences),
+        topics=(f"flag:{flag.name}", *(f"segment:{name}" for name in _segments(there))),
         bands=_bands(shares, tuple(flag.head.variants), there.off),
         second_person=desk.flags.needs_second_person(reading, flag.service, place),
         may=may,
@@ -160,6 +165,12 @@ def row(flag: StoredFlag, settings: tuple[StoredSetting, ...]) -> Row:
         stale="",
         archived=flag.archived_at is not None,
     )
+
+
+def links_of(flag: StoredFlag) -> tuple[tuple[str, str, str], ...]:
+    """Label, address and icon of where more is known of it: its card, its code."""
+    given = (("Card", flag.head.card, "board"), ("Code", flag.head.code, "external"))
+    return tuple(one for one in given if one[1].startswith(("https://", "http://")))
 
 
 def facts_of(flag: StoredFlag, asked_by: frozenset[str], asked: dict[str, tuple[int, datetime]]) -> list[Fact]:
@@ -210,6 +221,17 @@ def _bands(shares: dict[str, float], order: tuple[str, ...], off: str) -> tuple[
             found.append(Band(name, round(place, 3), round(share, 3), words.percent(share), colour))
             place += share
     return tuple(found)
+
+
+def _segments(setting: Setting) -> list[str]:
+    named = {
+        str(value)
+        for rule in setting.rules
+        for condition in rule.when
+        if condition.operator.value.endswith("in-segment")
+        for value in condition.values
+    }
+    return sorted(named)[:_MOST_TOPICS]
 
 
 def _counted(values: Iterable[str]) -> list[tuple[str, int]]:

@@ -12,12 +12,15 @@ from andon.flow.flags.model.flag import StoredFlag, Version
 from andon.flow.flags.pages.drawing import (
     Asked,
     Row,
+    Standing,
     facts_of,
     flag_address,
+    links_of,
     row,
     standing,
     waiting,
 )
+from andon.flow.flags.pages.served import USUAL, served_view
 from andon.flow.flags.views.settings import SettingShape
 from andon.flow.sources.contract import Service
 from andon.kernel.access import Permission
@@ -26,10 +29,9 @@ from andon.kernel.errors import Invalid
 from andon.kernel.events import Facets
 from andon.kernel.events import page as record
 from andon.web.http.pages import Handlers, Html, PageContext, page
-from andon.web.model import State
 from andon.web.shell import Action, Crumb, Page
 
-_HISTORY = 30
+HISTORY = 30
 
 
 def flag_pages(desk: Desk) -> Handlers:
@@ -115,16 +117,17 @@ def draw_flag(
         asked = desk.flags.asked_for(reading, owner).get(flag, {})
         asked_by = desk.flags.asked_by(reading, found)
         facets = Facets(subject=f"flag:{flag}", service=owner, sight=context.principal.sight())
-        lines = context.told(reading, record(reading, facets, limit=_HISTORY))
-        versions = desk.authors(reading, desk.flags.history(reading, found, limit=_HISTORY))
+        lines = context.told(reading, record(reading, facets, limit=HISTORY))
+        now = reading.now
+        versions = desk.authors(reading, desk.flags.history(reading, found, limit=HISTORY))
         tested, trouble = _tested(desk, reading, context, found, [one.environment for one in settings])
     address = flag_address(owner, flag)
     chosen = context.query.get("in", stands[-1].environment if stands else "")
-    where = next((one for one in stands if one.environment == "production"), stands[-1] if stands else None)
+    where = said_of(stands)
     archived = found.archived_at is not None
-    sentence = (
-        f"{flag} is archived" if archived else f"{flag} in {where.environment}: {where.sentence}" if where else flag
-    )
+    over = context.query.get("over", USUAL)
+    offs = {one.environment: one.setting.off for one in settings}
+    named = desk.references(context.database, context.principal, service, flag, look="code" in context.query)
     may = context.principal.may(Permission.RELEASE, owner)
     archive = Action(
         f"Archive {flag}",
@@ -137,20 +140,28 @@ def draw_flag(
         "flags/flag.html",
         Page(
             title=f"{flag} of {owner}",
-            sentence=sentence,
+            sentence=sentence_of(found, where),
             lede=found.head.description,
             crumbs=(Crumb("Flags", "/flags"), Crumb(owner, flag_address(owner))),
-            state=State.NONE if archived or where is None else where.state,
-            word="archived" if archived or where is None else where.word,
         ),
         status=status,
         flag=found,
+        where=where,
         address=address,
+        links=links_of(found),
         stands=stands,
+        served={
+            one.environment: served_view(
+                desk, found, one.environment, offs[one.environment], f"{one.address}/served", over, now
+            )
+            for one in stands
+        },
+        over=over,
+        named=named,
         facts=facts_of(found, asked_by, asked),
         waiting=waiting(context.principal, shapes, {one.id: one.person for one in waits}),
         lines=lines,
-        versions=_versions(address, versions, may=may and not archived),
+        versions=versions_of(address, versions, may=may and not archived),
         tested=tested,
         trouble=trouble,
         who=context.query.get("who", ""),
@@ -163,7 +174,18 @@ def draw_flag(
     )
 
 
-def _versions(address: str, found: list[tuple[Version, str]], *, may: bool) -> list[dict[str, object]]:
+def said_of(stands: list[Standing]) -> Standing | None:
+    """The environment that the page's sentence is about."""
+    return next((one for one in stands if one.environment == "production"), stands[-1] if stands else None)
+
+
+def sentence_of(flag: StoredFlag, where: Standing | None) -> str:
+    if flag.archived_at is not None:
+        return f"{flag.name} is archived"
+    return flag.name if where is None else f"{flag.name} in {where.environment}: {where.sentence}"
+
+
+def versions_of(address: str, found: list[tuple[Version, str]], *, may: bool) -> list[dict[str, object]]:
     listed: list[dict[str, object]] = []
     newest: set[str] = set()
     for version, who in found:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -45,6 +47,9 @@ class GitSources:
 
     def difference(self, service: Service, base: CommitHash | None, head: CommitHash) -> Difference:
         return history.difference(self._git, service, base, head)
+
+    def written(self, service: Service, commit: CommitHash, path: str, lines: Sequence[int]) -> dict[int, datetime]:
+        return history.written(self._git, service, commit, path, lines)
 
     def contains(self, service: Service, branch: str, commit: CommitHash) -> bool:
         return history.contains(self._git, service, branch, commit)
