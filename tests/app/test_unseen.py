@@ -16,6 +16,8 @@ from andon.app.composition import compose
 from andon.feedback.graphs.service import GraphsService
 from andon.feedback.logs.service import LogsService
 from andon.feedback.rollouts.service import RolloutService
+from andon.feedback.webhooks.service import WebhookService
+from andon.flow.configuration.sealing import FileSecretBox
 from andon.flow.definition.contract import ReleaseDefinition, ReleaseStage, Strategy
 from andon.flow.definition.reader import YamlDefinitionReader
 from andon.flow.deployments.contract import DeploymentView
@@ -85,8 +87,12 @@ def installation(tmp_path_factory: pytest.TempPathFactory, databases: Databases)
     with flow.database.transaction() as tx:
         annotation = GraphsService(PeopleDirectory()).annotate(tx, brent, "payday", service=HIDDEN)
         counted = LogsService().count(tx, brent, HIDDEN, "salary.paid", "paid").id
+        webhook, _ = WebhookService(FileSecretBox(data / "secrets.key")).add(
+            tx, brent, url="https://hooks.example/", types=["*"], service=HIDDEN
+        )
     hidden = {
         **released(flow, brent, deployment),
+        "webhook": webhook.id,
         "service": HIDDEN,
         "name": HIDDEN,
         "environment": "production",

@@ -17,6 +17,8 @@ from andon.app.releasing import BoundReleasing
 from andon.app.starter import WorkflowStarter
 from andon.feedback.telemetry.ingress import Ingress, TelemetryEquipper
 from andon.feedback.telemetry.where import Where
+from andon.feedback.webhooks.room import webhooks_room
+from andon.flow.configuration.sealing import FileSecretBox
 from andon.flow.environments.contract.equipment import BARE
 from andon.flow.environments.layout import Layout
 from andon.kernel.access.contract import People
@@ -72,6 +74,14 @@ def compose(settings: Settings, *, clock: Clock | None = None, passwords: Passwo
         *feedback.rooms,
         record_room(directory, sealing_key(settings)),
         people_room(settings, passwords, places=flow.places),
+        webhooks_room(
+            database=database,
+            bell=bell,
+            box=FileSecretBox(settings.data / "keys" / "secrets.key"),
+            people=directory,
+            source=settings.address,
+            plain_http=settings.webhooks.plain_http,
+        ),
     )
     return Installation(
         settings=settings,

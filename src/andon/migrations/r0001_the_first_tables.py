@@ -431,6 +431,40 @@ def expand(op: Operations) -> None:
         batch_op.create_index(batch_op.f("ix_sign_in_attempts_address_at"), ["address", "at"], unique=False)
 
     op.create_table(
+        "webhook_deliveries",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("webhook", sa.String(length=40), nullable=False),
+        sa.Column("event", sa.String(length=40), nullable=False),
+        sa.Column("type", sa.String(length=120), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=True),
+        sa.Column("milliseconds", sa.Integer(), nullable=False),
+        sa.Column("problem", sa.String(length=300), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_webhook_deliveries")),
+    )
+    with op.batch_alter_table("webhook_deliveries", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_webhook_deliveries_webhook_number"), ["webhook", "number"], unique=False)
+
+    op.create_table(
+        "webhooks",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("url", sa.String(length=2000), nullable=False),
+        sa.Column("types", sa.Text(), nullable=False),
+        sa.Column("service", sa.String(length=80), nullable=True),
+        sa.Column("owner", sa.String(length=40), nullable=False),
+        sa.Column("secret", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.String(length=40), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("failed_since", sa.BigInteger(), nullable=True),
+        sa.Column("next_at", sa.BigInteger(), nullable=True),
+        sa.Column("error", sa.String(length=300), nullable=False),
+        sa.Column("delivered_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhooks")),
+    )
+    op.create_table(
         "api_tokens",
         sa.Column("id", sa.String(length=40), nullable=False),
         sa.Column("person", sa.String(length=40), nullable=False),

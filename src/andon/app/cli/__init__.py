@@ -42,6 +42,7 @@ COMMANDS = (
     "andon.feedback.traces.commands",
     "andon.feedback.registry.commands",
     "andon.feedback.telemetry.commands",
+    "andon.feedback.webhooks.commands",
     # each room's commands go here
 )
 

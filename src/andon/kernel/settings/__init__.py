@@ -7,6 +7,7 @@ from andon.kernel.settings.model import (
     RetentionSettings,
     Settings,
     TelemetrySettings,
+    WebhookSettings,
     WebSettings,
 )
 from andon.kernel.settings.reading import Fault, SettingsInvalid, load
@@ -22,6 +23,7 @@ __all__ = [
     "SettingsInvalid",
     "TelemetrySettings",
     "WebSettings",
+    "WebhookSettings",
     "load",
     "settings_reference",
 ]

@@ -179,6 +179,15 @@ class TelemetrySettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookSettings:
+    """Other programs that are told what happens."""
+
+    plain_http: bool = setting(
+        False, "Whether webhooks may go over http to other machines too, where everybody on the way can read along."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     data: Path
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
@@ -187,6 +196,7 @@ class Settings:
     environments: EnvironmentSettings = field(default_factory=EnvironmentSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
+    webhooks: WebhookSettings = field(default_factory=WebhookSettings)
 
     GROUPS: ClassVar[dict[str, type]] = {
         "database": DatabaseSettings,
@@ -195,6 +205,7 @@ class Settings:
         "environments": EnvironmentSettings,
         "retention": RetentionSettings,
         "telemetry": TelemetrySettings,
+        "webhooks": WebhookSettings,
     }
 
     @property

@@ -1,0 +1,1 @@
+"""Telling other programs what happens: signed, in order, at least once."""

@@ -1,0 +1,14 @@
+"""How webhooks reach other programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from andon.feedback.webhooks.model.records import Answer
+
+
+class Post(Protocol):
+    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Send it, and say what came of it; raises nothing that the other side can cause."""
+        ...

@@ -1,0 +1,41 @@
+"""Webhooks: other programs are told what happens."""
+
+from __future__ import annotations
+
+from andon.feedback.webhooks.adapters import HttpPost
+from andon.feedback.webhooks.api import webhook_routes
+from andon.feedback.webhooks.contract import WEBHOOKS
+from andon.feedback.webhooks.delivering import Deliverer
+from andon.feedback.webhooks.pages import webhook_pages
+from andon.feedback.webhooks.service import WebhookService, administers
+from andon.feedback.webhooks.telling import TELLING
+from andon.flow.configuration.contract import SecretBox
+from andon.kernel.access.contract import People
+from andon.kernel.db import Database
+from andon.kernel.events import Bell
+from andon.web.room import Room
+from andon.web.shell import ADMINISTRATION, NavItem
+
+
+def webhooks_room(
+    *,
+    database: Database,
+    bell: Bell,
+    box: SecretBox,
+    people: People,
+    source: str,
+    plain_http: bool = False,
+) -> Room:
+    """``source`` is the installation's address, as events name it; ``plain_http`` lets http leave this machine."""
+    service = WebhookService(box, plain_http=plain_http)
+    post = HttpPost(plain_http=plain_http)
+    deliverer = Deliverer(database=database, bell=bell, service=service, post=post, source=source)
+    return Room(
+        name="webhooks",
+        templates="andon.feedback.webhooks",
+        handlers=(*webhook_pages(service, deliverer, people), *webhook_routes(service, deliverer)),
+        navigation=(NavItem(ADMINISTRATION, "Webhooks", WEBHOOKS, "link", shown_to=administers),),
+        telling=TELLING,
+        begin=deliverer.begin,
+        end=deliverer.end,
+    )
