@@ -9,9 +9,11 @@ import pytest
 
 from andon.flow.flags.contract import (
     FlagRampEnded,
+    FlagRampHeld,
     FlagRampStepped,
     FlagScheduled,
     Judgement,
+    Judging,
     RampGate,
     RampState,
     RampView,
@@ -22,9 +24,11 @@ from andon.flow.flags.model.outcomes import FlagInvalid, Outcome
 from andon.flow.flags.model.wishes import percent_of
 from andon.flow.flags.service.documents import Documents
 from andon.flow.flags.service.flags import FlagService
+from andon.flow.sources.contract import Service
 from andon.kernel.clock import SettableClock
 from andon.kernel.db import Reading
 from andon.kernel.errors import Conflict
+from andon_flags.document import read
 from tests.flow.flags.conftest import Flagged
 from tests.flow.flags.test_service import STORE, change, create, setting, share, told
 
@@ -36,10 +40,12 @@ USUAL = (
 )
 
 
-def start(place: Flagged, steps: tuple[Step, ...] = USUAL, rule: str = "") -> tuple[str | None, Outcome]:
+def start(
+    place: Flagged, steps: tuple[Step, ...] = USUAL, rule: str = "", judging: Judging = Judging.AUTO
+) -> tuple[str | None, Outcome]:
     with place.installation.database.transaction() as tx:
         ramp, outcome = place.flags.ramp(
-            tx, place.maxine, STORE, "production", "new-checkout", variant="on", steps=steps, rule=rule
+            tx, place.maxine, STORE, "production", "new-checkout", variant="on", steps=steps, rule=rule, judging=judging
         )
         return ramp, outcome
 
@@ -61,10 +67,14 @@ class Gate(RampGate):
     def __init__(self) -> None:
         self.answer = Judgement(Verdict.GO)
         self.asked: list[bool] = []
+        self.can = False
 
     def judge(self, reading: Reading, ramp: RampView, *, due: bool) -> Judgement:
         self.asked.append(due)
         return self.answer
+
+    def watches(self, reading: Reading, service: Service, environment: str) -> bool:
+        return self.can
 
 
 def test_a_ramp_makes_its_steps_when_their_time_has_come(place: Flagged, clock: SettableClock) -> None:
@@ -113,6 +123,72 @@ def test_a_gate_that_says_wait_is_asked_again(here: Flagged, clock: SettableCloc
     gate.answer = Judgement(Verdict.GO)
     assert turn(here, clock) == 5
     assert gate.asked == [True, True]
+
+
+def watched(place: Flagged) -> bool:
+    """As services read it."""
+    with place.installation.database.reading() as reading:
+        content = place.flags.document(reading, STORE, "production").content
+    return read(content, strict=True).flags["new-checkout"].watched
+
+
+def view_of(place: Flagged) -> RampView:
+    with place.installation.database.reading() as reading:
+        flag = place.flags.get(reading, place.maxine, STORE, "new-checkout")
+        return place.flags.ramps_of(reading, flag)[0]
+
+
+@pytest.mark.parametrize(
+    ("judging", "can", "judged", "told_of"),
+    [
+        (Judging.AUTO, True, True, ""),
+        (Judging.AUTO, False, False, "Nobody watches this ramp"),
+        (Judging.NONE, True, False, "Nobody watches this ramp, as you wished"),
+        (Judging.JUDGED, False, True, "will wait after step 1"),
+    ],
+)
+def test_a_ramp_is_judged_where_somebody_can_and_says_so_where_nobody_does(
+    here: Flagged, clock: SettableClock, judging: Judging, can: bool, judged: bool, told_of: str
+) -> None:
+    gate = Gate()
+    gate.can = can
+    here.flags.ramping.judged_by(gate)
+    create(here)
+    _, outcome = start(here, judging=judging)
+    assert view_of(here).judged is watched(here) is judged
+    assert told_of in " ".join(outcome.warnings)
+    assert bool(outcome.warnings) is bool(told_of)
+    assert view_of(here).seconds == 3600 + 3600 + 86400
+    gate.answer = Judgement(Verdict.TAKE_BACK, "twice as many errors")
+    turn(here, clock, 1)
+    assert not watched(here), "nobody has to tell outcomes any more"
+
+
+def test_services_tell_outcomes_from_the_first_step_on(here: Flagged, clock: SettableClock) -> None:
+    create(here)
+    start(here, (Step(percent=0, after=60), Step(percent=5, after=60)), judging=Judging.JUDGED)
+    assert not watched(here)
+    turn(here, clock, 60)  # the share is 0 % already, so nothing else changes
+    assert watched(here)
+
+
+def test_a_ramp_that_is_held_says_why_and_tells_it_once(here: Flagged, clock: SettableClock) -> None:
+    gate = Gate()
+    here.flags.ramping.judged_by(gate)
+    create(here)
+    start(here)
+    gate.answer = Judgement(Verdict.WAIT, "All is well so far.")
+    turn(here, clock, 60)
+    assert (view_of(here).said, told(here, FlagRampHeld)) == ("All is well so far.", [])
+    for said in ("Too few.", "Still too few."):
+        gate.answer = Judgement(Verdict.WAIT, said)
+        turn(here, clock, 3600)
+        assert view_of(here).said == said
+    held = told(here, FlagRampHeld)
+    assert [one.why for one in held if isinstance(one, FlagRampHeld)] == ["Too few."]
+    gate.answer = Judgement(Verdict.GO)
+    assert turn(here, clock) == 5
+    assert view_of(here).said == ""
 
 
 @pytest.mark.parametrize(("verdict", "left"), [(Verdict.HALT, 5), (Verdict.TAKE_BACK, 0)])

@@ -48,6 +48,17 @@ class RampState(StrEnum):
         return self is not RampState.RUNNING
 
 
+class Judging(StrEnum):
+    """Whether somebody looks how those fare who get the variant of a ramp, before more of them do."""
+
+    AUTO = "auto"
+    """Where there is somebody who can; else time alone decides, and the ramp says so."""
+    JUDGED = "judged"
+    """In any case: as long as nobody can tell, it does not go on."""
+    NONE = "none"
+    """Time alone decides."""
+
+
 class ProposalState(StrEnum):
     OPEN = "open"
     APPROVED = "approved"
@@ -201,6 +212,19 @@ class FlagRampStepped(Event):
     percent: float
 
 
+@event("dev.andon.flag.ramp-held.v1", subject="flag")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagRampHeld(Event):
+    """The time of a ramp's next step has come, and nobody can say yet that it may be made: the ramp waits."""
+
+    flag: FlagName
+    service: Service
+    environment: str
+    ramp: RampId
+    percent: float
+    why: str
+
+
 @event("dev.andon.flag.ramp-ended.v1", subject="flag")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlagRampEnded(Event):
@@ -266,6 +290,14 @@ class RampView:
     state: RampState
     next_at: datetime | None
     began_at: datetime
+    judged: bool
+    """Somebody looks how those fare who get the variant; else time alone decides."""
+    stepped_at: datetime | None
+    """When it came to its present step; ``None`` before the first."""
+    seconds: float
+    """From its first step to its last, as planned."""
+    said: str
+    """What was said of it last, a sentence for people; empty where nobody says anything."""
 
 
 class Verdict(StrEnum):
@@ -292,6 +324,10 @@ class RampGate(Protocol):
         """Quick: it reads what is known. ``due`` when the next step's time has come; before that only ``HALT`` and
         ``TAKE_BACK`` matter."""
         ...
+
+    def watches(self, reading: Reading, service: Service, environment: str) -> bool:
+        """Whether it could tell how those fare who get a variant there, judged by what it was told lately. Quick."""
+        return False
 
 
 class OpenGate(RampGate):
@@ -383,6 +419,14 @@ class Flags(Protocol):
 
     def ramps(self, reading: Reading, service: Service, environment: str | None = None) -> tuple[RampView, ...]:
         """Those that run."""
+        ...
+
+    def judged_ramps(self, reading: Reading) -> tuple[RampView, ...]:
+        """Those that run anywhere and are to be judged."""
+        ...
+
+    def ramp_seen(self, reading: Reading, principal: Principal, ramp: RampId) -> RampView:
+        """A ramp, whether it runs or not. Raises ``NotFound``, also where it may not be seen."""
         ...
 
     def halt(self, tx: Transaction, principal: Principal, ramp: RampId, *, take_back: bool, why: str) -> None:

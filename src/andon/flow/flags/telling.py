@@ -13,6 +13,7 @@ from andon.flow.flags.contract import (
     FlagHandedOver,
     FlagKilled,
     FlagRampEnded,
+    FlagRampHeld,
     FlagRampStepped,
     FlagRestored,
     FlagRevived,
@@ -71,6 +72,9 @@ def tell(happened: Event, names: Names) -> Sentence | None:
             where = f"in {environment} to {percent:g} %"
             href = _flag(happened.service, flag)
             return Sentence("ramped", flag, href, where, f"step {step}", "flag", minor="step")
+        case FlagRampHeld(flag=flag, environment=environment, percent=percent, why=why):
+            where = f"in {environment} at {percent:g} %"
+            return Sentence("holds the ramp of", flag, _flag(happened.service, flag), where, why, "flag", State.HOLD)
         case FlagRampEnded(flag=flag, environment=environment, state=ended, percent=percent, why=why):
             state = {RampState.DONE: State.OK, RampState.HALTED: State.BAD}.get(ended)
             where = f"in {environment} at {percent:g} %"

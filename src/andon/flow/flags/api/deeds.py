@@ -143,6 +143,7 @@ def _ramps(desk: Desk) -> Handlers:
                 rule=data.rule,
                 steps=tuple(one.meant() for one in data.steps),
                 why=data.why,
+                judging=data.judge,
             )
             return Done.of(outcome, ramp=ramp)
 

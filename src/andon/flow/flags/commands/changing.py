@@ -20,6 +20,7 @@ from andon.flow.flags.commands.places import (
     text_of,
     told,
 )
+from andon.flow.flags.contract import Judging
 from andon.flow.flags.views.answers import Done, FlagDetails, FlagShape, Proposals, RampShape
 from andon.flow.flags.views.asking import (
     HeadChange,
@@ -234,6 +235,9 @@ def ramp_flag(
     ] = None,
     variant: Annotated[str, typer.Option("--variant", help="Whose share grows.")] = "on",
     rule: Annotated[str, typer.Option("--rule", help="Of this rule's audience instead of everybody else.")] = "",
+    judge: Annotated[
+        Judging, typer.Option("--judge", help="Compare those who get it with those who do not before each step.")
+    ] = Judging.AUTO,
     stop: Annotated[bool, typer.Option("--stop", help="End the ramp that is under way; the share stays.")] = False,
     take_back: Annotated[bool, typer.Option("--take-back", help="End it, and nobody gets the variant by it.")] = False,
     why: Reason = "",
@@ -248,7 +252,7 @@ def ramp_flag(
             ended = andon.post(f"/flags/ramps/{running[0].id}/stop", RampShape, RampEnd(take_back=take_back, why=why))
             say(f"The ramp of {flag} in {environment} has ended at {ended.percent:g} %.", value=ended)
             return
-        order = RampOrder(steps=[_step(one) for one in steps or []], variant=variant, rule=rule, why=why)
+        order = RampOrder(steps=[_step(one) for one in steps or []], variant=variant, rule=rule, why=why, judge=judge)
         told(f"{flag} in {environment}", andon.post(f"{flag_at(service, flag, environment)}/ramp", Done, order))
 
 

@@ -68,6 +68,7 @@ def show_flag(service: ServiceName, flag: FlagNamed) -> None:
                 f"ramp {ramp.id} in {ramp.environment}: {ramp.variant} at {ramp.percent:g} %, "
                 f"step {ramp.step} of {ramp.steps}{then}"
             )
+            lines.append(f"  {ramp.said or 'judged'}" if ramp.judged else "  nobody watches it: it goes by time alone")
     lines += [f"waits in {one.environment}: {one.sentence} ({one.by or '?'}, {one.id})" for one in found.proposals]
     lines += [
         f"asked over OFREP in {one.environment}: {one.times:,} times, last {ago(one.last_at)}" for one in found.asked

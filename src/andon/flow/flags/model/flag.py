@@ -71,7 +71,7 @@ def segments_in(when: tuple[Condition, ...]) -> tuple[str, ...]:
     return tuple(str(value) for one in when if one.operator.value.endswith("in-segment") for value in one.values)
 
 
-def compose(name: str, head: Head, setting: Setting) -> Flag:
+def compose(name: str, head: Head, setting: Setting, *, watched: bool = False) -> Flag:
     """The flag as documents have it."""
     return Flag(
         name=name,
@@ -87,6 +87,7 @@ def compose(name: str, head: Head, setting: Setting) -> Flag:
         rules=setting.rules,
         begins=setting.begins,
         ends=setting.ends,
+        watched=watched,
     )
 
 
@@ -193,3 +194,9 @@ class Ramp:
     began_at: datetime
     next_at: datetime | None
     ended_at: datetime | None
+    judged: bool = False
+    stepped_at: datetime | None = None
+    said: str = ""
+    """By whoever judges, last."""
+    held: bool = False
+    """The next step's time has come, and it waits."""

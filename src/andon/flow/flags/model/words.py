@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from andon.flow.flags.contract import Judging
 from andon.flow.flags.model.flag import Head, Setting, Step
 from andon.flow.flags.model.wishes import percent_of
 from andon_flags.document import BUCKETS, Condition, Operator, Segment, Serve
@@ -208,6 +209,18 @@ def ramp(variant: str, who: str, steps: Iterable[Step]) -> str:
         when = f"at {one.at:%Y-%m-%d %H:%M} UTC" if one.at else f"after {length(one.after)}" if one.after else "now"
         said.append(f"{percent(one.percent)} {when}")
     return f"{variant} for {who}: {', '.join(said)}"
+
+
+def judging(service: str, environment: str, wish: Judging, *, judged: bool, can: bool) -> tuple[str, ...]:
+    """What whoever begins a ramp should know of who watches it; nothing where it is judged as it should be."""
+    if judged and can:
+        return ()
+    if judged:
+        return (f"{service} in {environment} does not tell how its requests end, so the ramp will wait after step 1.",)
+    if wish is Judging.NONE:
+        return ("Nobody watches this ramp, as you wished: it goes by time alone.",)
+    silent = f"{service} in {environment} does not tell how its requests end"
+    return (f"Nobody watches this ramp: {silent}, so it goes by time alone.",)
 
 
 def length(seconds: float) -> str:

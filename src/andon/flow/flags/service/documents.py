@@ -11,6 +11,7 @@ from hashlib import blake2b
 from andon.flow.flags.contract import FlagDocument
 from andon.flow.flags.model.flag import Setting, StoredSegment, compose
 from andon.flow.flags.storage import flags as storage
+from andon.flow.flags.storage import ramps as ramp_storage
 from andon.flow.flags.storage import segments as segment_storage
 from andon.flow.sources.contract import Service
 from andon.kernel.db import Reading, Transaction
@@ -82,13 +83,15 @@ class Documents:
         """The document with one flag exchanged, or left out. ``light`` leaves the members of segments out, where only
         the form of the whole matters."""
         stored = storage.of_service(reading.connection, service)
+        watched = ramp_storage.watched(reading.connection, service, environment)
         settings = storage.settings_at(reading.connection, service, environment)
         flags: dict[str, Flag] = {}
         for one in stored:
             if one.name == without:
                 continue
             there = settings.get(one.id)
-            flags[one.name] = compose(one.name, one.head, Setting.first(one.head) if there is None else there.setting)
+            setting = Setting.first(one.head) if there is None else there.setting
+            flags[one.name] = compose(one.name, one.head, setting, watched=one.name in watched)
         if instead is not None:
             flags[instead.name] = instead
         names = {

@@ -13,6 +13,7 @@ from andon.flow.flags.contract import (
     FlagCreated,
     FlagName,
     FlagRestored,
+    Judging,
     Origin,
     ProposalId,
     ProposalState,
@@ -57,9 +58,18 @@ class FlagService(Questions, contract.Flags):
     def ramps(self, reading: Reading, service: Service, environment: str | None = None) -> tuple[RampView, ...]:
         return tuple(view(one) for one in self.ramping.running(reading, service, environment))
 
+    def judged_ramps(self, reading: Reading) -> tuple[RampView, ...]:
+        return tuple(view(one) for one in self.ramping.running(reading) if one.judged)
+
     def ramp_view(self, reading: Reading, ramp: RampId) -> RampView:
         """Raises ``NotFound``."""
         return view(self.ramping.get(reading, ramp))
+
+    def ramp_seen(self, reading: Reading, principal: Principal, ramp: RampId) -> RampView:
+        found = self.ramping.get(reading, ramp)
+        if not principal.may(Permission.READ, found.service):
+            raise no_ramp()
+        return view(found)
 
     def create(
         self,
@@ -275,6 +285,7 @@ class FlagService(Questions, contract.Flags):
         steps: tuple[Step, ...],
         rule: str = "",
         why: str = "",
+        judging: Judging = Judging.AUTO,
     ) -> tuple[RampId | None, Outcome]:
         """Let a share grow by itself; with a second person to agree the ramp is proposed, and there is no id yet."""
         principal.require_sight(service)
@@ -290,6 +301,7 @@ class FlagService(Questions, contract.Flags):
             variant=variant,
             steps=steps,
             why=_why(why),
+            judging=judging,
             second_person=self._places.needs_second_person(tx, service, environment),
         )
 

@@ -10,9 +10,11 @@ import msgspec
 from andon.flow.flags.contract import (
     FLAGS_FILE,
     FlagRampEnded,
+    FlagRampHeld,
     FlagRampStepped,
     FlagScheduled,
     Judgement,
+    Judging,
     Origin,
     RampGate,
     RampId,
@@ -61,6 +63,7 @@ class RampService:
         variant: str,
         steps: tuple[Step, ...],
         why: str,
+        judging: Judging = Judging.AUTO,
         approved: bool = False,
         second_person: bool = False,
     ) -> tuple[RampId | None, Outcome]:
@@ -81,9 +84,12 @@ class RampService:
                 remedy=f"Stop it first: andon flags ramp {flag.service} {flag.name} {environment} --stop",
             )
         if second_person and not approved:
-            plan = msgspec.json.encode((rule, variant, steps)).decode()
+            plan = msgspec.json.encode((rule, variant, steps, judging)).decode()
             outcome = self._changes.propose(tx, author, flag, current, current.setting, sentence, why, ramp=plan)
             return None, outcome
+        can = any(gate.watches(tx, flag.service, environment) for gate in self._gates)
+        # one step is all of it: there is nothing to go on to
+        judged = len(steps) > 1 and (judging is Judging.JUDGED or (judging is Judging.AUTO and can))
         ramp = Ramp(
             id=RampId(new_id("ramp")),
             service=flag.service,
@@ -100,6 +106,7 @@ class RampService:
             began_at=tx.now,
             next_at=_next(steps[0], tx.now),
             ended_at=None,
+            judged=judged,
         )
         ramp_storage.insert(tx.connection, flag.id, ramp)
         append(
@@ -111,15 +118,25 @@ class RampService:
         )
         if ramp.next_at is not None and ramp.next_at <= tx.now:
             self._step(tx, author, flag, ramp)
-        return ramp.id, Outcome(version=current.version, sentence=sentence)
+        told = words.judging(flag.service, environment, judging, judged=judged, can=can) if len(steps) > 1 else ()
+        return ramp.id, Outcome(version=current.version, sentence=sentence, warnings=told)
 
     def start_planned(
         self, tx: Transaction, author: Author, flag: StoredFlag, environment: str, plan: str, why: str
     ) -> tuple[RampId | None, Outcome]:
         """Begin a ramp that was proposed and is agreed to."""
-        rule, variant, steps = msgspec.json.decode(plan, type=tuple[str, str, tuple[Step, ...]])
+        rule, variant, steps, judging = msgspec.json.decode(plan, type=tuple[str, str, tuple[Step, ...], Judging])
         return self.start(
-            tx, author, flag, environment, rule=rule, variant=variant, steps=steps, why=why, approved=True
+            tx,
+            author,
+            flag,
+            environment,
+            rule=rule,
+            variant=variant,
+            steps=steps,
+            why=why,
+            judging=judging,
+            approved=True,
         )
 
     def stop(
@@ -137,6 +154,8 @@ class RampService:
         ramp_storage.update(
             tx.connection, ramp.id, state=state, ended_at=tx.now, next_at=None, percent=percent, why=why or ramp.why
         )
+        if ramp.judged:  # nobody has to tell outcomes any more
+            storage.raise_revision(tx.connection, ramp.service, ramp.environment, tx.now)
         append(
             tx,
             FlagRampEnded(
@@ -193,6 +212,7 @@ class RampService:
             return self.stop(tx, author, ramp, RampState.STOPPED, _why_not(setting, share))
         due = ramp.next_at is not None and ramp.next_at <= tx.now
         judgement = self._judge(tx, ramp, due=due) if ramp.done else Judgement(Verdict.GO)
+        self._note(tx, ramp, judgement, held=due and judgement.verdict is Verdict.WAIT)
         match judgement.verdict:
             case Verdict.HALT:
                 self.stop(tx, author, ramp, RampState.HALTED, judgement.reason)
@@ -206,11 +226,32 @@ class RampService:
 
     def _judge(self, reading: Reading, ramp: Ramp, *, due: bool) -> Judgement:
         seen = view(ramp)
+        said = ""
         for gate in self._gates:
             found = gate.judge(reading, seen, due=due)
             if found.verdict is not Verdict.GO:
                 return found
-        return Judgement(Verdict.GO)
+            said = said or found.reason
+        return Judgement(Verdict.GO, said)
+
+    def _note(self, tx: Transaction, ramp: Ramp, judgement: Judgement, *, held: bool) -> None:
+        """What was said is kept for whoever looks, and told once when it keeps the ramp from going on."""
+        if (judgement.reason, held) == (ramp.said, ramp.held):
+            return
+        ramp_storage.update(tx.connection, ramp.id, said=judgement.reason, held=held)
+        if held and not ramp.held:
+            append(
+                tx,
+                FlagRampHeld(
+                    flag=ramp.flag,
+                    service=ramp.service,
+                    environment=ramp.environment,
+                    ramp=ramp.id,
+                    percent=ramp.percent,
+                    why=judgement.reason,
+                ),
+                by=SYSTEM.actor,
+            )
 
     def _step(self, tx: Transaction, author: Author, flag: StoredFlag, ramp: Ramp) -> None:
         step, done = ramp.steps[ramp.done], ramp.done + 1
@@ -239,7 +280,12 @@ class RampService:
             done=done,
             percent=step.percent,
             next_at=_next(ramp.steps[done], tx.now) if more else None,
+            stepped_at=tx.now,
+            said="",
+            held=False,
         )
+        if ramp.judged and not ramp.done:  # also where the share was so already
+            storage.raise_revision(tx.connection, ramp.service, ramp.environment, tx.now)
         if not more:
             found = ramp_storage.find(tx.connection, ramp.id)
             if found is not None:
@@ -295,7 +341,18 @@ def view(ramp: Ramp) -> RampView:
         state=ramp.state,
         next_at=ramp.next_at,
         began_at=ramp.began_at,
+        judged=ramp.judged,
+        stepped_at=ramp.stepped_at,
+        seconds=_seconds(ramp),
+        said=ramp.said,
     )
+
+
+def _seconds(ramp: Ramp) -> float:
+    first = before = _next(ramp.steps[0], ramp.began_at)
+    for one in ramp.steps[1:]:
+        before = _next(one, before)
+    return max(0.0, (before - first).total_seconds())
 
 
 def _next(step: Step, now: datetime) -> datetime:

@@ -51,6 +51,18 @@ def running(
     return tuple(_ramp(row) for row in connection.execute(query))
 
 
+def watched(connection: Connection, service: Service, environment: str) -> frozenset[str]:
+    """Names of the flags whose variants services are to tell the outcomes of."""
+    query = sa.select(ramps.c.name).where(
+        ramps.c.state == RampState.RUNNING,
+        ramps.c.service == service,
+        ramps.c.environment == environment,
+        ramps.c.judged,
+        ramps.c.done > 0,
+    )
+    return frozenset(connection.execute(query).scalars())
+
+
 def of_flag(connection: Connection, flag: str, *, limit: int = 20) -> tuple[Ramp, ...]:
     """Newest first."""
     rows = connection.execute(sa.select(ramps).where(ramps.c.flag == flag).order_by(ramps.c.id.desc()).limit(limit))

@@ -123,6 +123,10 @@ ramps = sa.Table(
     sa.Column("began_at", Instant, nullable=False),
     sa.Column("next_at", Instant),
     sa.Column("ended_at", Instant),
+    sa.Column("judged", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("stepped_at", Instant),
+    sa.Column("said", sa.Text, nullable=False, server_default=""),
+    sa.Column("held", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Index(None, "state", "next_at"),
     sa.Index(None, "flag"),
 )

@@ -75,6 +75,10 @@ class RampShape(msgspec.Struct, kw_only=True):
     state: RampState
     next_at: datetime | None
     began_at: datetime
+    judged: bool
+    """Else time alone decides, and nobody watches."""
+    said: str
+    """What the judge said last; it does not go on before the judge says that it may."""
 
     @classmethod
     def of(cls, one: RampView) -> RampShape:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from andon.flow.flags.contract import Judging
 from andon.flow.flags.model.flag import Step
 from andon.flow.flags.views.settings import FlagHead, SettingShape
 
@@ -79,6 +80,9 @@ class RampOrder(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     variant: str = "on"
     rule: str = ""
     why: str = ""
+    judge: Judging = Judging.AUTO
+    """Whether those who get the variant are compared with those who do not before each step: `auto` where the service
+    tells how its requests end, `judged` in any case, `none` by time alone."""
 
 
 class RampEnd(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
