@@ -5,10 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-import msgspec
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
 from andon.flow.flags.contract import RampId
 from andon.flow.flags.desk import Desk
 from andon.flow.flags.model.flag import Head, Setting
@@ -16,6 +12,7 @@ from andon.flow.flags.model.outcomes import Outcome
 from andon.flow.flags.model.wishes import Wanted, wanted_of
 from andon.flow.flags.pages.drawing import flag_address
 from andon.flow.flags.pages.looking import draw_flag
+from andon.flow.flags.pages.written import read_yaml
 from andon.flow.flags.views.settings import SettingShape
 from andon.flow.sources.contract import Service
 from andon.kernel.db import Transaction
@@ -24,7 +21,6 @@ from andon.web.http.pages import Handlers, Html, PageContext, deed
 from andon_flags.document import Kind
 
 _PLACE = "/flags/{service:str}/{flag:str}/{environment:str}"
-_LARGEST = 100_000
 
 Making = Callable[[Transaction, Service], object]
 
@@ -66,7 +62,7 @@ def _of_places(desk: Desk) -> Handlers:
                 flag,
                 change,
                 why=context.form.get("why", ""),
-                base=_base(context),
+                base=base_of(context),
             )
 
         return made(context, service, flag, environment, making)
@@ -76,7 +72,7 @@ def _of_places(desk: Desk) -> Handlers:
         written = context.form.get("setting", "")
 
         def making(tx: Transaction, owner: Service) -> Outcome:
-            shape = _shape(written)
+            shape = read_yaml(written, SettingShape, "setting")
 
             def change(head: Head, old: Setting) -> Wanted:
                 return replace(shape.meant(head), enabled=old.enabled)
@@ -89,7 +85,7 @@ def _of_places(desk: Desk) -> Handlers:
                 flag,
                 change,
                 why=context.form.get("why", ""),
-                base=_base(context),
+                base=base_of(context),
             )
 
         return made(context, service, flag, environment, making, written)
@@ -192,7 +188,7 @@ def _of_proposals(desk: Desk) -> Handlers:
     return [approve, reject]
 
 
-def _base(context: PageContext) -> int | None:
+def base_of(context: PageContext) -> int | None:
     text = context.form.get("base", "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
@@ -202,16 +198,3 @@ def _number(text: str) -> float:
         return float(text.strip().removesuffix("%").replace(",", "."))
     except ValueError as error:
         raise Invalid(f"{text[:40]!r} is no number.", safe="Nothing was changed.") from error
-
-
-def _shape(text: str) -> SettingShape:
-    """Raises ``Invalid``."""
-    if len(text) > _LARGEST:
-        raise Invalid("This is more than anybody reads.", safe="Nothing was changed.")
-    if "&" in text and "*" in text:
-        raise Invalid("Write it without aliases (*name).", safe="Nothing was changed.")
-    try:
-        return msgspec.convert(YAML(typ="safe", pure=True).load(text), SettingShape)
-    except (YAMLError, msgspec.ValidationError, ValueError, RecursionError) as error:
-        said = " ".join(str(error).split())[:300]
-        raise Invalid(f"This is no setting: {said}.", safe="Nothing was changed.") from error

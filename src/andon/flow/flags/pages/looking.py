@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from io import StringIO
-
 import msgspec
-from ruamel.yaml import YAML
 
 from andon.flow.flags.desk import Desk
 from andon.flow.flags.model.flag import StoredFlag, Version
@@ -21,6 +18,7 @@ from andon.flow.flags.pages.drawing import (
     waiting,
 )
 from andon.flow.flags.pages.served import USUAL, served_view
+from andon.flow.flags.pages.written import write_yaml
 from andon.flow.flags.views.settings import SettingShape
 from andon.flow.sources.contract import Service
 from andon.kernel.access import Permission
@@ -246,9 +244,4 @@ def dumped(shape: SettingShape) -> str:
     usual = msgspec.to_builtins(SettingShape(default=""))
     kept = {name: value for name, value in built.items() if name in {"default", "off"} or value != usual.get(name)}
     kept.pop("enabled", None)
-    out = StringIO()
-    yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = None
-    yaml.width = 100
-    yaml.dump(kept, out)
-    return out.getvalue()
+    return write_yaml(kept)

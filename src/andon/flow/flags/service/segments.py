@@ -82,8 +82,10 @@ class SegmentService:
         *,
         when: tuple[tuple[Condition, ...], ...],
         description: str = "",
+        base: int | None = None,
     ) -> tuple[str, ...]:
         """Make a segment, or change its conditions; its members stay. Answers doubts, such as that nobody is in it.
+        ``base`` is the version that the change was made from, 0 for a new one; ``None`` takes whatever is there.
 
         Raises ``Forbidden``, ``Invalid``, ``Conflict`` for a name that another service has.
         """
@@ -98,6 +100,12 @@ class SegmentService:
                 f"There is a segment {name} already; another service owns it.",
                 safe="Nothing was changed.",
                 remedy="Use that one, or choose another name.",
+            )
+        if base is not None and base != (0 if old is None else old.version):
+            raise Conflict(
+                f"There is a segment {name} already." if not base else f"Somebody changed {name} since you read it.",
+                safe="It is as it was: nothing of yours was changed.",
+                remedy="Look at what it is now and try again.",
             )
         size = 0 if old is None else old.size
         doubts = self._check(name, when, size)
