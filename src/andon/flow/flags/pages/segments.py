@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import quote
 
 from andon.flow.flags.desk import Desk
@@ -101,7 +102,7 @@ def draw_segment(
             }
         )
     may = context.principal.may(Permission.RELEASE, found.service)
-    values: dict[str, object] = {
+    values: dict[str, Any] = {  # Any: whatever the template draws
         "segment": found,
         "address": segment_address(found.name),
         "facts": _facts(found, members),
