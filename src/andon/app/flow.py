@@ -28,7 +28,7 @@ from andon.flow.environments.contract.equipment import BARE, Equipper, Together
 from andon.flow.environments.layout import Layout
 from andon.flow.environments.pages import environments_pages
 from andon.flow.environments.room import build_environments, environments_room
-from andon.flow.flags.room import BuiltFlags, build_flags, flag_equipper, flags_room
+from andon.flow.flags.room import BuiltFlags, build_flags, build_pretences, flag_equipper, flags_room
 from andon.flow.overview.room import overview_room
 from andon.flow.pipelines.adapters import RunAnnouncer
 from andon.flow.pipelines.contract import Pipelines
@@ -156,6 +156,7 @@ def build_flow(
         authority=authority,
         runner=runner,
         parallel=settings.jobs.parallel or os.cpu_count() or 2,
+        pretences=build_pretences(flags, doors),
     )
     announcer = RunAnnouncer(
         database=database, bell=bell, service=pipelines, folders=runner.folders, console=settings.address

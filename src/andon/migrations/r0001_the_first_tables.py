@@ -34,6 +34,16 @@ def expand(op: Operations) -> None:
         batch_op.create_index(batch_op.f("ix_artifacts_service_commit"), ["service", "commit"], unique=False)
 
     op.create_table(
+        "backfill_batches",
+        sa.Column("backfill", sa.String(length=40), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("start", sa.Integer(), nullable=False),
+        sa.Column("left", sa.BigInteger(), nullable=True),
+        sa.Column("seconds", sa.Float(), nullable=False),
+        sa.Column("ended_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("backfill", "number", name=op.f("pk_backfill_batches")),
+    )
+    op.create_table(
         "backfills",
         sa.Column("id", sa.String(length=40), nullable=False),
         sa.Column("service", sa.String(length=80), nullable=False),
@@ -46,6 +56,9 @@ def expand(op: Operations) -> None:
         sa.Column("seconds", sa.Float(), nullable=False),
         sa.Column("first_left", sa.BigInteger(), nullable=True),
         sa.Column("left", sa.BigInteger(), nullable=True),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("problem", sa.Text(), nullable=False),
+        sa.Column("problem_at", sa.BigInteger(), nullable=True),
         sa.Column("starts", sa.Integer(), nullable=False),
         sa.Column("started_at", sa.BigInteger(), nullable=False),
         sa.Column("changed_at", sa.BigInteger(), nullable=False),
@@ -210,6 +223,18 @@ def expand(op: Operations) -> None:
         sa.PrimaryKeyConstraint("service", "environment", "name", name=op.f("pk_flag_asked")),
     )
     op.create_table(
+        "flag_pretences",
+        sa.Column("service", sa.String(length=80), nullable=False),
+        sa.Column("environment", sa.String(length=80), nullable=False),
+        sa.Column("state", sa.String(length=40), nullable=False),
+        sa.Column("run", sa.String(length=40), nullable=False),
+        sa.Column("stage", sa.Integer(), nullable=False),
+        sa.Column("commit", sa.String(length=64), nullable=False),
+        sa.Column("document", sa.LargeBinary(), nullable=False),
+        sa.Column("began_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("service", "environment", name=op.f("pk_flag_pretences")),
+    )
+    op.create_table(
         "flag_revisions",
         sa.Column("service", sa.String(length=80), nullable=False),
         sa.Column("environment", sa.String(length=80), nullable=False),
@@ -314,6 +339,30 @@ def expand(op: Operations) -> None:
         sa.UniqueConstraint("name_key", name=op.f("uq_people_name_key")),
     )
     op.create_table(
+        "ramp_listeners",
+        sa.Column("service", sa.String(length=80), nullable=False),
+        sa.Column("environment", sa.String(length=80), nullable=False),
+        sa.Column("events", sa.Text(), nullable=False),
+        sa.Column("last_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("service", "environment", name=op.f("pk_ramp_listeners")),
+    )
+    op.create_table(
+        "ramp_watches",
+        sa.Column("ramp", sa.String(length=40), nullable=False),
+        sa.Column("began", sa.BigInteger(), nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=False),
+        sa.Column("events", sa.Text(), nullable=False),
+        sa.Column("step", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("verdict", sa.String(length=40), nullable=True),
+        sa.Column("because", sa.String(length=40), nullable=True),
+        sa.Column("sentence", sa.Text(), server_default="", nullable=False),
+        sa.Column("metrics", sa.Text(), nullable=False),
+        sa.Column("requests", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("failed", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("ramp", name=op.f("pk_ramp_watches")),
+    )
+    op.create_table(
         "reaction_cursors",
         sa.Column("reaction", sa.String(length=120), nullable=False),
         sa.Column("position", sa.BigInteger(), nullable=False),
@@ -342,7 +391,7 @@ def expand(op: Operations) -> None:
     op.create_table(
         "rollouts",
         sa.Column("id", sa.String(length=40), nullable=False),
-        sa.Column("deployment", sa.String(length=40), nullable=False),
+        sa.Column("deployment", sa.String(length=40), nullable=True),
         sa.Column("service", sa.String(length=80), nullable=False),
         sa.Column("environment", sa.String(length=80), nullable=False),
         sa.Column("commit", sa.String(length=64), nullable=False),
@@ -363,6 +412,7 @@ def expand(op: Operations) -> None:
         sa.Column("proposal", sa.Text(), server_default="", nullable=False),
         sa.Column("counters", sa.Text(), nullable=True),
         sa.Column("differences", sa.Text(), nullable=True),
+        sa.Column("takeover", sa.Text(), nullable=True),
         sa.Column("history", sa.Text(), nullable=False),
         sa.Column("started_at", sa.BigInteger(), nullable=False),
         sa.Column("ended_at", sa.BigInteger(), nullable=True),
@@ -555,6 +605,10 @@ def expand(op: Operations) -> None:
         sa.Column("began_at", sa.BigInteger(), nullable=False),
         sa.Column("next_at", sa.BigInteger(), nullable=True),
         sa.Column("ended_at", sa.BigInteger(), nullable=True),
+        sa.Column("judged", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("stepped_at", sa.BigInteger(), nullable=True),
+        sa.Column("said", sa.Text(), server_default="", nullable=False),
+        sa.Column("held", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.ForeignKeyConstraint(["flag"], ["flags.id"], name=op.f("fk_flag_ramps_flag")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_flag_ramps")),
     )
@@ -670,6 +724,18 @@ def expand(op: Operations) -> None:
     with op.batch_alter_table("pushes", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_pushes_service_at"), ["service", "at"], unique=False)
 
+    op.create_table(
+        "ramp_looks",
+        sa.Column("ramp", sa.String(length=40), nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("step", sa.Integer(), nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=False),
+        sa.Column("seconds", sa.Float(), nullable=False),
+        sa.Column("share", sa.Float(), nullable=True),
+        sa.Column("sides", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(["ramp"], ["ramp_watches.ramp"], name=op.f("fk_ramp_looks_ramp")),
+        sa.PrimaryKeyConstraint("ramp", "number", name=op.f("pk_ramp_looks")),
+    )
     op.create_table(
         "repository_refs",
         sa.Column("service", sa.String(length=40), nullable=False),

@@ -26,6 +26,10 @@ kept = json.load(open(os.environ["ANDON_FLAGS_FILE"]))
 assert kept["environment"] == "production", kept
 assert kept["flags"]["new-checkout"]["default"] == "off", kept
 
+from andon_flags import Flags
+
+with Flags() as flags:
+    assert flags.boolean("new-checkout", {"targetingKey": "u1"}, True) is False
 path = os.environ["ANDON_FLAGS"].partition(":")[2]
 connection = http.client.HTTPConnection("flags")
 connection.sock = socket.socket(socket.AF_UNIX)

@@ -186,10 +186,12 @@ def test_a_sandbox_is_given_the_folder_of_its_own_environment(site: FlagSite) ->
     assert given.variables == {
         "ANDON_FLAGS": "unix:/run/flags/flags.sock",
         "ANDON_FLAGS_FILE": "/run/flags/flags.json",
+        "PYTHONPATH": "/run/python",
     }
     assert given.folders[0].source == FlagFolders(site.doors).folder(STORE, "production")
     assert given.folders[0].source != equipper.equip(occupant("acceptance")).folders[0].source
-    assert equipper.equip(occupant(None)).folders == ()
+    # where no flags are, what asks for them can still be imported, and gets the defaults in its code
+    assert [one.target for one in equipper.equip(occupant(None)).folders] == ["/run/python/andon_flags"]
 
 
 def test_the_file_of_an_environment_is_always_a_whole_document_and_follows_every_change(site: FlagSite) -> None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from andon.app.authority import GrantedAuthority
 from andon.app.tables import load_all_tables
 from andon.flow.artifacts.contract import Artifact
 from andon.flow.artifacts.service import ArtifactService
@@ -17,6 +18,12 @@ from andon.flow.artifacts.store import FileStore
 from andon.flow.definition.reader import YamlDefinitionReader
 from andon.flow.deployments.memory import InMemoryDeployments
 from andon.flow.environments.memory import InMemoryEnvironments
+from andon.flow.flags.equipping import FlagEquipper, FlagFolders
+from andon.flow.flags.files import FlagFiles
+from andon.flow.flags.reaching import FolderReach
+from andon.flow.flags.reactions import reactions as flag_reactions
+from andon.flow.flags.room import build_flags
+from andon.flow.flags.service.pretending import PretenceService
 from andon.flow.pipelines.contract import JobState, RunId, RunState, RunSummary
 from andon.flow.pipelines.execution import Execution
 from andon.flow.pipelines.model import Job
@@ -60,7 +67,8 @@ class Roles:
 
 
 class Line:
-    def __init__(self, data: Path, *, parallel: int = 2, executor: str = "worker") -> None:
+    def __init__(self, data: Path, *, parallel: int = 2, executor: str = "worker", flagged: bool = False) -> None:
+        """``flagged``: acceptance has flags, in files; nothing serves them over sockets."""
         self.data = data
         self.database = Database(open_engine(f"sqlite:///{data / 'andon.db'}"))
         load_all_tables().create_all(self.database.engine)
@@ -81,12 +89,23 @@ class Line:
             authority=Roles(),
             builder="andon tests",
         )
+        self.flags = build_flags(
+            self.database,
+            sources=self.sources,
+            definitions=definitions,
+            environments=self.environments,
+            authority=GrantedAuthority(),
+        )
+        folders = FlagFolders(data / "doors")
+        files = FlagFiles(self.database, self.flags.flags, folders, lambda reading: [(SHOP, "acceptance")])
+        pretences = PretenceService(self.flags.documents, self.flags.places, FolderReach(folders, between=0.0))
         self.runner = SandboxRunner(
             data=data,
             settings=JobSettings(),
             sources=self.sources,
             artifacts=self.artifacts,
             check=SchemaChecker(),
+            equipper=FlagEquipper(folders),
         )
         self.execution = Execution(
             database=self.database,
@@ -96,18 +115,23 @@ class Line:
             authority=Roles(),
             runner=self.runner,
             parallel=parallel,
+            pretences=pretences if flagged else None,
         )
         self.bell = Bell(self.database)
         self.workflows = DurableWorkflows(data / "workflows.db", [run_workflow(self.execution)], executor=executor)
         self.reactor = Reactor(
             self.database,
             self.bell,
-            reactions(self.service, self.progress, self.execution, self.workflows),
+            (
+                *reactions(self.service, self.progress, self.execution, self.workflows),
+                *(flag_reactions(self.flags.code, files) if flagged else ()),
+            ),
         )
 
     def start(self) -> None:
         """As the worker does."""
         self.runner.end_orphans()
+        self.execution.return_flags("Andon was started again", all_of_them=True)
         self.workflows.launch()
         self.bell.start()
         self.reactor.start()

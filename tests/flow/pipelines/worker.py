@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.flow.pipelines.line import Line
 
 if __name__ == "__main__":
-    line = Line(Path(sys.argv[1]))
+    line = Line(Path(sys.argv[1]), flagged="flagged" in sys.argv)
     line.start()
     sys.stdin.read()
     line.stop()

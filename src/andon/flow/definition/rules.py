@@ -237,6 +237,35 @@ def stages_do_something(definition: Definition, reading: Reading) -> None:
             )
 
 
+@rule("`flags` is for a stage that deploys to an environment before production, and has jobs.")
+def production_never_pretends(definition: Definition, reading: Reading) -> None:
+    for stage in definition.stages:
+        if not stage.flags:
+            continue
+        path: Path = ("stages", stage.name, "flags")
+        if stage.environment is None:
+            reading.fault(
+                reading.key(path),
+                path,
+                "'flags' is about those of an environment, and this stage deploys to none",
+                expected="'environment' beside it, or no 'flags'",
+            )
+        elif stage.environment in {definition.production, "production"}:
+            reading.fault(
+                reading.key(path),
+                path,
+                f"{stage.environment!r} is where a change comes to last: customers would get these flags",
+                expected="'flags' at a stage before it, such as one that deploys to acceptance",
+            )
+        elif not stage.jobs:
+            reading.fault(
+                reading.key(path),
+                path,
+                f"stage {stage.name!r} has no jobs that could run with these flags",
+                expected="at least one job, such as journeys: {run: make journeys}",
+            )
+
+
 @rule("At most one kind of process is routed.")
 def one_process_is_routed(definition: Definition, reading: Reading) -> None:
     routed = [process.name for process in definition.processes if process.routed]

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from andon.flow.flags.contract import EvaluationsSeen, Served
 from andon.flow.flags.model.flag import Proposal, StoredFlag, StoredSetting, Version
+from andon.flow.flags.model.pretending import pretends_words
 from andon.flow.flags.model.stale import Finding, finding
 from andon.flow.flags.references import Aged, Remembered, Search
 from andon.flow.flags.service.flags import FlagService
@@ -75,11 +76,19 @@ class Desk:
     def shapes(self, reading: Reading, service: Service, flags: Iterable[StoredFlag]) -> list[FlagShape]:
         """Each with what it serves in every environment."""
         names = self.flags.environments(reading, service)
+        pretends = self.flags.pretences(reading, service)
         guarded = {name for name in names if self.flags.needs_second_person(reading, service, name)}
         return [
             FlagShape.of(
                 one,
-                [EnvironmentSetting.of(there, second_person=there.environment in guarded) for there in settings],
+                [
+                    EnvironmentSetting.of(
+                        there,
+                        second_person=there.environment in guarded,
+                        pretends=pretends_words(pretends.get(there.environment)),
+                    )
+                    for there in settings
+                ],
             )
             for one, settings in self.flags.settings_of_all(reading, flags, service, names)
         ]

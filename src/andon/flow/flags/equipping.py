@@ -9,10 +9,14 @@ from __future__ import annotations
 from hashlib import blake2b
 from pathlib import Path
 
+import andon_flags
 from andon.flow.environments.contract.equipment import Equipment, Equipper, Folder, Occupant
 from andon.flow.sources.contract import Service
 
 INSIDE = "/run/flags"
+PACKAGES = "/run/python"
+"""Where Python finds the client."""
+CLIENT = Path(andon_flags.__file__).parent
 FILE, SOCKET = "flags.json", "flags.sock"
 
 
@@ -28,18 +32,26 @@ class FlagFolders:
 
 
 class FlagEquipper(Equipper):
-    """Gives sandboxes of an environment its flags; a job without an environment has none."""
+    """Gives sandboxes of an environment its flags; a job without an environment has none. All of them get the client,
+    which is Python alone: a service of the machine's own Python needs not to package it. One that does finds its own
+    first, and so does one that sets ``PYTHONPATH`` itself."""
 
     def __init__(self, folders: FlagFolders) -> None:
         self._folders = folders
 
     def equip(self, occupant: Occupant) -> Equipment:
+        # also for a job without an environment: what it tests imports the package
+        package = Folder(CLIENT, f"{PACKAGES}/{CLIENT.name}")
         if occupant.environment is None:
-            return Equipment()
+            return Equipment(folders=(package,), variables={"PYTHONPATH": PACKAGES})
         folder = self._folders.folder(occupant.service, occupant.environment)
         return Equipment(
-            folders=(Folder(folder, INSIDE),),
-            variables={"ANDON_FLAGS": f"unix:{INSIDE}/{SOCKET}", "ANDON_FLAGS_FILE": f"{INSIDE}/{FILE}"},
+            folders=(Folder(folder, INSIDE), package),
+            variables={
+                "ANDON_FLAGS": f"unix:{INSIDE}/{SOCKET}",
+                "ANDON_FLAGS_FILE": f"{INSIDE}/{FILE}",
+                "PYTHONPATH": PACKAGES,
+            },
         )
 
     def withdraw(self, service: Service, environment: str) -> None:

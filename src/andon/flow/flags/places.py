@@ -40,6 +40,10 @@ class DefinedPlaces(Places):
         running = tuple(one.name for one in self._environments.all(reading, service))
         return tuple(dict.fromkeys((*named, *running)))
 
+    def production(self, reading: Reading, service: Service) -> str | None:
+        found = self._defined(reading, service)
+        return None if found is None else found.production
+
     def needs_second_person(self, reading: Reading, service: Service, environment: str) -> bool:
         """An environment that somebody made by hand asks for what the one asks for that it is made from."""
         found = self._defined(reading, service)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from andon.flow.sources.contract import Service
@@ -19,6 +20,10 @@ class Places(Protocol):
         """Those that run, and those that ``andon.yaml`` of the default branch has beside them; in its order."""
         ...
 
+    def production(self, reading: Reading, service: Service) -> str | None:
+        """Where changes of the default branch come to last; ``None`` where it deploys nowhere."""
+        ...
+
     def needs_second_person(self, reading: Reading, service: Service, environment: str) -> bool: ...
 
 
@@ -27,4 +32,12 @@ class Authority(Protocol):
 
     def releaser(self, reading: Reading, actor: Actor) -> Principal | None:
         """``None`` for somebody who is no more, or a token that may not release."""
+        ...
+
+
+class Reach(Protocol):
+    """Knows what the programs of an environment have of its flags."""
+
+    def wait(self, service: Service, environment: str, revision: int, stopping: Callable[[], bool]) -> str | None:
+        """Wait until all that run there have the revision, or ``stopping``; what is wrong if they have not."""
         ...

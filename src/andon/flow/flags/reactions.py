@@ -14,6 +14,7 @@ from andon.flow.flags.contract import (
 )
 from andon.flow.flags.files import FlagFiles
 from andon.flow.flags.pushing import FlagsAsCode
+from andon.flow.pipelines.contract import FlagsGivenBack, FlagsPretended
 from andon.flow.sources.contract import BranchPushed
 from andon.kernel.db import Transaction
 from andon.kernel.events import Envelope, Reaction
@@ -40,6 +41,8 @@ def reactions(code: FlagsAsCode, files: FlagFiles) -> tuple[Reaction, ...]:
                 FlagRevived,
                 FlagArchived,
                 FlagRestored,
+                FlagsPretended,
+                FlagsGivenBack,
                 SegmentChanged,
                 EnvironmentCreated,
             ),

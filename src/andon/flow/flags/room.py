@@ -18,11 +18,13 @@ from andon.flow.flags.pages.drawing import flag_address
 from andon.flow.flags.places import DefinedPlaces
 from andon.flow.flags.ports import Authority
 from andon.flow.flags.pushing import FlagsAnnouncer, FlagsAsCode
+from andon.flow.flags.reaching import FolderReach
 from andon.flow.flags.reactions import reactions
 from andon.flow.flags.references import Remembered
 from andon.flow.flags.service.code import CodeService
 from andon.flow.flags.service.documents import Documents
 from andon.flow.flags.service.flags import FlagService
+from andon.flow.flags.service.pretending import PretenceService
 from andon.flow.flags.service.segments import SegmentService
 from andon.flow.flags.serving.admission import Admission
 from andon.flow.flags.serving.asking import Asking
@@ -32,6 +34,7 @@ from andon.flow.flags.serving.regularly import Regularly
 from andon.flow.flags.serving.sockets import FlagSockets
 from andon.flow.flags.serving.tickets import Tickets
 from andon.flow.flags.telling import TELLING
+from andon.flow.pipelines.contract import Pretences
 from andon.flow.sources.contract import Announcer, Service, Sources
 from andon.kernel.access.contract import People
 from andon.kernel.db import Database, Reading
@@ -53,6 +56,7 @@ class BuiltFlags:
     code: FlagsAsCode
     announcer: Announcer
     places: DefinedPlaces
+    documents: Documents
     seen: EvaluationsSeen
 
     @property
@@ -91,8 +95,14 @@ def build_flags(
         code=code,
         announcer=FlagsAnnouncer(database, code),
         places=places,
+        documents=documents,
         seen=NobodyCounts(),
     )
+
+
+def build_pretences(built: BuiltFlags, doors: Path) -> Pretences:
+    """What lets environments serve the flags that a stage's jobs ask for."""
+    return PretenceService(built.documents, built.places, FolderReach(FlagFolders(doors)))
 
 
 def flags_room(

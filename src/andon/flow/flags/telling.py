@@ -24,6 +24,8 @@ from andon.flow.flags.contract import (
     SegmentChanged,
     SegmentRemoved,
 )
+from andon.flow.flags.model.pretending import PRETENDED
+from andon.flow.pipelines.contract import FlagsGivenBack, FlagsPretended
 from andon.kernel.events import Event
 from andon.web.model import State
 from andon.web.telling import Names, Sentence, Telling
@@ -79,6 +81,12 @@ def tell(happened: Event, names: Names) -> Sentence | None:
             state = {RampState.DONE: State.OK, RampState.HALTED: State.BAD}.get(ended)
             where = f"in {environment} at {percent:g} %"
             return Sentence(_ENDED[ended], flag, _flag(happened.service, flag), where, why, "flag", state)
+        case FlagsPretended(service=service, environment=environment, state=state, commit=commit):
+            where = f"in {environment} {PRETENDED[state]}"
+            return Sentence("set the flags of", service, f"/flags/{service}", where, f"to test {commit[:7]}", "flag")
+        case FlagsGivenBack(service=service, environment=environment, why=why):
+            where = f"in {environment} their own settings"
+            return Sentence("gave the flags of", service, f"/flags/{service}", where, why, "flag")
         case SegmentChanged(segment=segment, sentence=sentence):
             return Sentence("changed the segment", segment, _segment(segment), f", {sentence}", icon="flag")
         case SegmentRemoved(segment=segment):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, NewType, Protocol
 
 from andon.flow.artifacts.contract import Digest
+from andon.flow.definition.contract import FlagState
 from andon.flow.sources.contract import CommitHash, Service
 from andon.kernel.access import Principal
-from andon.kernel.events import Event, event
+from andon.kernel.events import Actor, Event, event
 
 if TYPE_CHECKING:  # the command line shows what is told here, and knows no database
     from andon.kernel.db import Reading, Transaction
@@ -326,4 +327,81 @@ class RunSurvey(Protocol):
 
     def proceed(self, tx: Transaction, principal: Principal, run: RunId) -> None:
         """Let a waiting run go on. Raises ``Forbidden``, ``NotFound``, and ``Conflict`` when it does not wait."""
+        ...
+
+
+@event("dev.andon.flags.pretended.v1", subject="environment")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagsPretended(Event):
+    """An environment serves other flags than its own from now on, for tests of a build."""
+
+    service: Service
+    environment: str
+    state: FlagState
+    run: RunId
+    commit: CommitHash
+
+
+@event("dev.andon.flags.given-back.v1", subject="environment")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagsGivenBack(Event):
+    """An environment serves its own flags again, with whatever was changed of them meanwhile."""
+
+    service: Service
+    environment: str
+    state: FlagState
+    """What it pretended."""
+    run: RunId
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pretence:
+    """An environment that serves other flags than its own, for the jobs of a stage."""
+
+    service: Service
+    environment: str
+    state: FlagState
+    run: RunId
+    stage: int
+    """Position of the stage."""
+    commit: CommitHash
+    began_at: datetime
+
+
+class Pretences(Protocol):
+    """Lets environments serve the flags that a stage's jobs ask for. Whoever looks after flags implements it."""
+
+    def begin(
+        self,
+        tx: Transaction,
+        *,
+        service: Service,
+        environment: str,
+        state: FlagState,
+        like: str | None,
+        run: RunId,
+        stage: int,
+        commit: CommitHash,
+        by: Actor,
+    ) -> int | None:
+        """The revision that serves the state; ``None`` while another run has the environment pretend something.
+
+        Safe to repeat: what the same stage of the same run has already is kept as it was when it began. ``like`` is
+        the environment whose settings are taken for ``AS_IN_PRODUCTION``. Raises ``Conflict`` for production itself.
+        """
+        ...
+
+    def await_everywhere(
+        self, service: Service, environment: str, revision: int, stopping: Callable[[], bool]
+    ) -> str | None:
+        """Wait until whatever runs there has the revision, or ``stopping``. What is wrong if it has not, in words."""
+        ...
+
+    def end(self, tx: Transaction, run: RunId, *, why: str, by: Actor) -> None:
+        """The environments that a run has pretend serve their own flags again. Safe to repeat."""
+        ...
+
+    def held(self, reading: Reading) -> tuple[Pretence, ...]:
+        """Those that pretend now."""
         ...

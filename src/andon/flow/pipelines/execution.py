@@ -15,9 +15,10 @@ from typing import TypeVar
 
 from andon.flow.deployments.contract import DeploymentId, Deployments, DeploymentState
 from andon.flow.environments.contract import Environments
-from andon.flow.pipelines.contract import JobId, JobState, RunId, StageState
-from andon.flow.pipelines.model import Entry, Job, JobKind, JobResult, JobTask, Run, StageAnswer, jobs_of
+from andon.flow.pipelines.contract import FailureKind, JobId, JobState, Pretences, RunId, StageState
+from andon.flow.pipelines.model import Entry, Job, JobKind, JobResult, JobTask, Run, StageAnswer, flags_of, jobs_of
 from andon.flow.pipelines.ports import Authority, JobRunner
+from andon.flow.pipelines.pretending import FlagsOfTests, NoPretences
 from andon.flow.pipelines.service import Progress
 from andon.flow.sources.contract import CommitHash
 from andon.kernel.db import Database
@@ -41,6 +42,7 @@ class Execution:
         authority: Authority,
         runner: JobRunner,
         parallel: int,
+        pretences: Pretences | None = None,
     ) -> None:
         """``parallel`` jobs run at once, of all runs together."""
         self._database = database
@@ -49,6 +51,7 @@ class Execution:
         self._environments = environments
         self._authority = authority
         self._runner = runner
+        self._flags = FlagsOfTests(database, progress, pretences or NoPretences())
         self._pool = ThreadPoolExecutor(parallel, thread_name_prefix="job")
         self._guard = threading.Lock()
         self._cancelled_runs: set[RunId] = set()
@@ -80,6 +83,12 @@ class Execution:
             at_work = self._at_work.get(run)
         if at_work is not None:
             at_work.tell()
+
+    def return_flags(self, why: str, *, all_of_them: bool = False) -> None:
+        """Let environments serve their own flags again that pretend others for jobs that no longer run.
+
+        ``all_of_them``: none runs. Safe to repeat."""
+        self._flags.settle(why, all_of_them=all_of_them)
 
     # Steps
 
@@ -118,7 +127,10 @@ class Execution:
         with self._database.transaction() as tx:
             self._progress.begin_jobs(tx, entry.run, position)
         while True:
-            _Scheduler(self, entry, position, url).work()
+            try:
+                _Scheduler(self, entry, position, url).work()
+            finally:
+                self._flags.give_back(entry.run)
             with self._database.transaction() as tx:
                 answer = self._progress.end_stage(tx, entry.run, position)
             if answer is not None:
@@ -238,8 +250,13 @@ class Execution:
             environment=stage.environment,
             url=url,
             live=self._live(run) if job.kind is JobKind.MIGRATIONS else (),
+            flags=flags_of(run.definition, job),
         )
-        result = self._runner.run(task, lambda: self._must_stop(run.id, job.id))
+        problem = self._flags.await_set(run, job, lambda: self._must_stop(run.id, job.id))
+        if problem is None:
+            result = self._runner.run(task, lambda: self._must_stop(run.id, job.id))
+        else:
+            result = JobResult(outcome=JobState.FAILED, failure=FailureKind.SETUP, reason=problem[:2000])
         if self._closing.is_set() and result.outcome is JobState.CANCELLED:
             return  # the row stays "running": the next start finds the attempt lost and begins another
         self._patiently(lambda: self._record(run, job, attempt, result))
@@ -325,7 +342,9 @@ class _Scheduler:
             return True
         if idle:
             with execution._database.transaction() as tx:
-                ready = execution._progress.advance(tx, run, self._position)
+                ready = execution._progress.advance(tx, run, self._position, under_way)
+            if ready and not execution._flags.set_for(run, ready[0]):
+                return True  # another run has them: looked at again in a second
             for job in ready:
                 if job.id not in under_way:
                     self._submit(job)

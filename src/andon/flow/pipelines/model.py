@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from andon.flow.artifacts.contract import Digest
-from andon.flow.definition.contract import Definition, JobDefinition, StageDefinition, Trigger
+from andon.flow.definition.contract import Definition, FlagState, JobDefinition, StageDefinition, Trigger
 from andon.flow.pipelines.contract import FailureKind, JobId, JobState, RunId, RunState, StageState
 from andon.flow.sources.contract import CommitHash, Service
 from andon.kernel.errors import Conflict
@@ -18,6 +18,14 @@ PACKAGE_JOB = "package"
 """Name of the job that builds the package; it belongs to the first stage and needs all its other jobs."""
 MIGRATIONS_JOB = "migrations"
 """Name of the job that checks the migrations; it belongs to the first stage and needs none of its jobs."""
+
+
+WITH_FLAGS: Mapping[FlagState, str] = {
+    FlagState.AS_IN_PRODUCTION: "flags as in production",
+    FlagState.ALL_ON: "all flags on",
+    FlagState.ALL_OFF: "all flags off",
+}
+"""What the name of a job has behind it, in brackets."""
 
 
 class JobKind(StrEnum):
@@ -188,6 +196,8 @@ class JobTask:
     """Where that environment answers."""
     live: tuple[CommitHash, ...] = ()
     """What runs in the service's environments; only for the check of migrations."""
+    flags: FlagState | None = None
+    """What the environment's flags are set to; ``None`` leaves them as they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,8 +248,12 @@ class NotWaiting(Conflict):
 
 
 def jobs_of(definition: Definition, stage: int) -> tuple[tuple[JobDefinition, JobKind], ...]:
-    """The jobs of a stage, with the check of migrations and the package job behind the first stage's own."""
-    own = tuple((job, JobKind.JOB) for job in definition.stages[stage].jobs)
+    """The jobs of a stage, with the check of migrations and the package job behind the first stage's own; once for
+    each state that it sets flags to."""
+    found = definition.stages[stage]
+    own = tuple((job, JobKind.JOB) for job in found.jobs)
+    if found.flags:
+        return tuple((_with_flags(job, state), JobKind.JOB) for state in found.flags for job in found.jobs)
     package, migrations = definition.package, definition.migrations
     if stage == 0 and migrations.checked:
         check = JobDefinition(name=MIGRATIONS_JOB, command=migrations.sql or "", timeout=migrations.timeout)
@@ -261,6 +275,33 @@ def jobs_of(definition: Definition, stage: int) -> tuple[tuple[JobDefinition, Jo
             JobKind.PACKAGE,
         ),
     )
+
+
+def _with_flags(job: JobDefinition, state: FlagState) -> JobDefinition:
+    def named(name: str) -> str:
+        return f"{name} ({WITH_FLAGS[state]})"
+
+    return replace(job, name=named(job.name), needs=tuple(named(one) for one in job.needs))
+
+
+def flags_of(definition: Definition, job: Job) -> FlagState | None:
+    """What a job's environment has its flags set to; ``None`` leaves them as they are."""
+    stage = definition.stages[job.stage]
+    return stage.flags[job.position // len(stage.jobs)] if stage.flags else None
+
+
+def in_turn(definition: Definition, jobs: Sequence[Job], under_way: Collection[JobId] = ()) -> frozenset[JobId]:
+    """Those of one stage's jobs that may run now: an environment has its flags set to one state at a time.
+
+    As long as a job runs, it is its state's turn; then that of the first one with a job that has not ended. Whether
+    jobs of another state passed does not matter: each run is to say what every state came to.
+    """
+    busy = [one for one in jobs if one.state is JobState.RUNNING or one.id in under_way]
+    left = busy or [one for one in jobs if not one.state.ended]
+    if not left:
+        return frozenset()
+    first = flags_of(definition, min(left, key=lambda one: one.position))
+    return frozenset(one.id for one in jobs if flags_of(definition, one) is first)
 
 
 def applies(stage: StageDefinition, branch: str, default_branch: str) -> bool:

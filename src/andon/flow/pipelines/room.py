@@ -21,6 +21,7 @@ from andon.web.room import Reconciler, Room
 from andon.web.shell import NavItem
 
 _HOUR = 3600.0
+_LOOK = 15.0
 _log = logging.getLogger(__name__)
 
 
@@ -53,12 +54,19 @@ def pipelines_room(
         workflows=(run_workflow(execution),),
         reactions=reactions(service, progress, execution, workflows),
         reconcilers=(
+            Reconciler("flags of tests", _LOOK, lambda: execution.return_flags("its jobs are over")),
             Reconciler("old runs", _HOUR, _clear_old(database, service, runner, keep_days)),
             Reconciler("old caches", 24 * _HOUR, lambda: _said(runner.expire_caches())),
         ),
-        begin=lambda: _ended(runner),
+        begin=lambda: _begin(runner, execution),
         end=execution.close,
     )
+
+
+def _begin(runner: SandboxRunner, execution: Execution) -> None:
+    """No job is under way any more, so that no environment is to pretend anything for one."""
+    _ended(runner)
+    execution.return_flags("Andon was started again", all_of_them=True)
 
 
 def _ended(runner: SandboxRunner) -> None:

@@ -17,6 +17,7 @@ from andon.flow.definition.contract.release import (
     PARTS,
     Audience,
     FlagPolicy,
+    FlagState,
     Harm,
     MirrorDefinition,
     ReleaseDefinition,
@@ -38,6 +39,7 @@ __all__ = [
     "EnvironmentDefinition",
     "Fault",
     "FlagPolicy",
+    "FlagState",
     "Harm",
     "HealthDefinition",
     "HelperService",
@@ -139,6 +141,8 @@ class StageDefinition:
     trigger: Trigger = Trigger.AUTOMATIC
     branches: tuple[str, ...] = ()
     """Globs; empty is every branch. A stage that deploys defaults to the default branch only."""
+    flags: tuple[FlagState, ...] = ()
+    """The jobs run once for each, one after the other, with the environment's flags set to it; empty leaves them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -286,6 +290,11 @@ class Definition:
 
     def environment(self, name: str) -> EnvironmentDefinition | None:
         return next((one for one in self.environments if one.name == name), None)
+
+    @property
+    def production(self) -> str | None:
+        """The environment that a change comes to last."""
+        return next((one.environment for one in reversed(self.stages) if one.environment is not None), None)
 
     def stage(self, name: str) -> StageDefinition | None:
         return next((one for one in self.stages if one.name == name), None)

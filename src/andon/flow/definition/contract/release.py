@@ -24,6 +24,17 @@ class Strategy(StrEnum):
     """In stages, each compared with the version that runs beside it."""
 
 
+class FlagState(StrEnum):
+    """What the flags of an environment say while the jobs of its stage run."""
+
+    AS_IN_PRODUCTION = "as-in-production"
+    """What production's say at that moment."""
+    ALL_ON = "all-on"
+    """Booleans are true, and every other flag serves the first of its variants that is not the one for off."""
+    ALL_OFF = "all-off"
+    """Every flag serves what it serves when it is off."""
+
+
 class Sticky(StrEnum):
     """By what a customer is known, so that they stay with the version that they were given."""
 

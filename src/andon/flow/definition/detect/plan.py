@@ -70,6 +70,7 @@ def render(plan: Plan, schema_url: str) -> str:
     deploys = [
         "",
         "  # The package is built once, after the first stage, and deployed here; jobs would find it at $ANDON_URL.",
+        "  # `flags: [as-in-production, all-on, all-off]` would run each of them once with the feature flags set so.",
         "  acceptance:",
         "    environment: acceptance",
         "",

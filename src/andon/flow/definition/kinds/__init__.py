@@ -7,7 +7,7 @@ takes. The description itself is in ``shape``.
 
 from __future__ import annotations
 
-from andon.flow.definition.kinds.containers import ListOf, TableOf
+from andon.flow.definition.kinds.containers import ListOf, Several, TableOf
 from andon.flow.definition.kinds.kind import Kind, Reading, Refused, found
 from andon.flow.definition.kinds.numbers import Number, Percent, Size, Truth, Whole, duration
 from andon.flow.definition.kinds.records import Field, Record, Values
@@ -26,6 +26,7 @@ __all__ = [
     "Reading",
     "Record",
     "Refused",
+    "Several",
     "Size",
     "TableOf",
     "Text",

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from andon.flow.definition import document as tree
 from andon.flow.definition.document import Mark, Node, Scalar, ScalarType, Table
 from andon.flow.definition.kinds.kind import Kind, Reading, Refused, found
-from andon.flow.definition.kinds.texts import Text
+from andon.flow.definition.kinds.texts import Choice, Text
 from andon.flow.definition.kinds.words import Json, Path, flow_text
 
 if TYPE_CHECKING:
     from andon.flow.definition.kinds.records import Record
 
 T = TypeVar("T")
+E = TypeVar("E", bound=StrEnum)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,51 @@ class ListOf(Kind[tuple[str, ...]]):
 
     def text(self, value: object) -> str:
         return f"[{', '.join(cast(tuple[str, ...], value))}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Several(Kind[tuple[E, ...]]):
+    """Some of a few words, each at most once; their order counts."""
+
+    of: type[E]
+
+    def read(self, node: Node, path: Path, reading: Reading) -> tuple[E, ...]:
+        word = Choice(self.of)
+        if not isinstance(node, tree.Sequence):
+            meant = f"[{node.text}]" if isinstance(node, Scalar) and node.text in set(self.of) else None
+            raise Refused(node.mark, f"{found(node)} stands here", self.words(), meant)
+        if not node.items:
+            raise Refused(node.mark, "the list has 0 entries", self.words())
+        read: list[E] = []
+        for index, item in enumerate(node.items):
+            here = (*path, index)
+            reading.values[here] = item.mark
+            try:
+                value = word.read(item, here, reading)
+                if value in read:
+                    raise Refused(item.mark, f"{value.value!r} stands here a second time", "each entry once")
+                read.append(value)
+            except Refused as refused:
+                reading.refuse(here, refused)
+        return tuple(read)
+
+    def schema(self) -> Mapping[str, Json]:
+        return {
+            "type": "array",
+            "items": Choice(self.of).schema(),
+            "minItems": 1,
+            "maxItems": len(self.of),
+            "uniqueItems": True,
+        }
+
+    def words(self) -> str:
+        return f"a list with at least one of {Choice(self.of).words()}"
+
+    def example(self) -> Json:
+        return [one.value for one in self.of]
+
+    def text(self, value: object) -> str:
+        return f"[{', '.join(one.value for one in cast(tuple[E, ...], value))}]"
 
 
 @dataclass(frozen=True, slots=True)

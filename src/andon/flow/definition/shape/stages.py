@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from andon.flow.definition.contract import (
+    FlagState,
     HelperService,
     JobDefinition,
     Network,
@@ -19,6 +20,7 @@ from andon.flow.definition.kinds import (
     ListOf,
     Number,
     Record,
+    Several,
     Size,
     TableOf,
     Values,
@@ -139,6 +141,16 @@ STAGE_BRANCHES = Field(
     shown_default="every branch; the default branch for a stage that deploys",
 )
 
+_AS_THEY_ARE: tuple[FlagState, ...] = ()
+STAGE_FLAGS = Field(
+    "flags",
+    Several(FlagState),
+    "The jobs run once for each of these, one after the other, on what was deployed once: meanwhile the flags of the "
+    "environment are as production's, all on, or all off. Afterwards it has its own again.",
+    _AS_THEY_ARE,
+    shown_default="once, with the flags as they are there",
+)
+
 
 def _stage(name: str, values: Values) -> StageDefinition:
     return StageDefinition(
@@ -147,13 +159,14 @@ def _stage(name: str, values: Values) -> StageDefinition:
         environment=values[STAGE_ENVIRONMENT],
         trigger=values[STAGE_WHEN],
         branches=values[STAGE_BRANCHES],
+        flags=values[STAGE_FLAGS],
     )
 
 
 STAGE = Record(
     "a stage",
     "Stages run one after the other, in the order of the file; a stage begins when all of the one before has passed.",
-    (STAGE_JOBS, STAGE_ENVIRONMENT, STAGE_WHEN, STAGE_BRANCHES),
+    (STAGE_JOBS, STAGE_ENVIRONMENT, STAGE_WHEN, STAGE_BRANCHES, STAGE_FLAGS),
     _stage,
     one_of=("jobs", "environment"),
 )

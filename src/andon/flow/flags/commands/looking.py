@@ -32,7 +32,12 @@ def list_flags(
     with connect() as andon:
         found = andon.get(flag_at(service), FlagList, archived=archived or None)
     rows = [
-        (one.name if not one.archived_at else f"{one.name} (archived)", there.environment, there.sentence, one.owner)
+        (
+            one.name if not one.archived_at else f"{one.name} (archived)",
+            there.environment,
+            f"now {there.pretends}; else {there.sentence}" if there.pretends else there.sentence,
+            one.owner,
+        )
         for one in found.flags
         for there in one.environments
         if not environment or there.environment == environment
@@ -57,6 +62,7 @@ def show_flag(service: ServiceName, flag: FlagNamed) -> None:
     for there in one.environments:
         guard = " (a second person has to agree)" if there.second_person else ""
         lines.append(f"{there.environment}: {there.sentence}{guard}")
+        lines += [f"  but now {there.pretends}"] if there.pretends else []
         lines += [
             f"  rule {rule.id}: {_json(msgspec.to_builtins(rule.when))} → {_json(rule.serve)}"
             for rule in there.setting.rules

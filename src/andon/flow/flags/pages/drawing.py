@@ -12,6 +12,7 @@ from andon.flow.flags.contract import FLAGS_FILE, Origin, RampView
 from andon.flow.flags.desk import Desk
 from andon.flow.flags.model import words
 from andon.flow.flags.model.flag import Setting, StoredFlag, StoredSetting
+from andon.flow.flags.model.pretending import pretends_words
 from andon.flow.flags.model.wishes import percent_of
 from andon.flow.flags.views.answers import ProposalShape
 from andon.kernel.access import Permission, Principal
@@ -64,6 +65,8 @@ class Standing:
     switch: Action | None
     ramp: RampView | None
     stop: Action | None
+    pretends: str
+    """What it serves instead, for now; empty for nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +151,7 @@ def standing(desk: Desk, reading: Reading, principal: Principal, flag: StoredFla
         stop=None
         if ramp is None or not may_kill
         else Action("Stop the ramp", f"{address}/stop", hidden=(("ramp", ramp.id),), icon="cancel"),
+        pretends=pretends_words(desk.flags.pretences(reading, flag.service).get(place)),
     )
 
 

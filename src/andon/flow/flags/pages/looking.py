@@ -6,6 +6,7 @@ import msgspec
 
 from andon.flow.flags.desk import Desk
 from andon.flow.flags.model.flag import StoredFlag, Version
+from andon.flow.flags.model.pretending import pretends_words
 from andon.flow.flags.pages.drawing import (
     Asked,
     Row,
@@ -70,6 +71,7 @@ def flag_pages(desk: Desk) -> Handlers:
             unknown = desk.unknown(reading, owner)
             found = desk.flags.proposals(reading, context.principal, service=owner)
             shapes = desk.proposals(reading, found)
+            pretends = [(name, pretends_words(one)) for name, one in desk.flags.pretences(reading, owner).items()]
         live = sum(not one.archived for one in rows)
         return context.page(
             "flags/service.html",
@@ -82,6 +84,7 @@ def flag_pages(desk: Desk) -> Handlers:
             address=flag_address(owner),
             rows=rows,
             unknown=unknown,
+            pretends=pretends,
             archived=archived,
             waiting=waiting(context.principal, shapes, {one.id: one.person for one in found}),
             may=context.principal.may(Permission.RELEASE, owner),

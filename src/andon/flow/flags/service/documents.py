@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import blake2b
 
 from andon.flow.flags.contract import FlagDocument
 from andon.flow.flags.model.flag import Setting, StoredSegment, compose
 from andon.flow.flags.storage import flags as storage
+from andon.flow.flags.storage import pretences as pretence_storage
 from andon.flow.flags.storage import ramps as ramp_storage
 from andon.flow.flags.storage import segments as segment_storage
 from andon.flow.sources.contract import Service
 from andon.kernel.db import Reading, Transaction
-from andon_flags.document import Document, Flag, Hashed, Segment, write
+from andon_flags.document import Document, Flag, Hashed, Segment, read, write
 
 MOST_REMEMBERED = 256
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -27,6 +28,8 @@ class Built:
 
     document: Document
     told: FlagDocument
+    pretended: bool = False
+    """For tests: not what was set for the environment."""
 
 
 class Documents:
@@ -38,7 +41,7 @@ class Documents:
         self._guard = threading.Lock()
 
     def of(self, reading: Reading, service: Service, environment: str) -> Built:
-        """The document as ``reading`` sees it."""
+        """The document as ``reading`` sees it; of an environment that pretends what it pretends."""
         found = storage.revision(reading.connection, service, environment)
         revision, changed_at = found or (0, _NEVER)
         place = (service, environment)
@@ -47,7 +50,11 @@ class Documents:
             if known is not None and known.told.revision == revision:
                 self._built.move_to_end(place)
                 return known
-        document = self.compose(reading, service, environment, revision)
+        pretended = pretence_storage.document(reading.connection, service, environment)
+        if pretended is None:
+            document = self.compose(reading, service, environment, revision)
+        else:
+            document = replace(read(pretended), revision=revision)
         content = write(document)
         told = FlagDocument(
             service=service,
@@ -57,7 +64,7 @@ class Documents:
             content=content,
             etag=f'"{revision}-{blake2b(content, digest_size=6).hexdigest()}"',
         )
-        built = Built(document, told)
+        built = Built(document, told, pretended is not None)
         if isinstance(reading, Transaction):
             return built  # may yet be taken back, and its revision be another's
         with self._guard:
@@ -83,8 +90,8 @@ class Documents:
         """The document with one flag exchanged, or left out. ``light`` leaves the members of segments out, where only
         the form of the whole matters."""
         stored = storage.of_service(reading.connection, service)
-        watched = ramp_storage.watched(reading.connection, service, environment)
         settings = storage.settings_at(reading.connection, service, environment)
+        watched = ramp_storage.watched(reading.connection, service, environment)
         flags: dict[str, Flag] = {}
         for one in stored:
             if one.name == without:

@@ -13,7 +13,9 @@ from andon.flow.flags.service.changing import Changes
 from andon.flow.flags.service.documents import Built, Documents
 from andon.flow.flags.service.ramps import view
 from andon.flow.flags.storage import flags as storage
+from andon.flow.flags.storage import pretences as pretence_storage
 from andon.flow.flags.storage import ramps as ramp_storage
+from andon.flow.pipelines.contract import Pretence
 from andon.flow.sources.contract import Service
 from andon.kernel.access import Permission, Principal
 from andon.kernel.db import Reading
@@ -111,6 +113,10 @@ class Questions:
 
     def needs_second_person(self, reading: Reading, service: Service, environment: str) -> bool:
         return self._places.needs_second_person(reading, service, environment)
+
+    def pretences(self, reading: Reading, service: Service) -> dict[str, Pretence]:
+        """What its environments serve instead of their own flags, by environment, while a stage's jobs run."""
+        return {one.environment: one for one in pretence_storage.named(reading.connection, service=service)}
 
     def revisions(self, reading: Reading) -> dict[tuple[Service, str], int]:
         """The present revision of every place that has one."""

@@ -19,6 +19,7 @@ from urllib.parse import parse_qs, quote, unquote
 import msgspec
 from anyio import to_thread
 
+from andon.flow.flags.reaching import AUDIENCE
 from andon.flow.flags.serving import ofrep
 from andon.flow.flags.serving.admission import COME_BACK, Admission
 from andon.flow.flags.serving.asking import Asking
@@ -44,6 +45,7 @@ Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 
 _REMOTE = re.compile(r"/ofrep(?:/([^/]+)/([^/]+)/ofrep)?/v1/(evaluate/flags|evaluate/flags/(.+)|events)")
+_LISTENER = re.compile(r"[0-9a-f]{16,64}")
 _CORS = ((b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", b"etag, retry-after"))
 _PREFLIGHT = (
     *_CORS,
@@ -99,6 +101,8 @@ class FlagDoor:
         try:
             if path in {DOCUMENT, STREAM}:
                 await self._own(scope, receive, send, own)
+            elif path == AUDIENCE and own is not None:
+                await self._audience(scope, send, own)
             elif (found := _REMOTE.fullmatch(path)) is not None:
                 await self._remote(scope, receive, send, own, found)
             else:
@@ -111,6 +115,9 @@ class FlagDoor:
     # The document
 
     async def _own(self, scope: Scope, receive: Receive, send: Send, own: Place | None) -> None:
+        if scope["method"] == "POST" and scope["path"] == STREAM:
+            await self._confirm(scope, send, own)
+            return
         if scope["method"] not in {"GET", "HEAD"}:
             await _reply(send, Answer(405, b"", {"allow": "GET, HEAD"}))
             return
@@ -118,7 +125,8 @@ class FlagDoor:
         served = await self._served(visit.place)
         if scope["path"] == STREAM:
             last = _header(scope, b"last-event-id")
-            await self._stream(receive, send, visit, int(last) if last.isdigit() and len(last) < 19 else None)
+            name = _header(scope, b"x-andon-listener")
+            await self._stream(receive, send, visit, _number(last), name if _LISTENER.fullmatch(name) else "")
             return
         told = served.built.told
         headers = {"etag": told.etag, "cache-control": "no-cache", "content-type": "application/json"}
@@ -128,14 +136,33 @@ class FlagDoor:
             return
         await _reply(send, Answer(200, told.content, headers), head=scope["method"] == "HEAD")
 
-    async def _stream(self, receive: Receive, send: Send, visit: _Visit, last: int | None) -> None:
-        with self._hub.listen(visit.place) as listener:
+    async def _confirm(self, scope: Scope, send: Send, own: Place | None) -> None:
+        """A program has applied a revision."""
+        visit = await self._visit(scope, own, "", "")
+        revision = _number(_header(scope, b"x-andon-revision"))
+        if revision is not None:
+            self._hub.confirm(visit.place, _header(scope, b"x-andon-listener"), revision)
+        await _reply(send, Answer(204, b"", {}))
+
+    async def _audience(self, scope: Scope, send: Send, own: Place) -> None:
+        """Who listens, and whether all of them have a revision; for Andon's worker, on the environment's own socket."""
+        query = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=20)
+        revision = _number(query.get("revision", [""])[0])
+        # whoever connects from here on gets this or something newer
+        served = await to_thread.run_sync(self._hub.load, own)
+        listening, behind = self._hub.audience(own, served.revision if revision is None else revision)
+        told = {"revision": served.revision, "listening": listening, "behind": behind}
+        await _reply(send, Answer(200, msgspec.json.encode(told), {"content-type": "application/json"}))
+
+    async def _stream(self, receive: Receive, send: Send, visit: _Visit, last: int | None, name: str) -> None:
+        with self._hub.listen(visit.place, name) as listener:
             # after it is listened: what changes from here on is heard, and what was heard before is skipped
             served = await self._served(visit.place)
             await _begin(send)
             missed = None if last is None else served.since(last)
             first = _whole(served) if missed is None else b"".join(missed)
-            await _more(send, b"retry: 2000\n: here\n\n" + first)
+            await _more(send, b"retry: 2000\n: here\n\n" + first + _confirming(listener, served))
+            listener.told = served.revision
             await self._follow(receive, send, visit, listener, served.revision, _events)
 
     async def _follow(
@@ -154,8 +181,8 @@ class FlagDoor:
                 while listener.waiting:
                     served = listener.waiting.popleft()
                     if served.revision > revision:
-                        await _more(send, told(served, revision))
-                        revision = served.revision
+                        await _more(send, told(served, revision) + _confirming(listener, served))
+                        listener.told = revision = served.revision
                 listener.rung.clear()
                 bell = asyncio.ensure_future(listener.rung.wait())
                 done, _ = await asyncio.wait({bell, gone}, timeout=HEARTBEAT, return_when=asyncio.FIRST_COMPLETED)
@@ -226,8 +253,10 @@ class FlagDoor:
             served = await self._served(visit.place)
             await _begin(send, remote=True)
             last = _header(scope, b"last-event-id")
-            behind = last.isdigit() and len(last) < 19 and int(last) < served.revision
+            seen = _number(last)
+            behind = seen is not None and seen < served.revision
             await _more(send, b"retry: 2000\n: here\n\n" + (ofrep.refetch(served) if behind else b""))
+            listener.told = served.revision
             await self._follow(
                 receive, send, visit, listener, served.revision, lambda new, _revision: ofrep.refetch(new)
             )
@@ -302,6 +331,15 @@ def _require(principal: Principal, place: Place) -> None:
 def _events(served: Served, revision: int) -> bytes:
     missed = served.since(revision)
     return _whole(served) if missed is None else b"".join(missed)
+
+
+def _confirming(listener: Listener, served: Served) -> bytes:
+    """Asks a program that can to say when it has applied what was sent; only where somebody waits for that."""
+    return b"event: confirm\ndata: %d\n\n" % served.revision if listener.id and served.built.pretended else b""
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdecimal() and text.isascii() and len(text) < 19 else None
 
 
 def _whole(served: Served) -> bytes:

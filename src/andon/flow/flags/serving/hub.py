@@ -74,8 +74,18 @@ class Listener:
     """One open stream. Only the event loop touches it."""
 
     place: Place
+    id: str = ""
+    """By which its program confirms what it has applied; empty for one that does not."""
+    told: int = -1
+    """The revision that was sent last."""
+    confirmed: int = -1
     waiting: deque[Served] = field(default_factory=deque)
     rung: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def has(self) -> int:
+        """The revision that its program has for certain; of one that confirms nothing, what it was sent."""
+        return self.confirmed if self.id else self.told
 
     def hear(self, served: Served) -> None:
         if len(self.waiting) >= MOST_WAITING:
@@ -135,9 +145,20 @@ class Hub:
             built = self._flags.built(reading, place.service, place.environment)
         return self._put(place, built)
 
+    def confirm(self, place: Place, listener: str, revision: int) -> None:
+        """A program says what it has applied. Only on the event loop."""
+        for one in self._listeners:
+            if one.id and one.id == listener and one.place == place:
+                one.confirmed = max(one.confirmed, min(revision, one.told))
+
+    def audience(self, place: Place, revision: int) -> tuple[int, int]:
+        """How many listen there, and how many of them do not have a revision yet. Only on the event loop."""
+        there = [one for one in self._listeners if one.place == place]
+        return len(there), sum(one.has < revision for one in there)
+
     @contextmanager
-    def listen(self, place: Place) -> Iterator[Listener]:
-        """Hear of every change from now on. Raises ``TooMany``."""
+    def listen(self, place: Place, listener: str = "") -> Iterator[Listener]:
+        """Hear of every change from now on; ``listener`` is by what its program confirms. Raises ``TooMany``."""
         if len(self._listeners) >= MOST_STREAMS:
             raise TooMany(
                 "Too many programs listen to flags.",
@@ -145,12 +166,12 @@ class Hub:
                 remedy="Let them share a connection, or come back later.",
                 retry_after=30.0,
             )
-        listener = Listener(place)
-        self._listeners.add(listener)
+        found = Listener(place, listener)
+        self._listeners.add(found)
         try:
-            yield listener
+            yield found
         finally:
-            self._listeners.discard(listener)
+            self._listeners.discard(found)
 
     def _put(self, place: Place, built: Built) -> Served:
         with self._guard:

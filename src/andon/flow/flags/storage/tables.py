@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from andon.flow.definition.contract import FlagState
 from andon.flow.flags.contract import Origin, ProposalState, RampState
 from andon.flow.flags.model.flag import Head, Setting, Step
 from andon.kernel.db import Enumeration, Instant, Json, metadata
@@ -78,6 +79,21 @@ revisions = sa.Table(
     sa.Column("environment", sa.String(80), primary_key=True),
     sa.Column("revision", sa.BigInteger, nullable=False),
     sa.Column("changed_at", Instant, nullable=False),
+)
+
+# the environments that serve other flags than their own, while a stage's jobs run
+pretences = sa.Table(
+    "flag_pretences",
+    metadata,
+    sa.Column("service", sa.String(80), primary_key=True),
+    sa.Column("environment", sa.String(80), primary_key=True),
+    sa.Column("state", Enumeration(FlagState), nullable=False),
+    sa.Column("run", sa.String(40), nullable=False),
+    sa.Column("stage", sa.Integer, nullable=False),
+    sa.Column("commit", sa.String(64), nullable=False),
+    # as services read it: what is changed meanwhile changes nothing of it
+    sa.Column("document", sa.LargeBinary, nullable=False),
+    sa.Column("began_at", Instant, nullable=False),
 )
 
 segments = sa.Table(

@@ -49,9 +49,11 @@ class EnvironmentSetting(msgspec.Struct, kw_only=True):
     """Who gets what."""
     setting: SettingShape
     second_person: bool = False
+    pretends: str = ""
+    """What it serves instead while tests run, and for which run; empty when it serves what is set."""
 
     @classmethod
-    def of(cls, one: StoredSetting, *, second_person: bool = False) -> EnvironmentSetting:
+    def of(cls, one: StoredSetting, *, second_person: bool = False, pretends: str = "") -> EnvironmentSetting:
         return cls(
             environment=one.environment,
             version=one.version,
@@ -59,6 +61,7 @@ class EnvironmentSetting(msgspec.Struct, kw_only=True):
             sentence=words.who_gets_what(one.setting),
             setting=SettingShape.of(one.setting),
             second_person=second_person,
+            pretends=pretends,
         )
 
 

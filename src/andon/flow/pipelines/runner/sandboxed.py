@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 import signal
 import stat
 import time
@@ -19,7 +20,7 @@ from andon.flow.definition.contract import HelperService, Network
 from andon.flow.environments.contract.equipment import BARE, Equipper, Occupant, Purpose, outfitted, version_of
 from andon.flow.pipelines.contract import FailureKind, JobId, JobState, RunId
 from andon.flow.pipelines.folders import RunFolders, remove_tree
-from andon.flow.pipelines.model import JobKind, JobResult, JobTask, Package, TestCase
+from andon.flow.pipelines.model import WITH_FLAGS, JobKind, JobResult, JobTask, Package, TestCase
 from andon.flow.pipelines.runner.caches import Caches, CacheUse
 from andon.flow.pipelines.runner.disk import DiskGuard
 from andon.flow.pipelines.runner.migrations import check_files, check_printed, to_be_printed
@@ -222,7 +223,7 @@ class SandboxRunner:
                 processes=wanted.processes,
                 file_size=max(1, min(self._disk.room(), _LARGEST_FILE)),
             ),
-            hostname=task.name[:60].strip("-.") or "job",
+            hostname=re.sub("[^A-Za-z0-9.-]+", "-", task.name)[:60].strip("-.") or "job",
         )
         log.section("services" if services else "command")
         with self._disk.watch(folder) as disk_full:
@@ -313,6 +314,8 @@ def _environment(task: JobTask) -> Mapping[str, str]:
     }
     if task.environment is not None:
         own["ANDON_ENVIRONMENT"] = task.environment
+    if task.flags is not None:
+        own["ANDON_FLAGS_STATE"] = task.flags.value
     if task.url is not None:
         own["ANDON_URL"] = task.url
     return {**task.definition.environment, **own}
@@ -320,6 +323,8 @@ def _environment(task: JobTask) -> Mapping[str, str]:
 
 def _introduction(task: JobTask, caches: tuple[CacheUse, ...]) -> str:
     said = f"{task.name} of {task.service} at {task.commit[:12]}, attempt {task.attempt}"
+    if task.flags is not None:
+        said += f"; {task.environment} has {WITH_FLAGS[task.flags]}"
     if caches:
         said += "; caches: " + ", ".join(
             one.path if any(one.base.iterdir()) else f"{one.path} (empty)" for one in caches

@@ -32,6 +32,7 @@ from andon.flow.pipelines.model import (
     StageAnswer,
     TestState,
     applies,
+    in_turn,
     needs_person,
     runnable,
     stage_outcome,
@@ -252,8 +253,8 @@ class Progress:
         """The stage's jobs that have not come to their end."""
         return storage.open_jobs(reading.connection, run.id, position)
 
-    def advance(self, tx: Transaction, run: Run, position: int) -> tuple[Job, ...]:
-        """Skip what cannot run any more; the jobs that are ready to run."""
+    def advance(self, tx: Transaction, run: Run, position: int, under_way: Collection[JobId] = ()) -> tuple[Job, ...]:
+        """Skip what cannot run any more; the jobs that are ready to run, of those whose turn it is."""
         rows = storage.jobs_of(tx.connection, run.id, position)
         ready, skipped = runnable(rows)
         while skipped:
@@ -266,11 +267,20 @@ class Progress:
             )
             rows = storage.jobs_of(tx.connection, run.id, position)
             ready, skipped = runnable(rows)
+        turn = in_turn(run.definition, rows, under_way)
+        ready = tuple(one for one in ready if one.id in turn)
         if ready:
             storage.update_jobs(
                 tx.connection, [one.id for one in ready], given=[JobState.PENDING], state=JobState.READY
             )
-        return tuple(one for one in rows if one.state is JobState.READY or one in ready)
+        return tuple(one for one in rows if (one.state is JobState.READY and one.id in turn) or one in ready)
+
+    def works_on(self, reading: Reading, run: RunId, position: int) -> bool:
+        """Whether a stage's jobs are what the run is at."""
+        found = storage.run_of(reading.connection, run)
+        if found is None or found.state is not RunState.RUNNING:
+            return False
+        return storage.stages_of(reading.connection, run)[position].state is StageState.RUNNING
 
     def cancel_waiting(self, tx: Transaction, run: Run, position: int) -> None:
         """The run is cancelled: what has not begun will not."""
