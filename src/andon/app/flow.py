@@ -38,14 +38,16 @@ from andon.flow.pipelines.pages import run_pages
 from andon.flow.pipelines.room import pipelines_room
 from andon.flow.pipelines.runner.sandboxed import SandboxRunner
 from andon.flow.pipelines.service import PipelineService, Progress
+from andon.flow.routing.access import EnvoyAccessLog
 from andon.flow.routing.adapters import EnvoyDataPlane, envoy_binary
 from andon.flow.routing.comparing import EnvoyComparisons
-from andon.flow.routing.contract import Comparisons, Router
+from andon.flow.routing.contract import AccessLog, Comparisons, Router
 from andon.flow.routing.room import routing_room
 from andon.flow.routing.service import RouterService
 from andon.flow.schema.checker import SchemaChecker
 from andon.flow.schema.filling import Filling
 from andon.flow.schema.flagged import FlagGuard
+from andon.flow.schema.ledger import Ledger
 from andon.flow.schema.room import schema_room
 from andon.flow.schema.service import BackfillService
 from andon.flow.sources.adapters.sources import GitSources
@@ -73,6 +75,8 @@ class Flow:
     router: Router
     comparisons: Callable[[], Comparisons]
     """A reader of what is answered to mirrored requests."""
+    requests: Callable[[], AccessLog]
+    """A reader of what the router served."""
     flags: BuiltFlags
     layout: Layout
     folders: RunFolders
@@ -210,7 +214,15 @@ def build_flow(
                 definitions=definitions,
             ),
             starter,
-            sources,
+            ledger=Ledger(
+                backfills=backfills,
+                deployments=deployments,
+                contracting=deployments,
+                sources=sources,
+                definitions=definitions,
+            ),
+            environments=environments,
+            sources=sources,
         ),
         deployments_room(
             database=database,
@@ -263,6 +275,7 @@ def build_flow(
         deployments=deployments,
         router=router,
         comparisons=lambda: EnvoyComparisons(data / "router"),
+        requests=lambda: EnvoyAccessLog(data / "router"),
         flags=flags,
         layout=built.layout,
         folders=runner.folders,

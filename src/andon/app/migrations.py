@@ -11,17 +11,19 @@ import typer
 
 from andon.flow.definition.contract import DEFINITION_FILE, MigrationDefinition
 from andon.flow.schema.contract import Dialect, Report
+from andon.flow.schema.contract.backfills import BackfillState
 from andon.flow.schema.contract.words import lines
 from andon.flow.schema.model import Wish
 from andon.flow.schema.views import BackfillRequest, BackfillShape, Migrations
 from andon.kernel.errors import Invalid, NotFound, Unavailable
 from andon.web.terminal.client import connect
-from andon.web.terminal.output import Table, ago, say, show
+from andon.web.terminal.output import Table, ago, say, show, wants_json
 
 _Service = Annotated[str, typer.Argument(show_default=False)]
 _Environment = Annotated[str, typer.Argument(show_default=False)]
 _GIT_SECONDS = 60
 _SQL_SECONDS = 600
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
 class MigrationsRefused(Invalid):
@@ -76,13 +78,18 @@ def check(
 
 
 def show_migrations(service: _Service, environment: _Environment) -> None:
-    """How the newest backfill of an environment goes on."""
+    """How the newest backfill of an environment goes on, and why its contract migration waits."""
     with connect() as andon:
         found = andon.get(_place(service, environment), Migrations)
     rows = [] if found.backfill is None else [_row(found.backfill)]
     empty = "No backfill yet: one begins when a version that has migrations.backfill takes the traffic."
-    columns = Table("backfill of", "state", ">done", ">left", ">batches", ">rows each", "last", "", empty=empty)
+    columns = Table(
+        "backfill of", "state", ">done", ">left", ">batches", ">rows each", "remains", "last", "", empty=empty
+    )
     show(found, columns, rows)
+    if not wants_json():
+        for one in found.contract_waits_for:
+            say(f"The contract migration waits: {one}")
 
 
 def pause(service: _Service, environment: _Environment) -> None:
@@ -108,7 +115,29 @@ def _ask(service: str, environment: str, wish: Wish) -> None:
 
 def _row(one: BackfillShape) -> tuple[object, ...]:
     done = None if one.share is None else f"{100 * one.share:.1f} %"
-    return (one.commit[:7], one.state.value, done, one.left, one.batches, one.rows, ago(one.changed_at), one.reason)
+    return (
+        one.commit[:7],
+        one.state.value,
+        done,
+        one.left,
+        one.batches,
+        one.rows,
+        _remains(one),
+        ago(one.changed_at),
+        one.reason,
+    )
+
+
+def _remains(one: BackfillShape) -> str | None:
+    """A range: as fast as in its fastest stretch, and as slowly as in its slowest."""
+    if one.state is not BackfillState.RUNNING or one.pace is None or one.pace.soonest is None:
+        return None
+    latest = "…" if one.pace.latest is None else _rounded(one.pace.latest)
+    return f"{_rounded(one.pace.soonest)} to {latest}"
+
+
+def _rounded(seconds: float) -> str:
+    return next((f"{seconds / size:,.0f} {unit}" for size, unit in _UNITS if seconds >= 2 * size), f"{seconds:.0f} s")
 
 
 def _place(service: str, environment: str) -> str:

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from andon.flow.definition.reader import YamlDefinitionReader
 from andon.flow.deployments.contract import DeploymentState, Kind
 from andon.flow.deployments.model import ContractRefused
 from andon.flow.deployments.reactions import reactions as deployment_reactions
 from andon.flow.schema.contract.backfills import BackfillEnded, BackfillStarted, BackfillState, BackfillView
 from andon.flow.schema.filling import Filling
+from andon.flow.schema.ledger import Ledger
 from andon.flow.schema.model import STANDSTILL, BackfillNotSo, Said, Wish, next_rows, said
 from andon.flow.schema.reactions import reactions
 from andon.flow.schema.service import BackfillService
@@ -49,6 +51,13 @@ class Place(Installation):
             sources=self.sources,
             definitions=self.deployments._definitions,
             retry_seconds=0.0,
+        )
+        self.ledger = Ledger(
+            backfills=self.backfills,
+            deployments=self.deployments,
+            contracting=self.deployments,
+            sources=self.sources,
+            definitions=YamlDefinitionReader(),
         )
         self.workflows.register(backfill_workflow(self.filling))
         both = (

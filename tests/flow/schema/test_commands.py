@@ -29,7 +29,14 @@ def served(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> It
     database = Database(open_engine(settings.database_url))
     place = Place(database, folder)
     place.create()
-    room = schema_room(place.backfills, place.filling, place.workflows, place.sources)
+    room = schema_room(
+        place.backfills,
+        place.filling,
+        place.workflows,
+        ledger=place.ledger,
+        environments=place.environments,
+        sources=place.sources,
+    )
     with serving(settings, database, (room,), place.passwords, place.bell) as running:
         yield place, running
 

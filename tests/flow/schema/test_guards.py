@@ -12,7 +12,7 @@ from andon.flow.deployments.contract import DeploymentState
 from andon.flow.deployments.model import ContractRefused
 from andon.flow.schema.contract import FlagNeed, Phase
 from andon.flow.schema.contract.files import in_order, needs_of, phase_of
-from andon.flow.schema.contract.guarding import ContractAsked
+from andon.flow.schema.contract.guarding import ContractAsked, Objection
 from andon.flow.schema.flagged import _Document, objection
 from andon.kernel.access import SYSTEM
 from andon.kernel.db import Database, Reading
@@ -29,9 +29,9 @@ class Objecting:
         self.says = ""
         self.asked: list[ContractAsked] = []
 
-    def objections(self, reading: Reading, asked: ContractAsked) -> tuple[str, ...]:
+    def objections(self, reading: Reading, asked: ContractAsked) -> tuple[Objection, ...]:
         self.asked.append(asked)
-        return (self.says,) if self.says else ()
+        return (Objection(sentence=self.says),) if self.says else ()
 
 
 @pytest.fixture

@@ -53,6 +53,8 @@ class Board:
     ways: tuple[Way, ...]
     rebuild: Action | None
     contract: Action | None
+    migrations: str
+    """The page of the database's migrations; empty where nothing runs."""
     history: tuple[Past, ...]
     deploys: bool
 
@@ -104,6 +106,7 @@ def board(
         ways=tuple(desk.way(one, place) for one in targets),
         rebuild=desk.rebuild(live),
         contract=desk.contract(live, targets),
+        migrations="" if live is None else f"{place_address(service, environment)}/migrations",
         history=tuple(desk.past(one) for one in history[:HISTORY]),
         deploys=principal.may(Permission.DEPLOY, service, environment),
     )

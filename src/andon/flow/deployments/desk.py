@@ -311,6 +311,11 @@ class Desk:
         except AndonError:
             return None  # its definition is gone or cannot be read; nothing is offered upon it
         label = f"Contract the database of {self.environment}"
+        objections = self.rooms.deployments.contract_objections(
+            self.reading, self.service, self.environment, live.commit
+        )
+        if objections:
+            return Action(label, "", icon="database", blocked=objections[0].sentence)
         lost = [one.commit[:7] for one in targets if one.refusal is None]
         if not lost:
             return Action(label, f"{self.place}/contract", icon="database")

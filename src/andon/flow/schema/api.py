@@ -1,9 +1,10 @@
-"""The API of backfills."""
+"""The API of migrations and backfills."""
 
 from __future__ import annotations
 
+from andon.flow.schema.ledger import Ledger, Story
 from andon.flow.schema.service import BackfillService
-from andon.flow.schema.views import BackfillRequest, BackfillShape, Migrations
+from andon.flow.schema.views import BackfillRequest, BackfillShape, Migrations, MigrationShape
 from andon.flow.sources.contract import Service, Sources
 from andon.web.http import api
 from andon.web.http.api import Call, Handlers
@@ -11,16 +12,20 @@ from andon.web.http.api import Call, Handlers
 _PLACE = "/services/{service:str}/environments/{environment:str}/migrations"
 
 
-def schema_routes(backfills: BackfillService, sources: Sources) -> Handlers:
+def schema_routes(backfills: BackfillService, ledger: Ledger, sources: Sources) -> Handlers:
     @api.get(_PLACE)
     def show_migrations(call: Call, service: str, environment: str) -> Migrations:
-        """How the newest backfill of an environment goes on."""
+        """What has run in an environment, how its newest backfill goes on, and why a contract migration waits."""
         call.principal.require_sight(service)
         name = Service(service)
         with call.database.reading() as reading:
             sources.default_branch(reading, name)
-            found = backfills.current(reading, name, environment)
-        return Migrations(backfill=None if found is None else BackfillShape.of(found))
+            story = ledger.story(reading, name, environment)
+        return Migrations(
+            backfill=None if story.backfill is None else BackfillShape.of(story.backfill, story.pace),
+            migrations=_phases(story),
+            contract_waits_for=_waits(story),
+        )
 
     @api.post(_PLACE + "/backfill")
     def ask_of_backfill(call: Call, service: str, environment: str, data: BackfillRequest) -> BackfillShape:
@@ -31,3 +36,26 @@ def schema_routes(backfills: BackfillService, sources: Sources) -> Handlers:
         return BackfillShape.of(found)
 
     return [show_migrations, ask_of_backfill]
+
+
+def _phases(story: Story) -> list[MigrationShape]:
+    return [
+        MigrationShape(
+            name=change.name,
+            phase=one.phase,
+            file=one.file,
+            progress=one.progress,
+            at=one.at,
+            commit=one.commit,
+            deployment=one.deployment,
+        )
+        for change in story.changes
+        for one in change.entries
+    ]
+
+
+def _waits(story: Story) -> list[str]:
+    if not story.contracts_wait:
+        return []
+    versions = [f"{one.commit[:7]} can be rolled back to" for one in story.targets]
+    return [*versions, *(one.sentence for one in story.objections)]

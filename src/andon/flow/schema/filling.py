@@ -76,6 +76,8 @@ class Filling:
             if outcome is None or not outcome.passed:
                 if self._is_wanted(backfill):
                     failures += 1
+                    with self._database.transaction() as tx:
+                        self._service.note_failure(tx, backfill, problem)
                     _log.warning("a batch of backfill %s failed: %s", backfill, problem)
                     if failures >= TRIES:
                         return self._end(found, BackfillState.FAILED, f"{TRIES} batches in a row failed: {problem}")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from urllib.parse import quote
 
 import msgspec
 
 from andon.flow.flags.contract import Flags
 from andon.flow.schema.contract import FlagNeed
-from andon.flow.schema.contract.guarding import ContractAsked
+from andon.flow.schema.contract.guarding import ContractAsked, Objection
 from andon.kernel.db import Reading
 from andon_flags.document import BUCKETS
 
@@ -39,14 +40,17 @@ class FlagGuard:
     def __init__(self, flags: Flags) -> None:
         self._flags = flags
 
-    def objections(self, reading: Reading, asked: ContractAsked) -> tuple[str, ...]:
+    def objections(self, reading: Reading, asked: ContractAsked) -> tuple[Objection, ...]:
         if not asked.needs:
             return ()
         content = self._flags.document(reading, asked.service, asked.environment).content
         flags = msgspec.json.decode(content, type=_Document).flags
         found = ((need, objection(need, flags)) for need in asked.needs)
         return tuple(
-            f"The flag {need.flag} {what}; the migration needs it at {need.variant} for everybody."
+            Objection(
+                sentence=f"The flag {need.flag} {what}; the migration needs it at {need.variant} for everybody.",
+                href="/".join(("/flags", *(quote(one, safe="") for one in (asked.service, need.flag)))),
+            )
             for need, what in found
             if what
         )

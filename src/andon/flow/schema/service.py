@@ -13,8 +13,8 @@ from andon.flow.schema.contract.backfills import (
     BackfillState,
     BackfillView,
 )
-from andon.flow.schema.contract.guarding import ContractAsked
-from andon.flow.schema.model import TRANSITIONS, WISHES, BackfillNotSo, Said, Wish, next_rows
+from andon.flow.schema.contract.guarding import ContractAsked, Objection
+from andon.flow.schema.model import TRANSITIONS, WISHES, BackfillNotSo, Pace, Said, Wish, next_rows, pace_of
 from andon.flow.sources.contract import CommitHash, Service
 from andon.kernel.access import Permission, Principal
 from andon.kernel.db import Reading, Transaction
@@ -29,6 +29,16 @@ class BackfillService:
     def current(self, reading: Reading, service: Service, environment: str) -> BackfillView | None:
         return storage.newest(reading.connection, service, environment)
 
+    def recent(
+        self, reading: Reading, service: Service, environment: str, *, limit: int = 20
+    ) -> tuple[BackfillView, ...]:
+        """Those of an environment, newest first."""
+        return storage.recent(reading.connection, service, environment, limit)
+
+    def pace(self, reading: Reading, backfill: BackfillId) -> Pace | None:
+        """How fast its newest batches have filled rows; ``None`` while nobody can tell."""
+        return pace_of(storage.kept_batches(reading.connection, backfill))
+
     def get(self, reading: Reading, backfill: BackfillId) -> BackfillView:
         found = storage.one(reading.connection, backfill)
         if found is None:
@@ -39,16 +49,16 @@ class BackfillService:
         """How often its work was begun."""
         return storage.starts(reading.connection, backfill)
 
-    def objections(self, reading: Reading, asked: ContractAsked) -> tuple[str, ...]:
+    def objections(self, reading: Reading, asked: ContractAsked) -> tuple[Objection, ...]:
         """What is not filled yet is lost with the old shape."""
         found = storage.newest(reading.connection, asked.service, asked.environment)
         if found is None or found.commit != asked.commit or found.state is BackfillState.DONE:
             return ()
         left = "" if found.left is None else f", {found.left:,} rows are left"
         return (
-            (
-                f"The backfill of {found.commit[:7]} is not done ({found.state}{left}): "
-                f"see andon migrations show {asked.service} {asked.environment}"
+            Objection(
+                sentence=f"The backfill of {found.commit[:7]} is not done ({found.state}{left}): "
+                f"see andon migrations show {asked.service} {asked.environment}",
             ),
         )
 
@@ -79,6 +89,9 @@ class BackfillService:
             seconds=0.0,
             first_left=None,
             left=None,
+            failures=0,
+            problem="",
+            problem_at=None,
             started_at=tx.now,
             changed_at=tx.now,
         )
@@ -134,6 +147,10 @@ class BackfillService:
             now=tx.now,
         )
         return self.get(tx, backfill)
+
+    def note_failure(self, tx: Transaction, backfill: BackfillId, problem: str) -> None:
+        """A batch went wrong and is tried again."""
+        storage.note_failure(tx.connection, backfill, problem[:2000], tx.now)
 
     def end(
         self, tx: Transaction, backfill: BackfillId, state: BackfillState, reason: str, *, by: Actor = ANDON

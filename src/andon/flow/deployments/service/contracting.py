@@ -10,7 +10,7 @@ from andon.flow.deployments.model import ContractRefused
 from andon.flow.deployments.service.questions import DeploymentQuestions
 from andon.flow.schema.contract import FlagNeed, Phase
 from andon.flow.schema.contract.files import needs_of, phase_of
-from andon.flow.schema.contract.guarding import ContractAsked, ContractGuard
+from andon.flow.schema.contract.guarding import ContractAsked, ContractGuard, Objection
 from andon.flow.sources.contract import CommitHash, Service
 from andon.kernel.db import Reading
 
@@ -24,15 +24,15 @@ class DeploymentContracting(DeploymentQuestions):
 
     def contract_objections(
         self, reading: Reading, service: Service, environment: str, commit: CommitHash
-    ) -> tuple[str, ...]:
-        """Whole sentences: what still needs what the contract migration of ``commit`` takes away."""
+    ) -> tuple[Objection, ...]:
+        """What still needs what the contract migration of ``commit`` takes away."""
         asked = ContractAsked(
             service=service,
             environment=environment,
             commit=commit,
             needs=self._needs(reading, service, environment, commit),
         )
-        return tuple(text for guard in self._guards for text in guard.objections(reading, asked))
+        return tuple(one for guard in self._guards for one in guard.objections(reading, asked))
 
     def brings_migrations(self, service: Service, base: CommitHash, head: CommitHash) -> bool:
         """Whether ``head`` has other migrations than ``base``, as far as its definition lets that be known.
@@ -65,13 +65,13 @@ class DeploymentContracting(DeploymentQuestions):
         return [one for one in self._sources.below(service, commit, folder) if phase_of(one) is Phase.CONTRACT]
 
 
-def require_no_objections(objections: Sequence[str]) -> None:
+def require_no_objections(objections: Sequence[Objection]) -> None:
     """Raise :class:`ContractRefused` with the first of them, and say how many more there are."""
     if not objections:
         return
     more = f" {len(objections) - 1} more stand in the way." if len(objections) > 1 else ""
     raise ContractRefused(
-        f"The old shape is still needed. {objections[0]}{more}",
+        f"The old shape is still needed. {objections[0].sentence}{more}",
         safe="Nothing was changed.",
         remedy="Ask again when that is over.",
     )

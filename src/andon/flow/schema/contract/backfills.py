@@ -95,6 +95,11 @@ class BackfillView:
     first_left: int | None
     """Rows that were left when it first said so."""
     left: int | None
+    failures: int
+    """Batches in a row that have failed last."""
+    problem: str
+    """What the newest batch that failed said; stays when a later one goes well."""
+    problem_at: datetime | None
     started_at: datetime
     changed_at: datetime
     """When it last ended a batch or came into another state."""

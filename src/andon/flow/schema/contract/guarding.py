@@ -24,9 +24,29 @@ class ContractAsked:
     """What the comments of its files ask of flags."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objection:
+    """Somebody still needs the old shape."""
+
+    sentence: str
+    """Whole, without a full stop at its end where it ends in a command."""
+    href: str = ""
+    """The console's page where something can be done about it."""
+
+
 class ContractGuard(Protocol):
     """Somebody who may still need the old shape."""
 
-    def objections(self, reading: Reading, asked: ContractAsked) -> tuple[str, ...]:
-        """Whole sentences, each with what to do about it; none when nothing stands in the way."""
+    def objections(self, reading: Reading, asked: ContractAsked) -> tuple[Objection, ...]:
+        """None when nothing stands in the way."""
+        ...
+
+
+class ContractQuestions(Protocol):
+    """Whoever carries contract migrations out, and has asked the guards."""
+
+    def contract_objections(
+        self, reading: Reading, service: Service, environment: str, commit: CommitHash
+    ) -> tuple[Objection, ...]:
+        """What still needs what the contract migration of ``commit`` takes away; rollback targets are not among it."""
         ...
