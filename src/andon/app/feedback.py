@@ -13,6 +13,9 @@ from andon.feedback.judge.service import Statistics
 from andon.feedback.logs.room import logs_room
 from andon.feedback.promql.room import promql_room
 from andon.feedback.promql.service import Engine as PromqlEngine
+from andon.feedback.ramps.adapters import TelemetryOutcomes
+from andon.feedback.ramps.ports import NoOutcomes, Outcomes
+from andon.feedback.ramps.room import build_ramps
 from andon.feedback.registry.ports import DailyAvailability
 from andon.feedback.registry.room import registry_room
 from andon.feedback.rollouts.adapters import TelemetrySignals
@@ -51,7 +54,7 @@ def build_feedback(settings: Settings, database: Database, where: Where, flow: F
     telemetry = settings.telemetry
     if not telemetry.enabled:
         rollouts = _rollouts(database, flow, NoSignals(), settings.address)
-        return Feedback((rollouts.room,), rollouts.conductor, _nothing)
+        return Feedback((rollouts.room, _ramps(database, flow, NoOutcomes())), rollouts.conductor, _nothing)
     engine = ask(telemetry, where)
     # a server may be written to from other machines, whose writing nobody counts here
     editions = None if telemetry.url else EditionsRead(where.editions)
@@ -62,6 +65,7 @@ def build_feedback(settings: Settings, database: Database, where: Where, flow: F
     flow.flags.counted_by(MeasuredFlags(measurements))
     rooms = (
         rollouts.room,
+        _ramps(database, flow, TelemetryOutcomes(measurements)),
         graphs_room(measurements=measurements, questions=questions, sources=flow.sources, people=people),
         logs_room(
             logs=logs,
@@ -99,6 +103,12 @@ def _rollouts(database: Database, flow: Flow, signals: Signals, console: str) ->
         comparisons=flow.comparisons,
         console=console,
     )
+
+
+def _ramps(database: Database, flow: Flow, outcomes: Outcomes) -> Room:
+    built = build_ramps(database=database, flags=flow.flags.contract, judge=Statistics(), outcomes=outcomes)
+    flow.flags.judged_by(built.watch)
+    return built.room
 
 
 def daily(availability: Availability) -> DailyAvailability:

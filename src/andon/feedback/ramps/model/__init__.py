@@ -1,0 +1,1 @@
+"""The rules of judging ramps, as values and pure functions."""
