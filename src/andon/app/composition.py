@@ -66,7 +66,7 @@ def compose(settings: Settings, *, clock: Clock | None = None, passwords: Passwo
     equipper = TelemetryEquipper(Ingress(sockets)) if settings.telemetry.enabled else BARE
     releasing = BoundReleasing()
     flow = build_flow(settings, database, bell, starter, directory, equipper, releasing)
-    feedback = build_feedback(settings, database, telemetry, flow, directory)
+    feedback = build_feedback(settings, database, telemetry, flow, directory, starter)
     releasing.bind(feedback.releasing)
     # Each room is made here, in the order of the rail; what one asks of another goes in as an argument.
     rooms: tuple[Room, ...] = (

@@ -37,6 +37,7 @@ from andon.flow.sources.contract import Service
 from andon.kernel.access.contract import People
 from andon.kernel.db import Database
 from andon.kernel.settings import Settings, TelemetrySettings
+from andon.kernel.workflows import Workflows
 from andon.web.room import Room
 
 
@@ -49,11 +50,13 @@ class Feedback:
     """Gives back the connections to the store."""
 
 
-def build_feedback(settings: Settings, database: Database, where: Where, flow: Flow, people: People) -> Feedback:
+def build_feedback(
+    settings: Settings, database: Database, where: Where, flow: Flow, people: People, workflows: Workflows
+) -> Feedback:
     """Nothing is asked yet: a store that is not there is only missed by whoever asks."""
     telemetry = settings.telemetry
     if not telemetry.enabled:
-        rollouts = _rollouts(database, flow, NoSignals(), settings.address)
+        rollouts = _rollouts(database, flow, NoSignals(), settings.address, workflows)
         return Feedback((rollouts.room, _ramps(database, flow, NoOutcomes())), rollouts.conductor, _nothing)
     engine = ask(telemetry, where)
     # a server may be written to from other machines, whose writing nobody counts here
@@ -61,7 +64,7 @@ def build_feedback(settings: Settings, database: Database, where: Where, flow: F
     measurements = StoredMeasurements(engine, keep(telemetry), editions)
     questions = PromqlEngine(measurements)
     logs, traces = StoredLogs(engine), StoredTraces(engine)
-    rollouts = _rollouts(database, flow, TelemetrySignals(measurements, logs), settings.address)
+    rollouts = _rollouts(database, flow, TelemetrySignals(measurements, logs), settings.address, workflows)
     flow.flags.counted_by(MeasuredFlags(measurements))
     rooms = (
         rollouts.room,
@@ -92,7 +95,7 @@ def build_feedback(settings: Settings, database: Database, where: Where, flow: F
     return Feedback(rooms, rollouts.conductor, engine.close)
 
 
-def _rollouts(database: Database, flow: Flow, signals: Signals, console: str) -> BuiltRollouts:
+def _rollouts(database: Database, flow: Flow, signals: Signals, console: str, workflows: Workflows) -> BuiltRollouts:
     return build_rollouts(
         database=database,
         environments=flow.environments,
@@ -101,6 +104,8 @@ def _rollouts(database: Database, flow: Flow, signals: Signals, console: str) ->
         judge=Statistics(),
         signals=signals,
         comparisons=flow.comparisons,
+        log=flow.requests,
+        workflows=workflows,
         console=console,
     )
 

@@ -15,12 +15,14 @@ from andon.feedback.judge.service import Statistics
 from andon.feedback.rollouts.contract import RolloutState
 from andon.feedback.rollouts.model.records import Rollout
 from andon.feedback.rollouts.room import rollouts_room
+from andon.kernel.access import Grant, Role
 from andon.kernel.clock import SettableClock
 from andon.kernel.db import Database, open_engine
 from andon.kernel.workflows import Interrupted
 from tests.databases import Databases
+from tests.feedback.rollouts.moving import CATALOGUE
 from tests.feedback.rollouts.world import World
-from tests.flow.installation import Installation
+from tests.flow.installation import PASSWORD, Installation
 from tests.flow.site import ROLES
 from tests.serving import Serving, serving, settings_for
 
@@ -31,6 +33,7 @@ class Running:
     def __init__(self, local: Installation, served: Serving, world: World, one: Rollout, failed: Rollout) -> None:
         self.local, self.served, self.world, self.one, self.failed = local, served, world, one, failed
         self._people = {name: local.sign_up(name, *grants) for name, grants in ROLES.items()}
+        self._people["Steve"] = local.sign_up("Steve", Grant(Role.DEVELOPER))  # of every service
 
     def api(self, name: str = "Maxine") -> httpx.Client:
         return self.served.api(self.local.token(self._people[name]))
@@ -55,6 +58,8 @@ def running(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> I
     local.create()
     assert isinstance(database.clock, SettableClock)
     world = World(local, database.clock, judge=Statistics())
+    local.create(CATALOGUE)
+    local.deploy(local.built(service=CATALOGUE), service=CATALOGUE)
     world.deploy()
     failed = world.rollout(world.deploy(failing=0.4))
     found: list[Rollout] = []
@@ -69,7 +74,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> I
     with pytest.raises(Interrupted):
         local.settle()
     world.asked = lambda _rollout: None
-    room = rollouts_room(world.service, local.deployments, "http://127.0.0.1")
+    room = rollouts_room(world.service, world.takeovers, local.deployments, "http://127.0.0.1")
     with serving(settings, database, (*local.rooms(), room), local.passwords, local.bell) as served:
         yield Running(local, served, world, found[0], failed)
 
@@ -139,3 +144,31 @@ def test_commands_ask_for_what_they_say(running: Running) -> None:
     assert json.loads(asked.stdout)["wish"] == "promote"
     nothing = running.andon("rollout", "show", "nonesuch")
     assert nothing.returncode == 3
+
+
+def test_a_new_service_takes_over_by_one_command(running: Running) -> None:
+    words = ("rollout", "takeover", "store", "production", "--to", "catalogue/production", "--path", "/parts")
+    assert running.andon(*words, by="Wes").returncode == 4
+    odd = running.andon(*words, "--stages", "half")
+    assert "'half' is no share." in odd.stderr
+    begun = running.andon(*words, "--stages", "1%, 50%, 100%", "--for", "10m", "--requests", "300", by="Steve")
+    assert begun.returncode == 0, begun.stderr
+    assert "catalogue/production is taking over /parts/… of store/production: 1 %, waits for its time" in begun.stdout
+    name = begun.stdout.rsplit("/", 1)[1].strip()
+    found = running.api("Steve").get(f"/rollouts/{name}").json()
+    assert (found["deployment"], found["takeover"]["requests"]) == (None, "/parts/…")
+    stages = [(one["share"], one["seconds"], one["requests"]) for one in found["stages"]]
+    assert stages == [(0.01, 600, 300), (0.5, 600, 300)]
+    shown = running.andon("rollout", "show", name)
+    assert "◐ 1 % ── ○ 50 % ── ○ everything" in shown.stdout
+    assert "not watched" in shown.stdout
+    browser = running.served.browser()
+    assert browser.sign_in("Steve", PASSWORD).status_code == 303
+    page = browser.get(f"/rollouts/{name}").text
+    assert "1 % of /parts/… of store production go to catalogue/production" in page
+    assert "Everything" in page
+    assert f"rollout:{name}" in page
+    assert "/parts/… to catalogue/production" in browser.get("/rollouts").text
+    assert "began to move" in page, "the record, below"
+    assert running.andon("rollout", "promote", name).returncode == 4, "Maxine may not release the other service"
+    assert running.andon("rollout", "abort", name).returncode == 0, "she may go back where customers are served"

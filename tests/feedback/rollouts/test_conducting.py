@@ -24,7 +24,7 @@ from andon.feedback.rollouts.contract import (
     Wish,
 )
 from andon.feedback.rollouts.model.records import NothingToDo, Rollout, RolloutEnded
-from andon.flow.deployments.contract import DeploymentState, DeploymentView
+from andon.flow.deployments.contract import DeploymentId, DeploymentState, DeploymentView
 from andon.flow.environments.contract import SetId, Standing
 from andon.flow.environments.memory import Behaviour as Imagined
 from andon.flow.routing.contract import Answer, Arm, Differing, Pair
@@ -186,13 +186,18 @@ def test_somebody_ends_it(world: World) -> None:
         world.service.wish(tx, SYSTEM, rollout.id, Wish.PAUSE)
 
 
+def deployment_of(rollout: Rollout) -> DeploymentId:
+    assert rollout.deployment is not None
+    return rollout.deployment
+
+
 def test_a_cancelled_deployment_brings_the_traffic_back(world: World) -> None:
     good = world.deploy()
 
     def ask(rollout: Rollout) -> None:
         if rollout.stage == 1 and rollout.counters is not None:
             with world.local.database.transaction() as tx:
-                world.local.deployments.cancel(tx, SYSTEM, rollout.deployment)
+                world.local.deployments.cancel(tx, SYSTEM, deployment_of(rollout))
             world.asked = lambda _rollout: None
 
     world.asked = ask

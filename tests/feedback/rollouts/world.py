@@ -26,6 +26,7 @@ from andon.feedback.rollouts.model.pacing import Rhythm
 from andon.feedback.rollouts.model.records import LookRecord, Rollout, Watched
 from andon.feedback.rollouts.ports import Measured, NoSignals, Side, Signals, Watchable
 from andon.feedback.rollouts.service import RolloutService
+from andon.feedback.rollouts.service.takeovers import TakeoverService
 from andon.flow.definition.contract import Harm
 from andon.flow.deployments.contract import DeploymentView
 from andon.flow.deployments.execution import Execution
@@ -94,6 +95,7 @@ class World:
         self.router_is_away = False
         self.behaviours: dict[CommitHash, Behaviour] = {}
         self.service = RolloutService()
+        self.takeovers = TakeoverService(self.service, local.environments, local.router)
         self.answers = Answers()
         self.signals: Signals = signals or NoSignals()
         self._passed = 0.0

@@ -9,6 +9,7 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -18,16 +19,18 @@ from andon.flow.environments.contract import SetId
 from andon.flow.routing.access import LID_BYTES, AccessFolder, EnvoyAccessLog
 from andon.flow.routing.adapters import KEEPER, EnvoyDataPlane
 from andon.flow.routing.admin import Admin
-from andon.flow.routing.contract import Access, AccessPosition
+from andon.flow.routing.contract import PARTS, Access, AccessPosition, Comparison, Condition, Forward, Where
 from andon.flow.routing.memory import InMemoryDataPlane
-from andon.flow.routing.model import Table, Upstream
+from andon.flow.routing.model import Rule, Table, Upstream
 from andon.flow.routing.statistics import parsed
+from andon.flow.sources.contract import Service
 from andon.kernel.keeper import control
 from tests.flow.environments.place import wait_until
 from tests.flow.routing.test_envoy import ONE, TWO, free, get, listener, running_plane, upstream
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 GONE = SetId("set_gone")
+NEW = SetId("set_new")
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +111,29 @@ def test_each_request_is_told_with_who_served_it_and_without_its_query(
     assert (job.path, job.local) == ("/from-a-job", True)
     assert (refused.service, refused.set, refused.status) == ("mail", GONE, 503)
     assert "UF" in refused.flags.split(",")
+
+
+def test_requests_that_a_rule_took_are_told_with_it_whoever_served_them(
+    plane: EnvoyDataPlane, folder: Path, upstreams: tuple[Upstream, ...]
+) -> None:
+    made = Forward(
+        service=Service("new"), environment="production", when=(Condition(Where.HEADER, "x-new", Comparison.PRESENT),)
+    )
+    rules = (
+        Rule(when=made.when, weights=((NEW, 50_000), (ONE, 50_000)), rescue=ONE, name=made.rule),
+        Rule(weights=((ONE, PARTS),), rescue=ONE),
+    )
+    shop = replace(listener(plane, "ruled", free()), rules=rules)
+    plane.follow(Table(listeners=(shop,), upstreams=(*upstreams, Upstream(set=NEW, endpoints=upstreams[1].endpoints))))
+    reader = Reader(folder, "ruled")
+    with httpx.Client(trust_env=False, timeout=20) as client:
+        for number in range(40):
+            client.get(f"http://127.0.0.1:{shop.port}/", headers={"x-new": "1"} if number % 2 else {})
+    told = reader.next(40)
+    assert {one.set for one in told if one.rule == made.rule} == {ONE, NEW}
+    assert {one.set for one in told if not one.rule} == {ONE}
+    assert sum(one.rule == made.rule for one in told) == 20
+    assert reader.log.read(reader.log.end()).requests == ()
 
 
 def test_nothing_a_client_sends_breaks_a_line_or_makes_it_long(

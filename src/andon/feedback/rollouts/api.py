@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from andon.feedback.rollouts.model.records import Rollout
+from andon.feedback.rollouts.model.takeovers import TakeoverStage
 from andon.feedback.rollouts.reports import report, shape_of
 from andon.feedback.rollouts.service import RolloutService
-from andon.feedback.rollouts.views import RolloutList, RolloutShape, WishRequest
+from andon.feedback.rollouts.service.takeovers import TakeoverService, Wanted
+from andon.feedback.rollouts.views import RolloutList, RolloutShape, TakeoverWanted, WishRequest
 from andon.flow.sources.contract import Service
 from andon.kernel.db import Reading
 from andon.kernel.errors import Invalid
@@ -15,7 +17,7 @@ from andon.web.http.api import Call, Handlers
 _MOST = 100
 
 
-def rollout_routes(service: RolloutService, console: str) -> Handlers:
+def rollout_routes(service: RolloutService, takeovers: TakeoverService, console: str) -> Handlers:
     def shaped(reading: Reading, found: Rollout) -> RolloutShape:
         return shape_of(report(service, reading, found), console)
 
@@ -48,4 +50,18 @@ def rollout_routes(service: RolloutService, console: str) -> Handlers:
             found = service.seen(tx, call.principal, rollout)
             return shaped(tx, service.wish(tx, call.principal, found.id, data.wish))
 
-    return [list_rollouts, show_rollout, show_rollout_of_service, ask_rollout]
+    @api.post("/services/{name:str}/environments/{environment:str}/takeovers", status=201)
+    def begin_takeover(call: Call, name: str, environment: str, data: TakeoverWanted) -> RolloutShape:
+        """Let another service take over some of an environment's requests, in stages that are judged."""
+        wanted = Wanted(
+            service=Service(name),
+            environment=environment,
+            to=Service(data.service),
+            to_environment=data.environment,
+            when=tuple(data.when),
+            stages=[TakeoverStage(parts=one.parts, seconds=one.seconds, requests=one.requests) for one in data.stages],
+        )
+        with call.database.transaction() as tx:
+            return shaped(tx, takeovers.begin(tx, call.principal, wanted))
+
+    return [list_rollouts, show_rollout, show_rollout_of_service, ask_rollout, begin_takeover]

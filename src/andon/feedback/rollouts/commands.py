@@ -9,10 +9,11 @@ from urllib.parse import quote
 import typer
 
 from andon.feedback.rollouts.contract import RolloutState, Wish
+from andon.feedback.rollouts.model.typed import conditions_of, seconds_of, shares_of
 from andon.feedback.rollouts.model.words import STATE_WORDS
 from andon.feedback.rollouts.terminal import drawn, headline, show_drawn
-from andon.feedback.rollouts.views import RolloutList, RolloutShape, WishRequest
-from andon.kernel.errors import AndonError
+from andon.feedback.rollouts.views import RolloutList, RolloutShape, TakeoverStageWanted, TakeoverWanted, WishRequest
+from andon.kernel.errors import AndonError, Invalid
 from andon.web.terminal.client import Client, connect
 from andon.web.terminal.groups import group
 from andon.web.terminal.output import Table, ago, is_colourful, say, show, wants_json, write_json
@@ -20,7 +21,7 @@ from andon.web.terminal.output import Table, ago, is_colourful, say, show, wants
 EVERY = 1.0
 """Seconds between two looks at a rollout that is followed."""
 
-_Service = Annotated[str, typer.Argument(help="The service.")]
+_Service = Annotated[str, typer.Argument(help="The service, or the id of a rollout (rol_…).")]
 _Environment = Annotated[
     str | None, typer.Option("--environment", "-e", help="Where; without it wherever something is on its way.")
 ]
@@ -41,6 +42,7 @@ def add_to(cli: typer.Typer) -> None:
     rollout.command("promote")(promote)
     rollout.command("finish")(finish)
     rollout.command("abort")(abort)
+    rollout.command("takeover")(takeover)
 
 
 def list_rollouts(
@@ -54,7 +56,7 @@ def list_rollouts(
     columns = Table(
         "service",
         "environment",
-        "commit",
+        "what comes",
         "state",
         "stage",
         ">requests",
@@ -67,7 +69,7 @@ def list_rollouts(
         (
             one.service,
             one.environment,
-            one.commit[:7],
+            one.commit[:7] if one.takeover is None else f"{one.takeover.service}: {one.takeover.requests}",
             STATE_WORDS[one.state],
             f"{one.stages[one.stage].name} ({one.stage + 1}/{len(one.stages)})",
             f"{one.requests:,}",
@@ -95,9 +97,9 @@ def show_rollout(
             return
         show_drawn(found)
     if follow and found.state is not RolloutState.PASSED:
-        raise NotReleased(
-            headline(found), safe=f"All traffic is on {found.former[:7]}.", remedy=f"See why: {found.address}"
-        )
+        back = found.former[:7] if found.takeover is None else f"{found.service}/{found.environment}"
+        safe = f"All traffic is on {back}." if found.takeover is None else f"{back} serves what it served before."
+        raise NotReleased(headline(found), safe=safe, remedy=f"See why: {found.address}")
 
 
 def pause(service: _Service, environment: _Environment = None) -> None:
@@ -125,14 +127,59 @@ def abort(service: _Service, environment: _Environment = None) -> None:
     _wish(service, environment, Wish.ABORT, "is being taken back")
 
 
+def takeover(
+    service: Annotated[str, typer.Argument(help="The old service, at whose address customers ask.")],
+    environment: Annotated[str, typer.Argument(help="Its environment, such as production.")],
+    to: Annotated[str, typer.Option("--to", help="The new service.", metavar="SERVICE/ENVIRONMENT")],
+    path: Annotated[str, typer.Option("--path", help="Requests below this path, such as /api.")] = "",
+    header: Annotated[
+        list[str] | None, typer.Option("--header", help="Requests with this header: NAME, or NAME=VALUE to the letter.")
+    ] = None,
+    cookie: Annotated[
+        list[str] | None, typer.Option("--cookie", help="Requests with this cookie: NAME, or NAME=VALUE to the letter.")
+    ] = None,
+    stages: Annotated[str, typer.Option("--stages", help="Shares, smallest first; everything follows.")] = "1%,10%,50%",
+    lasting: Annotated[str, typer.Option("--for", help="How long each stage lasts at least, such as 10m.")] = "5m",
+    requests: Annotated[
+        int, typer.Option("--requests", min=0, help="How many the new service must have served in each stage.")
+    ] = 100,
+) -> None:
+    """Let a new service take over requests of an old one, in stages that are judged: it is taken back on harm."""
+    target, is_pair, place = to.partition("/")
+    if not is_pair or not target or not place:
+        raise Invalid(
+            f"{to!r} is no SERVICE/ENVIRONMENT.",
+            safe="Nothing was changed.",
+            remedy="Write --to with both, such as catalogue/production.",
+        )
+    wanted = TakeoverWanted(
+        service=target,
+        environment=place,
+        when=conditions_of(path, header or (), cookie or ()),
+        stages=[
+            TakeoverStageWanted(parts=parts, seconds=seconds_of(lasting), requests=requests)
+            for parts in shares_of(stages)
+        ],
+    )
+    here = f"/services/{quote(service, safe='')}/environments/{quote(environment, safe='')}"
+    with connect() as andon:
+        begun = andon.post(f"{here}/takeovers", RolloutShape, wanted)
+    say(f"{headline(begun)}\n{begun.address}", value=begun)
+
+
 def _wish(service: str, environment: str | None, wish: Wish, said: str) -> None:
     with connect() as andon:
         found = _of(andon, service, environment)
         asked = andon.post(f"/rollouts/{found.id}/wish", RolloutShape, WishRequest(wish=wish))
-    say(f"{asked.commit[:7]} {said} in {asked.environment} of {asked.service}.\n{asked.address}", value=asked)
+    told = f"{asked.commit[:7]} {said} in {asked.environment} of {asked.service}."
+    if asked.takeover is not None:
+        told = f"The takeover of {asked.takeover.requests} by {asked.takeover.service}: {wish.value} is asked for."
+    say(f"{told}\n{asked.address}", value=asked)
 
 
 def _of(andon: Client, service: str, environment: str | None) -> RolloutShape:
+    if service.startswith("rol_"):
+        return andon.get(f"/rollouts/{quote(service, safe='')}", RolloutShape)
     return andon.get(f"/services/{quote(service, safe='')}/rollout", RolloutShape, environment=environment)
 
 

@@ -85,6 +85,11 @@ class Conductor:
             database=database, service=service, router=router, judge=judge, signals=signals, rhythm=self._rhythm
         )
 
+    @property
+    def looking(self) -> Looking:
+        """What takeovers look with as well."""
+        return self._looking
+
     def release(
         self, candidate: Candidate, *, cancelled: Callable[[], bool], interrupted: Callable[[], bool]
     ) -> ReleaseOutcome:

@@ -90,9 +90,12 @@ class RolloutStarted(Event):
     """A version begins to come to its customers, stage by stage."""
 
     rollout: RolloutId
-    deployment: DeploymentId
+    deployment: DeploymentId | None
+    """``None`` when another service takes over."""
     service: Service
     environment: str
+    takeover: str = ""
+    """Which requests another service takes over, and which one; empty for a version of the service itself."""
     commit: CommitHash
     former: CommitHash
     stages: tuple[StagePlan, ...]
@@ -108,9 +111,12 @@ class StageEntered(Event):
     """The traffic is divided as this stage says from now on."""
 
     rollout: RolloutId
-    deployment: DeploymentId
+    deployment: DeploymentId | None
+    """``None`` when another service takes over."""
     service: Service
     environment: str
+    takeover: str = ""
+    """Which requests another service takes over, and which one; empty for a version of the service itself."""
     commit: CommitHash
     stage: str
     number: int
@@ -128,9 +134,12 @@ class RolloutPaused(Event):
     """Nothing is promoted until it is resumed; customers keep the version they have."""
 
     rollout: RolloutId
-    deployment: DeploymentId
+    deployment: DeploymentId | None
+    """``None`` when another service takes over."""
     service: Service
     environment: str
+    takeover: str = ""
+    """Which requests another service takes over, and which one; empty for a version of the service itself."""
     commit: CommitHash
     hold: Hold
     reason: str
@@ -142,9 +151,12 @@ class RolloutResumed(Event):
     """It goes on."""
 
     rollout: RolloutId
-    deployment: DeploymentId
+    deployment: DeploymentId | None
+    """``None`` when another service takes over."""
     service: Service
     environment: str
+    takeover: str = ""
+    """Which requests another service takes over, and which one; empty for a version of the service itself."""
     commit: CommitHash
     hold: Hold
 
@@ -155,9 +167,12 @@ class RolloutWished(Event):
     """Somebody asked for the next stage, for everybody, or for the end; it is heeded within seconds."""
 
     rollout: RolloutId
-    deployment: DeploymentId
+    deployment: DeploymentId | None
+    """``None`` when another service takes over."""
     service: Service
     environment: str
+    takeover: str = ""
+    """Which requests another service takes over, and which one; empty for a version of the service itself."""
     commit: CommitHash
     wish: Wish
 
@@ -168,9 +183,12 @@ class RolloutFailed(Event):
     """The new version did harm, and all traffic is on the former one again. Its instances are kept to be looked at."""
 
     rollout: RolloutId
-    deployment: DeploymentId
+    deployment: DeploymentId | None
+    """``None`` when another service takes over."""
     service: Service
     environment: str
+    takeover: str = ""
+    """Which requests another service takes over, and which one; empty for a version of the service itself."""
     commit: CommitHash
     former: CommitHash
     stage: str
@@ -190,9 +208,12 @@ class RolloutPassed(Event):
     """The new version did well in every stage, or somebody gave it to everybody; the rest of the traffic follows."""
 
     rollout: RolloutId
-    deployment: DeploymentId
+    deployment: DeploymentId | None
+    """``None`` when another service takes over."""
     service: Service
     environment: str
+    takeover: str = ""
+    """Which requests another service takes over, and which one; empty for a version of the service itself."""
     commit: CommitHash
     reason: str
     seconds: float
@@ -206,9 +227,12 @@ class RolloutAborted(Event):
     """Somebody ended it: all traffic is on the former version again."""
 
     rollout: RolloutId
-    deployment: DeploymentId
+    deployment: DeploymentId | None
+    """``None`` when another service takes over."""
     service: Service
     environment: str
+    takeover: str = ""
+    """Which requests another service takes over, and which one; empty for a version of the service itself."""
     commit: CommitHash
     former: CommitHash
     reason: str
@@ -243,9 +267,12 @@ class RolloutView:
     """A rollout, as far as other rooms need it."""
 
     id: RolloutId
-    deployment: DeploymentId
+    deployment: DeploymentId | None
+    """``None`` when another service takes over."""
     service: Service
     environment: str
+    takeover: str
+    """Which requests another service takes over, and which one; empty for a version of the service itself."""
     commit: CommitHash
     former_commit: CommitHash
     set: SetId

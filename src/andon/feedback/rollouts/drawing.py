@@ -6,11 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from urllib.parse import quote
 
 from andon.feedback.judge.contract import Because, Kind, Verdict
 from andon.feedback.rollouts.contract import Hold, Left, RolloutState, StageKind, Wish
 from andon.feedback.rollouts.model.records import BinRecord, MetricVerdict, Rollout, StageRecord
 from andon.feedback.rollouts.model.stages import Stage, audience_words
+from andon.feedback.rollouts.model.takeovers import Takeover
 from andon.feedback.rollouts.model.words import VERDICT_WORDS, metric_level
 from andon.feedback.rollouts.reports import Report
 from andon.flow.definition.contract import PARTS, share_text
@@ -44,6 +46,8 @@ SMALL_WIDTH, SMALL_HEIGHT = 150.0, 40.0
 def sentence_of(one: Report) -> str:
     """The answer, before anything else."""
     rollout = one.rollout
+    if rollout.takeover is not None:
+        return _taken_over(rollout, rollout.takeover)
     commit, where = rollout.commit[:7], f"{rollout.service} {rollout.environment}"
     match rollout.state:
         case RolloutState.RUNNING:
@@ -59,6 +63,22 @@ def sentence_of(one: Report) -> str:
             return f"{commit} was taken back from {where} by hand"
 
 
+def _taken_over(rollout: Rollout, takeover: Takeover) -> str:
+    there, asked = takeover.place, f"{takeover.asked} of {rollout.service} {rollout.environment}"
+    match rollout.state:
+        case RolloutState.RUNNING:
+            return f"{share_text(rollout.now.plan.parts)} of {asked} go to {there}"
+        case RolloutState.PAUSED:
+            why = "somebody paused it" if rollout.hold is Hold.PERSON else "what is needed to judge is missing"
+            return f"{there} waits on its way to {asked}: {why}"
+        case RolloutState.PASSED:
+            return f"{there} did well in every stage and serves {asked}"
+        case RolloutState.FAILED:
+            return f"{asked} were taken back from {there}: {rollout.reason}"
+        case RolloutState.ABORTED:
+            return f"The takeover of {asked} by {there} was ended by hand"
+
+
 def lede_of(one: Report) -> str:
     rollout, counted = one.rollout, one.tally
     harmed = f"It served {number(counted.requests)} requests of customers and failed {number(counted.failed)} of them."
@@ -68,11 +88,16 @@ def lede_of(one: Report) -> str:
             waits = f"The stage waits for {one.waits_for}." if one.waits_for else "The stage is nearly over."
             return f"{asked or waits} {harmed}"
         case RolloutState.PAUSED:
-            return f"{rollout.reason} Customers keep the version they have; nothing is promoted. {harmed}"
+            kept = "the version they have" if rollout.takeover is None else "the service that answers them"
+            return f"{rollout.reason} Customers keep {kept}; nothing is promoted. {harmed}"
         case RolloutState.PASSED:
             return f"{rollout.reason} {harmed}"
-        case _:
+        case _ if rollout.takeover is None:
             return f"All traffic is on {rollout.former_commit[:7]} again. {harmed}"
+        case RolloutState.FAILED:
+            return f"{rollout.service} serves all of it again. {harmed}"
+        case _:
+            return f"{rollout.reason} {harmed}"
 
 
 _WISHED = {
@@ -100,9 +125,11 @@ def line_of(one: Report) -> tuple[Step, ...]:
     everybody = one.rollout.state is RolloutState.PASSED
     steps.append(
         Step(
-            "Everybody",
+            "Everybody" if one.rollout.takeover is None else "Everything",
             State.OK if everybody else State.NONE,
-            "the deployment gives it the rest" if everybody else "not yet",
+            ("the deployment gives it the rest" if one.rollout.takeover is None else "the new service has it all")
+            if everybody
+            else "not yet",
             at=one.rollout.ended_at if everybody else None,
         )
     )
@@ -303,7 +330,8 @@ def actions_of(rollout: Rollout, *, may_release: bool, may_end: bool) -> tuple[A
     if rollout.state.ended:
         return ()
     address = f"/rollouts/{rollout.id}/wish"
-    blocked = "" if may_release else "You may not deploy here."
+    refused = "You may not deploy here." if rollout.takeover is None else "You may not release at both ends."
+    blocked = "" if may_release else refused
     paused = rollout.state is RolloutState.PAUSED
 
     def action(wish: Wish, label: str, icon: str, kind: str = "plain", why: str = blocked) -> Action:
@@ -316,12 +344,30 @@ def actions_of(rollout: Rollout, *, may_release: bool, may_end: bool) -> tuple[A
     promote = action(Wish.PROMOTE, f"Go to {following} now", "arrow")
     finish = () if rollout.is_last else (action(Wish.FINISH, "Give it to everybody now", "deploy"),)
     ended = "" if may_release or may_end else "You may not roll back here."
-    abort = action(Wish.ABORT, f"Take it back to {rollout.former_commit[:7]}", "back", "danger", ended)
+    to = rollout.former_commit[:7] if rollout.takeover is None else rollout.service
+    abort = action(Wish.ABORT, f"Take it back to {to}", "back", "danger", ended)
     return (first, promote, *finish, abort)
 
 
 def facts_of(one: Report, number_of: str) -> tuple[Fact, ...]:
     rollout = one.rollout
+    if rollout.takeover is not None:
+        return (
+            Fact("Requests", rollout.takeover.asked),
+            Fact(
+                "New service",
+                rollout.takeover.place,
+                href=_place(rollout.takeover.service, rollout.takeover.environment),
+            ),
+            Fact(
+                "Old service",
+                f"{rollout.service}/{rollout.environment}",
+                href=_place(rollout.service, rollout.environment),
+            ),
+            Fact("Began", rollout.started_at),
+            *((Fact("Ended", rollout.ended_at),) if rollout.ended_at is not None else ()),
+            Fact("Looks", None if one.verdict is None else one.verdict.looks),
+        )
     return (
         Fact("New version", rollout.commit[:7], mono=True),
         Fact("Compared with", rollout.former_commit[:7], mono=True),
@@ -331,3 +377,7 @@ def facts_of(one: Report, number_of: str) -> tuple[Fact, ...]:
         *((Fact("Ended", rollout.ended_at),) if rollout.ended_at is not None else ()),
         Fact("Looks", None if one.verdict is None else one.verdict.looks),
     )
+
+
+def _place(service: str, environment: str) -> str:
+    return f"/services/{quote(service, safe='')}/environments/{quote(environment, safe='')}/traffic"

@@ -126,7 +126,7 @@ class Looking:
         memory.looked_at, memory.next = now, memory.next + 1
         if rollout.now.dark:
             self._mirroring.read(rollout)
-        judgement = self._judged(rollout, stage, memory, now)
+        judgement = self.judged(rollout, stage, memory, now)
         with self._database.transaction() as tx:
             self._service.look(tx, rollout.id, record, current, kept(judgement, rollout.watched, now))
         return judgement
@@ -166,7 +166,8 @@ class Looking:
             until=end,
         )
 
-    def _judged(self, rollout: Rollout, stage: StageRecord, memory: Memory, now: datetime) -> Judgement:
+    def judged(self, rollout: Rollout, stage: StageRecord, memory: Memory, now: datetime) -> Judgement:
+        """What the judge says of the looks that are remembered."""
         offset = (now - memory.phase_began).total_seconds()
         plan = judged(
             rollout.watched,

@@ -19,14 +19,14 @@ from andon.feedback.rollouts.drawing import (
     sentence_of,
 )
 from andon.feedback.rollouts.model.records import Rollout
-from andon.feedback.rollouts.model.words import STATE_WORDS
+from andon.feedback.rollouts.model.words import STATE_WORDS, named
 from andon.feedback.rollouts.reports import Report, report
 from andon.feedback.rollouts.service import RolloutService
+from andon.feedback.rollouts.service.saying import may_end, may_say
 from andon.flow.deployments.contract import Deployments
-from andon.kernel.access import Permission
 from andon.kernel.db import Reading
 from andon.kernel.errors import Invalid
-from andon.kernel.events import Facets
+from andon.kernel.events import Facets, Sight
 from andon.kernel.events import page as page_of
 from andon.web.charts import version_series
 from andon.web.http.pages import Handlers, Html, PageContext, deed, page
@@ -55,6 +55,10 @@ class Shown:
     events: tuple[EventLine, ...]
     old_series: int
     new_series: int
+    topic: str
+    """By which its page hears of changes."""
+    record: str
+    """Where the record tells of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +78,7 @@ def rollout_pages(service: RolloutService, deployments: Deployments) -> Handlers
     def shown(context: PageContext, rollout: str) -> Shown:
         with context.database.reading() as reading:
             found = service.seen(reading, context.principal, rollout)
-            told = page_of(reading, Facets(deployment=found.deployment, sight=context.principal.sight()), limit=EVENTS)
+            told = page_of(reading, _facets(found, context.principal.sight()), limit=EVENTS)
             ours = [one for one in told if one.type.startswith(("dev.andon.rollout.", "dev.andon.traffic."))]
             return _shown(context, report(service, reading, found), reading, deployments, context.told(reading, ours))
 
@@ -102,8 +106,9 @@ def rollout_pages(service: RolloutService, deployments: Deployments) -> Handlers
             Crumb(one.rollout.service, f"/services/{quote(one.rollout.service, safe='')}"),
             Crumb("Rollouts", "/rollouts"),
         )
-        title = f"{one.rollout.service} {one.rollout.commit[:7]} to {one.rollout.environment}"
-        return context.page("rollouts/rollout.html", Page(title=title, sentence=one.sentence, crumbs=crumbs), one=one)
+        return context.page(
+            "rollouts/rollout.html", Page(title=named(one.rollout), sentence=one.sentence, crumbs=crumbs), one=one
+        )
 
     @page("/rollouts/{rollout:str}/now")
     def region(context: PageContext, rollout: str) -> Html:
@@ -132,12 +137,20 @@ _LEDE = (
 )
 
 
+def _facets(rollout: Rollout, sight: Sight) -> Facets:
+    if rollout.deployment is None:
+        return Facets(subject=f"rollout:{rollout.id}", sight=sight)
+    return Facets(deployment=rollout.deployment, sight=sight)
+
+
 def _counted(running: list[Listed], ended: list[Listed]) -> str:
     if running:
         only = running[0]
         if len(running) == 1:
+            if only.rollout.takeover is not None:
+                return f"{only.rollout.takeover.place} is taking over from {only.rollout.service}"
             return f"{only.rollout.service} {only.rollout.commit[:7]} is on its way to its customers"
-        return f"{len(running)} versions are on their way to their customers"
+        return f"{len(running)} releases are on their way to their customers"
     return "No version is on its way to its customers" if ended else "Nothing was released in stages yet"
 
 
@@ -161,8 +174,10 @@ def _shown(
     deployments: Deployments,
     events: tuple[EventLine, ...],
 ) -> Shown:
-    rollout, place = one.rollout, (one.rollout.service, one.rollout.environment)
-    deployment = deployments.get(reading, rollout.deployment)
+    rollout = one.rollout
+    number_of = ""
+    if rollout.deployment is not None:
+        number_of = f"{rollout.service}#{deployments.get(reading, rollout.deployment).number}"
     colours = version_series([rollout.former_commit, rollout.commit])
     return Shown(
         rollout=rollout,
@@ -175,13 +190,18 @@ def _shown(
         rows=() if one.verdict is None else rows_of(one.verdict.metrics),
         # one that was taken back has said it in its first line
         verdict="" if one.verdict is None or rollout.state is RolloutState.FAILED else one.verdict.sentence,
-        facts=facts_of(one, f"{rollout.service}#{deployment.number}"),
+        facts=facts_of(one, number_of),
         actions=actions_of(
             rollout,
-            may_release=context.principal.may(Permission.DEPLOY, *place),
-            may_end=context.principal.may(Permission.ROLL_BACK, *place),
+            may_release=may_say(context.principal, rollout),
+            may_end=may_end(context.principal, rollout),
         ),
         events=events,
-        old_series=colours[rollout.former_commit],
-        new_series=colours[rollout.commit],
+        # commits of two services may be the same to the letter
+        old_series=colours[rollout.former_commit] if rollout.takeover is None else 0,
+        new_series=colours[rollout.commit] if rollout.takeover is None else 1,
+        topic=f"rollout:{rollout.id}" if rollout.deployment is None else f"deployment:{rollout.deployment}",
+        record=f"/record?subject=rollout:{rollout.id}"
+        if rollout.deployment is None
+        else f"/record?deployment={rollout.deployment}",
     )

@@ -11,7 +11,14 @@ from andon.feedback.rollouts.model.records import LookRecord, Rollout, StageReco
 from andon.feedback.rollouts.model.stages import audience_words
 from andon.feedback.rollouts.model.tallying import Tally, served_in, tally
 from andon.feedback.rollouts.service import RolloutService
-from andon.feedback.rollouts.views import DifferencesShape, ExampleShape, MetricShape, RolloutShape, StageShape
+from andon.feedback.rollouts.views import (
+    DifferencesShape,
+    ExampleShape,
+    MetricShape,
+    RolloutShape,
+    StageShape,
+    TakeoverShape,
+)
 from andon.flow.definition.contract import PARTS
 from andon.kernel.db import Reading
 
@@ -67,6 +74,14 @@ def shape_of(one: Report, console: str) -> RolloutShape:
         deployment=rollout.deployment,
         service=rollout.service,
         environment=rollout.environment,
+        takeover=None
+        if rollout.takeover is None
+        else TakeoverShape(
+            service=rollout.takeover.service,
+            environment=rollout.takeover.environment,
+            requests=rollout.takeover.asked,
+            when=list(rollout.takeover.when),
+        ),
         commit=rollout.commit,
         former=rollout.former_commit,
         state=rollout.state,

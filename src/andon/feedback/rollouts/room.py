@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from andon.feedback.judge.contract import Judge
 from andon.feedback.rollouts.api import rollout_routes
 from andon.feedback.rollouts.conducting import Conductor
 from andon.feedback.rollouts.contract import RolloutState
-from andon.feedback.rollouts.model.words import STATE_WORDS
+from andon.feedback.rollouts.model.words import STATE_WORDS, named, stated
 from andon.feedback.rollouts.pages import rollout_pages
 from andon.feedback.rollouts.ports import Signals
+from andon.feedback.rollouts.reactions import reactions
 from andon.feedback.rollouts.service import RolloutService
+from andon.feedback.rollouts.service.takeovers import TakeoverService
+from andon.feedback.rollouts.taking import Taking
 from andon.feedback.rollouts.telling import TELLING, address
+from andon.feedback.rollouts.workflows import takeover_workflow
 from andon.flow.deployments.contract import Deployments
 from andon.flow.environments.contract import Environments
-from andon.flow.routing.contract import Comparisons, Router
+from andon.flow.routing.contract import AccessLog, Comparisons, Router
 from andon.kernel.access import Principal
 from andon.kernel.db import Database, Reading
+from andon.kernel.workflows import Workflows
 from andon.web.model import State
 from andon.web.room import Entry, Room
 from andon.web.shell import Light, NavItem
@@ -43,6 +48,8 @@ def build_rollouts(
     judge: Judge,
     signals: Signals,
     comparisons: Callable[[], Comparisons],
+    log: Callable[[], AccessLog],
+    workflows: Workflows,
     console: str,
 ) -> BuiltRollouts:
     service = RolloutService()
@@ -55,10 +62,21 @@ def build_rollouts(
         signals=signals,
         comparisons=comparisons,
     )
-    return BuiltRollouts(rollouts_room(service, deployments, console), conductor, service)
+    taking = Taking(
+        database=database,
+        service=service,
+        environments=environments,
+        router=router,
+        looking=conductor.looking,
+        log=log,
+    )
+    takeovers = TakeoverService(service, environments, router)
+    room = rollouts_room(service, takeovers, deployments, console)
+    room = replace(room, reactions=reactions(workflows), workflows=(takeover_workflow(taking),), end=taking.stop)
+    return BuiltRollouts(room, conductor, service)
 
 
-def rollouts_room(service: RolloutService, deployments: Deployments, console: str) -> Room:
+def rollouts_room(service: RolloutService, takeovers: TakeoverService, deployments: Deployments, console: str) -> Room:
     def light(reading: Reading, principal: Principal) -> Light | None:
         """A rollout that waits for somebody owns the light; one on its way is only said."""
         running = service.visible(reading, principal, running=True, limit=_SHOWN)
@@ -66,20 +84,19 @@ def rollouts_room(service: RolloutService, deployments: Deployments, console: st
             return None
         paused = next((one for one in running if one.state is RolloutState.PAUSED), None)
         one = paused or running[0]
-        told = f"{one.service} {one.commit[:7]} is {STATE_WORDS[one.state]} to {one.environment}"
+        told = stated(one)
         if paused is None:
             return Light(State.RUN, told, address(one.id))
         return Light(State.WARN, f"{told}: {one.reason}", address(one.id))
 
     def entries(reading: Reading, principal: Principal) -> Iterator[Entry]:
         for one in service.visible(reading, principal, running=True, limit=_SHOWN):
-            told = f"{one.service} {one.commit[:7]} to {one.environment}"
-            yield Entry(f"Rollout of {told}", address(one.id), "route", STATE_WORDS[one.state])
+            yield Entry(f"Rollout of {named(one)}", address(one.id), "route", STATE_WORDS[one.state])
 
     return Room(
         name="rollouts",
         templates="andon.feedback.rollouts",
-        handlers=(*rollout_pages(service, deployments), *rollout_routes(service, console)),
+        handlers=(*rollout_pages(service, deployments), *rollout_routes(service, takeovers, console)),
         navigation=(NavItem(section="Feedback", label="Rollouts", href="/rollouts", icon="route", key="y"),),
         light=light,
         entries=entries,

@@ -29,6 +29,7 @@ from andon.feedback.rollouts.model.records import (
     VerdictRecord,
     Watched,
 )
+from andon.feedback.rollouts.model.takeovers import Takeover
 from andon.flow.definition.contract import ReleaseDefinition
 from andon.flow.deployments.contract import DeploymentId
 from andon.flow.sources.contract import Service
@@ -38,7 +39,7 @@ rollouts = sa.Table(
     "rollouts",
     metadata,
     sa.Column("id", sa.String(40), primary_key=True),
-    sa.Column("deployment", sa.String(40), nullable=False, unique=True),
+    sa.Column("deployment", sa.String(40), unique=True),  # none for a takeover
     sa.Column("service", sa.String(80), nullable=False),
     sa.Column("environment", sa.String(80), nullable=False),
     sa.Column("commit", sa.String(64), nullable=False),
@@ -59,6 +60,7 @@ rollouts = sa.Table(
     sa.Column("proposal", sa.Text, nullable=False, server_default=""),
     sa.Column("counters", Json(Counters)),
     sa.Column("differences", Json(Differences)),
+    sa.Column("takeover", Json(Takeover)),
     sa.Column("history", Json(tuple[LookRecord, ...]), nullable=False),
     sa.Column("started_at", Instant, nullable=False),
     sa.Column("ended_at", Instant),
@@ -235,6 +237,7 @@ def view(connection: Connection, rollout: Rollout) -> RolloutView:
         deployment=rollout.deployment,
         service=rollout.service,
         environment=rollout.environment,
+        takeover=rollout.taking,
         commit=rollout.commit,
         former_commit=rollout.former_commit,
         set=rollout.set,

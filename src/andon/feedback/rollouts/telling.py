@@ -23,7 +23,24 @@ from andon.web.model import State
 from andon.web.rendering import number, plural
 from andon.web.telling import Names, Sentence, Telling
 
+_OfRollout = (
+    RolloutStarted
+    | StageEntered
+    | RolloutFailed
+    | RolloutPassed
+    | RolloutAborted
+    | RolloutPaused
+    | RolloutResumed
+    | RolloutWished
+)
 _ICON = "route"
+_ASKED = {
+    Wish.PAUSE: "asked to pause",
+    Wish.RESUME: "asked to go on with",
+    Wish.PROMOTE: "asked for the next stage of",
+    Wish.FINISH: "asked to finish",
+    Wish.ABORT: "asked to take back",
+}
 _WISHES = {
     Wish.PAUSE: "asked to pause",
     Wish.RESUME: "asked to go on with",
@@ -34,6 +51,8 @@ _WISHES = {
 
 
 def tell(happened: Event, names: Names) -> Sentence | None:
+    if isinstance(happened, _OfRollout) and happened.takeover:
+        return _taken_over(happened)
     match happened:
         case RolloutStarted(rollout=rollout, commit=commit, stages=stages):
             told = f"{plural(len(stages), 'stage')}; {happened.smallest_harm}" if happened.smallest_harm else ""
@@ -62,6 +81,33 @@ def tell(happened: Event, names: Names) -> Sentence | None:
     return _pauses(happened)
 
 
+def _taken_over(happened: _OfRollout) -> Sentence:
+    """Another service takes requests over."""
+    what, there, here = happened.takeover, address(happened.rollout), f"from {happened.service} {happened.environment}"
+    match happened:
+        case RolloutStarted():
+            return Sentence("began to move", what, there, here, plural(len(happened.stages), "stage"), _ICON)
+        case StageEntered():
+            done = "did not wait and moved" if happened.promoted else "moved"
+            detail = f"stage {happened.number} of {happened.of}"
+            return Sentence(f"{done} {share_text(happened.parts)} of", what, there, here, detail, _ICON)
+        case RolloutFailed():
+            detail = f"{happened.reason}{_harmed(happened.harmed)}"
+            return Sentence("took back the move of", what, there, here, detail, "back", State.BAD)
+        case RolloutPassed():
+            detail = f"{happened.reason} It served {plural(happened.requests, 'request')} on the way."
+            return Sentence("moved all of", what, there, here, detail, _ICON, State.OK)
+        case RolloutAborted():
+            return Sentence("ended the move of", what, there, here, happened.reason, "back", State.WARN)
+        case RolloutPaused():
+            detail = "" if happened.hold is Hold.PERSON else happened.reason
+            return Sentence("paused the move of", what, there, here, detail, "hold", State.HOLD)
+        case RolloutResumed():
+            return Sentence("went on with the move of", what, there, here, icon=_ICON)
+        case RolloutWished():
+            return Sentence(f"{_ASKED[happened.wish]} the move of", what, there, here, icon=_ICON)
+
+
 def _pauses(happened: Event) -> Sentence | None:
     match happened:
         case RolloutPaused(rollout=rollout, commit=commit, hold=hold):
@@ -80,17 +126,7 @@ def address(rollout: RolloutId) -> str:
     return f"/rollouts/{rollout}"
 
 
-def _where(
-    happened: RolloutStarted
-    | StageEntered
-    | RolloutFailed
-    | RolloutPassed
-    | RolloutAborted
-    | RolloutPaused
-    | RolloutResumed
-    | RolloutWished
-    | ReleaseRefuted,
-) -> str:
+def _where(happened: _OfRollout | ReleaseRefuted) -> str:
     return f"in {happened.environment}"
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from andon.feedback.judge.contract import Verdict
 from andon.feedback.rollouts.contract import Hold, Left, RolloutState, StageKind
 from andon.feedback.rollouts.model.words import STATE_WORDS, VERDICT_WORDS, metric_level
-from andon.feedback.rollouts.views import MetricShape, RolloutShape, StageShape
+from andon.feedback.rollouts.views import MetricShape, RolloutShape, StageShape, TakeoverShape
 from andon.flow.definition.contract import PARTS, share_text
 from andon.web.terminal.output import is_colourful, printable
 
@@ -27,6 +27,8 @@ _ENDS = {
 
 def headline(one: RolloutShape) -> str:
     """Such as "3f2c91a is on its way to production of store: few, 5 %, waits for its time"."""
+    if one.takeover is not None:
+        return _taken_over(one, one.takeover)
     where = f"{one.environment} of {one.service}"
     match one.state:
         case RolloutState.PASSED:
@@ -44,6 +46,25 @@ def headline(one: RolloutShape) -> str:
             return f"{one.commit[:7]} is {STATE_WORDS[one.state]} to {where}: {stage.name}, {_share(stage)}{waits}"
 
 
+def _taken_over(one: RolloutShape, takeover: TakeoverShape) -> str:
+    there = f"{takeover.service}/{takeover.environment}"
+    asked = f"{takeover.requests} of {one.service}/{one.environment}"
+    match one.state:
+        case RolloutState.PASSED:
+            return f"{there} serves {asked}. {one.reason}".rstrip()
+        case RolloutState.FAILED:
+            return f"{asked} were taken back from {there}: {one.reason}"
+        case RolloutState.ABORTED:
+            return f"{there} takes over {asked} no longer. {one.reason}".rstrip()
+        case RolloutState.PAUSED:
+            why = "somebody paused it" if one.hold is Hold.PERSON else one.reason
+            return f"{there} is paused on its way to {asked}: {why}"
+        case RolloutState.RUNNING:
+            stage = one.stages[one.stage]
+            waits = f", waits for {one.waits_for}" if one.waits_for else ""
+            return f"{there} is taking over {asked}: {_share(stage)}{waits}"
+
+
 def drawn(one: RolloutShape) -> Text:
     """The headline, the line, the metrics; styles are left out where nobody sees them."""
     from rich.text import Text  # noqa: PLC0415 - 40 ms that programs and pipes need not pay
@@ -54,11 +75,15 @@ def drawn(one: RolloutShape) -> Text:
     for number, stage in enumerate(one.stages):
         mark, style = _stage_mark(one, number, stage)
         text.append(f"{mark} ", style=style)
-        text.append(f"{printable(stage.name)} {_share(stage)}", style="" if stage.entered_at else "dim")
+        label = _share(stage) if one.takeover is not None else f"{printable(stage.name)} {_share(stage)}"
+        text.append(label, style="" if stage.entered_at else "dim")
         text.append(" ── ", style="dim")
     mark, style = _ENDS[one.state]
     text.append(f"{mark} ", style=style)
-    text.append("everybody\n\n", style="" if one.state is RolloutState.PASSED else "dim")
+    text.append(
+        "everything\n\n" if one.takeover is not None else "everybody\n\n",
+        style="" if one.state is RolloutState.PASSED else "dim",
+    )
     width = max((len(metric.title) for metric in one.metrics), default=0)
     for metric in one.metrics:
         mark, style = _MARKS[metric.verdict]

@@ -8,7 +8,7 @@ import msgspec
 
 from andon.feedback.judge.contract import Because, Kind, Verdict
 from andon.feedback.rollouts.contract import Hold, Left, RolloutState, StageKind, Wish
-from andon.flow.routing.contract import Differing
+from andon.flow.routing.contract import Condition, Differing
 
 
 class StageShape(msgspec.Struct, kw_only=True):
@@ -68,11 +68,23 @@ class DifferencesShape(msgspec.Struct, kw_only=True):
     examples: list[ExampleShape]
 
 
-class RolloutShape(msgspec.Struct, kw_only=True):
-    id: str
-    deployment: str
+class TakeoverShape(msgspec.Struct, kw_only=True):
+    """Who takes over which requests; ``requests`` says in words what ``when`` says for programs."""
+
     service: str
     environment: str
+    requests: str
+    when: list[Condition]
+
+
+class RolloutShape(msgspec.Struct, kw_only=True):
+    id: str
+    deployment: str | None
+    """None when another service takes over."""
+    service: str
+    environment: str
+    takeover: TakeoverShape | None
+    """None for a version of the service itself; else ``commit`` and ``former`` are what was live at both ends."""
     commit: str
     former: str
     state: RolloutState
@@ -109,3 +121,20 @@ class RolloutList(msgspec.Struct, kw_only=True):
 
 class WishRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     wish: Wish
+
+
+class TakeoverStageWanted(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """``parts`` of 100,000 of the requests that fit; ``seconds`` and ``requests`` are what it lasts for at least."""
+
+    parts: int
+    seconds: float = 300.0
+    requests: int = 100
+
+
+class TakeoverWanted(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """``service`` and ``environment`` are who takes over; no condition in ``when`` is every request."""
+
+    service: str
+    environment: str
+    when: list[Condition] = []
+    stages: list[TakeoverStageWanted]

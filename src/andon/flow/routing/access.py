@@ -102,6 +102,7 @@ class _Line(msgspec.Struct):
     dark: bool = False
     type: str | None = None
     digest: str | None = None
+    rule: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +135,7 @@ FORMAT: dict[str, str] = {
     "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
     "type": f"%DYNAMIC_METADATA({WORDS}:type)%",
     "digest": f"%DYNAMIC_METADATA({WORDS}:digest)%",
+    "rule": "%ROUTE_NAME%",
 }
 """What :class:`_Line` is made of, in Envoy's words; service, environment, local and dark are written in by the
 listener. What is empty is left out."""
@@ -165,6 +167,7 @@ def parsed(line: bytes) -> Told | None:
         request=found.request or "",
         traceparent=found.trace or "",
         attempts=max(found.attempts, 1),
+        rule=found.rule or "",
     )
     return Told(
         access=access,
@@ -197,6 +200,9 @@ class EnvoyAccessLog(AccessLog):
             malformed=page.malformed,
             missed=page.missed,
         )
+
+    def end(self) -> AccessPosition:
+        return self._lines.near_end(0)
 
 
 class AccessLines:

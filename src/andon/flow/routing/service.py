@@ -116,7 +116,10 @@ class RouterService:
                 safe="Traffic goes where it went.",
                 remedy="Look at it as it is now, and change that.",
             )
+        kept = {(one.service, one.environment) for one in before.forwards}  # what is gone may be left out, or left in
         for one in forwarding.forwards:
+            if (one.service, one.environment) in kept:
+                continue
             if self._environments.find(tx, one.service, one.environment) is None:
                 raise NotFound(f"There is no environment {one.service}/{one.environment} to forward to.")
         known = storage.every_forwarding(tx.connection)

@@ -168,7 +168,7 @@ def _flag(envelope: Envelope, one: FlagChanged | FlagKilled | FlagRevived | Flag
 
 
 def _rollout(envelope: Envelope, one: StageEntered | RolloutPaused | RolloutFailed | RolloutAborted, who: str) -> Cause:
-    commit = one.commit[:7]
+    commit = one.takeover or one.commit[:7]
     kind, title, detail = CauseKind.ROLL_BACK, "", ""
     match one:
         case StageEntered(stage=stage, parts=parts):
@@ -179,6 +179,8 @@ def _rollout(envelope: Envelope, one: StageEntered | RolloutPaused | RolloutFail
                 StageKind.SHARE: f"Gave {share} of the traffic to {commit}",
             }
             kind, title, detail = CauseKind.DEPLOYMENT, given[one.kind], f"stage {stage}"
+            if one.takeover:
+                title = f"Moved {share} of {commit}"
         case RolloutPaused(reason=reason):
             kind, title, detail = CauseKind.DEPLOYMENT, f"Paused the rollout of {commit}", reason
         case RolloutFailed(reason=reason):
@@ -191,7 +193,7 @@ def _rollout(envelope: Envelope, one: StageEntered | RolloutPaused | RolloutFail
         title,
         who,
         detail=detail,
-        commit=commit,
+        commit="" if one.takeover else commit,
         href=f"/rollouts/{one.rollout}",
         failed=isinstance(one, RolloutFailed),
     )

@@ -10,6 +10,7 @@ from andon.feedback.judge.contract import Because, Direction, Kind, Metric, Verd
 from andon.feedback.rollouts.contract import Hold, Left, RolloutId, RolloutState, Wish
 from andon.feedback.rollouts.model.differing import Differences
 from andon.feedback.rollouts.model.stages import Sets, Stage, stages_of
+from andon.feedback.rollouts.model.takeovers import Takeover
 from andon.flow.definition.contract import ReleaseDefinition
 from andon.flow.deployments.contract import DeploymentId
 from andon.flow.environments.contract import SetId
@@ -28,6 +29,12 @@ class NothingToDo(Conflict):
     """It is in that state already."""
 
     code = "rollouts.nothing_to_do"
+
+
+class AlreadyTaking(Conflict):
+    """Another takeover of the same requests is under way, or they are forwarded already."""
+
+    code = "rollouts.already_taking"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +72,8 @@ class Watched:
     weight: float = 1.0
     tolerance: float | None = None
     """How much worse is not worth going back for, as a ratio; ``None`` is what fits the kind."""
+    clusters: float | None = None
+    """How many events of a rate come together, where that is known; ``None`` is estimated."""
     unit: str = ""
     telemetry: bool = False
     """Asked of the telemetry store, which is slower and may be away."""
@@ -83,6 +92,7 @@ class Watched:
             quantile=self.quantile,
             weight=self.weight,
             tolerance=self.tolerance,
+            clusters=self.clusters,
             unit=self.unit,
         )
 
@@ -92,7 +102,8 @@ class Rollout:
     """A rollout as its workflow needs it."""
 
     id: RolloutId
-    deployment: DeploymentId
+    deployment: DeploymentId | None
+    """``None`` for a takeover."""
     service: Service
     environment: str
     commit: CommitHash
@@ -120,6 +131,13 @@ class Rollout:
     """What was answered differently in the dark; ``None`` where nothing was mirrored."""
     started_at: datetime
     ended_at: datetime | None
+    takeover: Takeover | None = None
+    """Another service takes requests over; ``set`` and ``former`` are then what was live at both when it began."""
+
+    @property
+    def taking(self) -> str:
+        """What is taken over by whom, in words; empty for a version of the service itself."""
+        return "" if self.takeover is None else self.takeover.words
 
     @property
     def stages(self) -> tuple[Stage, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from andon.feedback.judge.contract import Kind, Verdict
 from andon.feedback.rollouts.contract import RolloutState
+from andon.feedback.rollouts.model.records import Rollout
 
 STATE_WORDS: Mapping[RolloutState, str] = {
     RolloutState.RUNNING: "on its way",
@@ -19,6 +20,20 @@ VERDICT_WORDS: Mapping[Verdict, str] = {
     Verdict.FAIL: "fails",
     Verdict.INCONCLUSIVE: "undecided",
 }
+
+
+def named(one: Rollout) -> str:
+    """Such as "store 3f2c91a to production", or "/parts/… of store production to catalogue/production"."""
+    if one.takeover is not None:
+        return f"{one.takeover.asked} of {one.service} {one.environment} to {one.takeover.place}"
+    return f"{one.service} {one.commit[:7]} to {one.environment}"
+
+
+def stated(one: Rollout) -> str:
+    """Such as "store 3f2c91a is on its way to production"."""
+    if one.takeover is not None:
+        return f"{named(one)} is {STATE_WORDS[one.state]}"
+    return f"{one.service} {one.commit[:7]} is {STATE_WORDS[one.state]} to {one.environment}"
 
 
 def level_words(value: float | None, unit: str) -> str:

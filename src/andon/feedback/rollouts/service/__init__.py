@@ -29,15 +29,16 @@ from andon.feedback.rollouts.model.records import (
     LookRecord,
     NothingToDo,
     Rollout,
-    RolloutEnded,
     VerdictRecord,
     Watched,
 )
 from andon.feedback.rollouts.model.tallying import Tally, tally
 from andon.feedback.rollouts.service.questions import RolloutQuestions
+from andon.feedback.rollouts.service.saying import over, require_say
 from andon.flow.deployments.contract.release import Candidate
 from andon.flow.environments.contract import SetId
-from andon.kernel.access import Permission, PersonId, Principal
+from andon.flow.routing.contract import AccessPosition
+from andon.kernel.access import PersonId, Principal
 from andon.kernel.db import Transaction
 from andon.kernel.events import ANDON, Actor, ActorKind, append
 from andon.kernel.ids import new_id
@@ -95,6 +96,7 @@ class RolloutService(RolloutQuestions):
                 deployment=made.deployment,
                 service=made.service,
                 environment=made.environment,
+                takeover=made.taking,
                 commit=made.commit,
                 former=made.former_commit,
                 stages=tuple(one.plan for one in made.stages),
@@ -140,6 +142,7 @@ class RolloutService(RolloutQuestions):
                 deployment=found.deployment,
                 service=found.service,
                 environment=found.environment,
+                takeover=found.taking,
                 commit=found.commit,
                 stage=stage.name,
                 number=number + 1,
@@ -151,6 +154,12 @@ class RolloutService(RolloutQuestions):
             by=by,
         )
         return changed
+
+    def read_to(self, tx: Transaction, rollout: RolloutId, position: AccessPosition | None) -> None:
+        """How far the router's log was read for a takeover; ``None`` at the beginning of a stage."""
+        found = self._held(tx, rollout)
+        if found.takeover is not None:
+            storage.update(tx.connection, rollout, takeover=replace(found.takeover, position=position))
 
     def look(
         self,
@@ -192,6 +201,7 @@ class RolloutService(RolloutQuestions):
                 deployment=found.deployment,
                 service=found.service,
                 environment=found.environment,
+                takeover=found.taking,
                 commit=found.commit,
                 hold=hold,
                 reason=reason,
@@ -213,6 +223,7 @@ class RolloutService(RolloutQuestions):
                 deployment=found.deployment,
                 service=found.service,
                 environment=found.environment,
+                takeover=found.taking,
                 commit=found.commit,
                 hold=hold,
             ),
@@ -228,15 +239,9 @@ class RolloutService(RolloutQuestions):
         """
         self.seen(tx, principal, rollout)
         found = self._held(tx, rollout)
-        may_end = principal.may(Permission.ROLL_BACK, found.service, found.environment)
-        if wish is not Wish.ABORT or not may_end:
-            principal.require(Permission.DEPLOY, found.service, found.environment)
+        require_say(principal, found, wish)
         if found.state.ended:
-            raise RolloutEnded(
-                f"The rollout of {found.commit[:7]} to {found.environment} is over: it is {found.state.value}.",
-                safe="Nothing was changed.",
-                remedy=f"To go back to a former version: andon rollback {found.service} {found.environment}",
-            )
+            raise over(found)
         match wish:
             case Wish.PAUSE:
                 if found.hold is Hold.PERSON:
@@ -255,6 +260,7 @@ class RolloutService(RolloutQuestions):
                         deployment=found.deployment,
                         service=found.service,
                         environment=found.environment,
+                        takeover=found.taking,
                         commit=found.commit,
                         wish=wish,
                     ),
@@ -278,6 +284,7 @@ class RolloutService(RolloutQuestions):
                 deployment=found.deployment,
                 service=found.service,
                 environment=found.environment,
+                takeover=found.taking,
                 commit=found.commit,
                 former=found.former_commit,
                 stage=found.now.plan.name,
@@ -303,6 +310,7 @@ class RolloutService(RolloutQuestions):
                 deployment=found.deployment,
                 service=found.service,
                 environment=found.environment,
+                takeover=found.taking,
                 commit=found.commit,
                 reason=reason,
                 seconds=_since(found.started_at, tx.now),
@@ -324,6 +332,7 @@ class RolloutService(RolloutQuestions):
                 deployment=found.deployment,
                 service=found.service,
                 environment=found.environment,
+                takeover=found.taking,
                 commit=found.commit,
                 former=found.former_commit,
                 reason=reason,

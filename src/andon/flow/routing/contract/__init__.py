@@ -199,6 +199,8 @@ class Access:
     """The W3C header as it was sent; empty for none."""
     attempts: int = 1
     """More than one: an instance could not be reached, and another one was asked. ``set`` is that of the last."""
+    rule: str = ""
+    """The rule that took it, as :attr:`Forward.rule`; empty for a request that was not to be forwarded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +230,10 @@ class AccessLog(Protocol):
 
         Raises ``OSError`` when the disk does.
         """
+        ...
+
+    def end(self) -> AccessPosition:
+        """The place behind the last request that was written by now. Raises ``OSError`` when the disk does."""
         ...
 
 

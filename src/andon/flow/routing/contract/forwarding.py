@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 
 from andon.flow.definition.contract import PARTS
@@ -34,6 +35,14 @@ class Forward:
         if not 0 <= self.parts <= PARTS:
             raise PlanInvalid(f"A share of {self.parts} parts: there are 0 to {PARTS:,}.")
         checked_conditions(self.when)
+
+    @property
+    def rule(self) -> str:
+        """By which the access log tells its requests (:attr:`Access.rule`), whichever side served them; the same while
+        only the share changes."""
+        asked = [f"{one.where}\0{one.name}\0{one.how}\0{one.value}" for one in self.when]
+        said = "\0\0".join([self.service, self.environment, *asked])
+        return f"forward-{hashlib.sha256(said.encode()).hexdigest()[:16]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

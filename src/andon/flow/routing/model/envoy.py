@@ -146,6 +146,7 @@ def _route(listener: Listener, rule: Rule, *, copied: bool) -> Tree:
             {"cluster": f"mirror.{listener.name}", "disable_shadow_host_suffix_append": True}
         ]
     return {
+        **({"name": rule.name} if rule.name else {}),
         "match": _match(rule.when, copied=copied),
         "route": action,
         "request_headers_to_remove": [NUMBER, MIRRORED],

@@ -32,6 +32,8 @@ class Rule:
     rescue: SetId
     """Who serves a request that the set it was meant for could not be reached for."""
     sticky: Sticky | None = None
+    name: str = ""
+    """By which the access log tells which requests it took; empty for one that nobody asks about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,10 +116,10 @@ def rules_of(
             continue
         if one.parts == PARTS:
             held = sticky if there.plan is None else there.plan.sticky
-            rules.append(Rule(when=one.when, weights=weights_of(there), rescue=there.set, sticky=held))
+            rules.append(Rule(when=one.when, weights=weights_of(there), rescue=there.set, sticky=held, name=one.rule))
         else:
             weights = (*scaled(weights_of(there), one.parts), *scaled(weights_of(own), PARTS - one.parts))
-            rules.append(Rule(when=one.when, weights=weights, rescue=own.set, sticky=sticky))
+            rules.append(Rule(when=one.when, weights=weights, rescue=own.set, sticky=sticky, name=one.rule))
     if own.plan is not None:
         rules += [Rule(when=one.when, weights=((one.set, PARTS),), rescue=own.set) for one in own.plan.matches]
         rules.append(Rule(weights=weights_of(own), rescue=own.set, sticky=own.plan.sticky))
