@@ -10,6 +10,7 @@ from andon.flow.definition.contract import (
     DefinitionInvalid,
     DefinitionReader,
     Fault,
+    FlagState,
     Harm,
     HttpMethod,
     MirrorDefinition,
@@ -139,6 +140,43 @@ def test_a_release_that_makes_no_sense_is_refused_where_it_does_not(release: str
     assert message in fault.message
     assert expected in f"{fault.expected} {fault.nearest}"
     assert places in ([], [(fault.line, fault.column)])
+
+
+ACCEPTED = DEPLOYS.replace("{production: {}}", "{production: {}, acceptance: {}}").replace(
+    "  production:", "  acceptance: {environment: acceptance, FLAGS, jobs: {j: {run: make j}}}\n  production:", 1
+)
+
+
+def test_a_stage_before_production_says_what_its_flags_are_to_be_in_an_order_that_counts() -> None:
+    definition = read(ACCEPTED.replace("FLAGS", "flags: [all-off, as-in-production]"))
+    assert definition.stages[1].flags == (FlagState.ALL_OFF, FlagState.AS_IN_PRODUCTION)
+    assert definition.production == "production"
+    assert read(DEPLOYS).stages[1].flags == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "expected"),
+    [
+        (ACCEPTED.replace("FLAGS", "flags: [all-on, »all-on]"), "a second time", "once"),
+        (ACCEPTED.replace("FLAGS", "flags: [all-on, »allof]"), "'allof'", "all-off"),
+        (ACCEPTED.replace("FLAGS", "flags: »all-on"), "'all-on'", "[all-on]"),
+        (ACCEPTED.replace("FLAGS", "flags: »[]"), "0 entries", "at least one"),
+        (ACCEPTED.replace("FLAGS, jobs: {j: {run: make j}}", "»flags: [all-on]"), "no jobs", "at least one job"),
+        (ACCEPTED.replace("environment: acceptance, FLAGS", "»flags: [all-on]"), "deploys to none", "'environment'"),
+        (
+            DEPLOYS.replace("environment: production", "environment: production, »flags: [all-on]", 1),
+            "customers would get these flags",
+            "a stage before it",
+        ),
+    ],
+)
+def test_flags_of_a_stage_that_make_no_sense_are_refused_and_production_never_pretends(
+    text: str, message: str, expected: str
+) -> None:
+    plain, places = marked(text)
+    fault = next(one for one in refused(plain) if message in one.message)
+    assert expected in f"{fault.expected} {fault.nearest}"
+    assert places == [(fault.line, fault.column)]
 
 
 def test_an_environment_may_say_nothing() -> None:
