@@ -20,6 +20,7 @@ FLAGS = document(
     {"new-checkout": switch(individuals={"u1": "on", "u2": "off"}, rules=GERMANY), "recommendations-on": switch()}
 )
 AROUND = """
+def application(environ, start_response): return [b"done"]
 def ask_the_recommender(user): raise AssertionError("it is switched off")
 def found_quickly(words): return "quickly"
 def found_well(words): return "well"
@@ -28,6 +29,8 @@ AFTER = """
 assert checkout == "new"
 assert recommended("u1") == []
 assert results("x") == "well"
+assert application({}, None) == [b"done"]
+place({"user": "u1"})
 """
 
 
@@ -44,7 +47,7 @@ def run(program: str, folder: str, path: str) -> str:
 
 def test_the_guides_program_runs_and_prints_what_the_guide_says() -> None:
     blocks = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
-    assert len(blocks) == 7
+    assert len(blocks) == 9
     (printed,) = re.findall(r"```text\n(.*?)```", GUIDE, re.DOTALL)
     with tempfile.TemporaryDirectory(prefix="andon-guide-") as folder:
         told = run("\n".join([AROUND, *blocks, AFTER]), folder, str(Path(andon_flags.__file__).parents[1]))
