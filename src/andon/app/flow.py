@@ -192,6 +192,7 @@ def build_flow(
                 end=deployments,
                 sources=sources,
                 people=people,
+                note=flags.note,
             ),
         ),
         configuration_room(configuration, sources),

@@ -13,6 +13,7 @@ from andon.flow.flags.contract import EvaluationsSeen, Flags, OpenGate, RampGate
 from andon.flow.flags.desk import Desk, NobodyCounts
 from andon.flow.flags.equipping import FlagEquipper, FlagFolders
 from andon.flow.flags.files import FlagFiles
+from andon.flow.flags.model.pretending import pretends_words
 from andon.flow.flags.pages import pages_of
 from andon.flow.flags.pages.drawing import flag_address
 from andon.flow.flags.places import DefinedPlaces
@@ -66,6 +67,11 @@ class BuiltFlags:
     def judged_by(self, gate: RampGate) -> None:
         """Let an upper room judge ramps too."""
         self.flags.ramping.judged_by(gate)
+
+    def note(self, reading: Reading, service: Service, environment: str) -> str:
+        """What is to be said of an environment that serves other flags than its own; empty for one that does not."""
+        said = pretends_words(self.flags.pretences(reading, service).get(environment))
+        return f"Its flags are {said}. It serves its own again when the tests are over." if said else ""
 
     def counted_by(self, seen: EvaluationsSeen) -> None:
         """Let an upper room say when services last asked for a flag."""

@@ -7,7 +7,7 @@ from andon.flow.deployments.contract import Deployments, EnvironmentEnd
 from andon.flow.environments.pages.deeds import environment_deeds
 from andon.flow.environments.pages.instance import instance_pages
 from andon.flow.environments.pages.listing import environment_entries, listing_pages
-from andon.flow.environments.pages.show import Places, environment_pages
+from andon.flow.environments.pages.show import Note, Places, environment_pages
 from andon.flow.environments.service import EnvironmentService
 from andon.flow.sources.contract import Sources
 from andon.kernel.access.contract import People
@@ -24,9 +24,12 @@ def environments_pages(
     end: EnvironmentEnd,
     sources: Sources,
     people: People,
+    note: Note = lambda _reading, _service, _environment: "",
 ) -> Handlers:
-    """Every page, answer and deed of the console about environments."""
-    places = Places(service, configuration=configuration, deployments=deployments, sources=sources, people=people)
+    """Every page, answer and deed of the console about environments. ``note`` is what its page says of one for now."""
+    places = Places(
+        service, configuration=configuration, deployments=deployments, sources=sources, people=people, note=note
+    )
     return [
         *listing_pages(places),
         *environment_pages(places),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -78,12 +78,17 @@ class ShownEnvironment:
     processes: tuple[tuple[ProcessDefinition, int], ...]
     values: ValuesShown
     events: tuple[EventLine, ...]
+    note: str
     deeds: tuple[Action, ...]
     keep: Keeping | None
     destroy: Action | None
     region: str
     deploy: str
     record: str
+
+
+Note = Callable[[Reading, Service, str], str]
+"""What another room has to say of an environment for now, a sentence; empty for nothing."""
 
 
 class Places:
@@ -97,8 +102,10 @@ class Places:
         deployments: Deployments,
         sources: Sources,
         people: People,
+        note: Note,
     ) -> None:
         self.environments = service
+        self._note = note
         self.configuration = configuration
         self.deployments = deployments
         self.people = people
@@ -152,6 +159,7 @@ class Places:
             named = self.people.names(reading, {one for one in who if one is not None})
             called = {str(person): name for person, name in named.items()}
             events = self._events(context, reading, place)
+            note = self._note(reading, place.service, place.name)
             values = values_shown(reading, principal, self.configuration, place, definition, called, set_values)
         state, word, sentence = conclusion(place)
         series = colours(place)
@@ -173,6 +181,7 @@ class Places:
             processes=tuple((one, definition.instances.get(one.name, 1)) for one in processes) if definition else (),
             values=values,
             events=events,
+            note=note,
             deeds=_deeds(principal, place),
             keep=keeping(principal, place, reading.now),
             destroy=_destroy(principal, place),
