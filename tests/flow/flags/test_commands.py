@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 
 from tests.app.conftest import Terminal
 from tests.databases import Databases
-from tests.flow.flags.serving import FlagSite, open_flag_site
+from tests.flow.flags.serving import FlagSite, create_flag, open_flag_site, set_flag
+from tests.flow.installation import STORE
 
 
 @pytest.fixture
@@ -101,6 +103,58 @@ def test_prune_names_the_lines_and_what_to_do(site: FlagSite, andon: Terminal) -
     assert [(one["path"], one["line"]) for one in stale["references"]] == [("app/shop.py", 1)]
     assert "to be gone by 2026-01-01" in stale["why"][0]
     assert "Put the value of on in 1 line" in andon("flags", "prune", "store").out
+
+
+def test_prune_proposes_a_branch_that_takes_the_flag_out(site: FlagSite, andon: Terminal, tmp_path: Path) -> None:
+    base = site.installation.commit(
+        files={
+            "app/shop.py": "from andon_flags import flags\n\n\ndef shop(user):\n"
+            '    if flags.boolean("old-banner", {"targetingKey": user}):\n        return "new"\n'
+            "    else:\n        return None\n",
+            "web/shop.js": "if (get('old-banner')) { show() }\n",
+        }
+    )
+    create_flag(site, "old-banner", ends="2026-01-01")
+    create_flag(site, "in-use")
+    set_flag(site, {"default": "on"}, "old-banner")
+    bare = str(site.installation.git.path(STORE))
+
+    def git(*arguments: str, folder: str = bare) -> str:
+        done = subprocess.run(
+            ["git", *arguments], cwd=folder, env=andon.environment(), capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    checkout = str(tmp_path / "checkout")
+    git("clone", "-q", "-o", "andon", bare, checkout, folder=str(tmp_path))
+    git("config", "user.name", "Maxine", folder=checkout)
+    git("config", "user.email", "maxine@parts.example", folder=checkout)
+    before = git("status", "--porcelain", "--branch", folder=checkout)
+    here = ("--folder", checkout)
+    default = andon("flags", "prune", "store", "--branch", "main", *here)
+    assert default.code != 0
+    assert "main is the default branch of store" in default.err
+    used = andon("flags", "prune", "store", "in-use", "--branch", "gone", *here)
+    assert used.code != 0
+    assert "in-use is not stale" in used.err
+    assert git("branch", "--list", "gone") == ""
+    done = andon("flags", "prune", "store", "--branch", "gone", *here, "--json")
+    assert done.code == 0, done.err
+    (flag,) = done.json["flags"]
+    assert flag["rewritten"] == {"app/shop.py": 1}
+    assert flag["by_hand"] == ["web/shop.js:1: if (get('old-banner')) { show() }"]
+    assert git("show", "gone:app/shop.py").splitlines()[3:] == ["def shop(user):", '    return "new"']
+    said = git("log", "-1", "--format=%an%n%P%n%B", "gone")
+    assert said.startswith(f"Maxine\n{base}\nTake the flag old-banner out of the code\n")
+    assert "web/shop.js:1" in said
+    assert git("rev-parse", "main") == base
+    assert git("status", "--porcelain", "--branch", folder=checkout) == before
+    assert len(git("worktree", "list", folder=checkout).splitlines()) == 1
+    again = andon("flags", "prune", "store", "--branch", "gone", *here)
+    assert "There is a branch gone already." in again.err
+    forced = andon("flags", "prune", "store", "in-use", "--force", "--keep", "off", "--branch", "off", *here)
+    assert forced.code == 0, forced.err
+    assert "the code does not name it" in forced.out
 
 
 def test_changes_that_wait_are_listed_and_decided(tmp_path: Path, databases: Databases) -> None:

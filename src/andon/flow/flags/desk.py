@@ -36,6 +36,8 @@ class NobodyCounts(EvaluationsSeen):
 
 @dataclass(frozen=True, slots=True)
 class Staleness:
+    branch: str
+    """The default one."""
     commit: CommitHash | None
     findings: tuple[Finding, ...]
     complete: bool
@@ -121,7 +123,7 @@ class Desk:
                 one.name: found for one, found in self.flags.settings_of_all(reading, flags, owner, names)
             }
             asked = self.flags.asked_for(reading, owner)
-            commit = self._head(reading, owner)
+            branch, commit = self.sources.default_branch(reading, owner), self._head(reading, owner)
             now = reading.now
         looked = Search({}, False) if commit is None else self.code.search(owner, commit, [one.name for one in flags])
         found = []
@@ -135,7 +137,7 @@ class Desk:
             stale = finding(one, settings[one.name], last, references, now, looked=looked.complete)
             if stale is not None:
                 found.append(stale)
-        return Staleness(commit, tuple(found), looked.complete)
+        return Staleness(branch, commit, tuple(found), looked.complete)
 
     def last_asked(self, service: Service, environment: str, flag: str) -> datetime | None:
         """As far as telemetry answers."""

@@ -36,18 +36,20 @@ class Search:
 
 def search(sources: Sources, service: Service, commit: CommitHash, names: Iterable[str]) -> Search:
     """Lines that hold a name as a word of its own, by name; files that are no text are passed over."""
-    wanted = sorted(set(names), key=len, reverse=True)
+    wanted = sorted(set(names))
     if not wanted:
         return Search({}, True)
-    # one pass for all names; the longest first, so that none is found inside another
-    pattern = re.compile(rb"(?<![\w.-])(" + b"|".join(re.escape(one.encode()) for one in wanted) + rb")(?![\w-])")
     with tempfile.TemporaryDirectory(prefix="andon-flags-") as folder:
         root = Path(folder) / "tree"
         sources.export(service, commit, root)
-        return _looked(root, pattern)
+        return looked(root, wanted)
 
 
-def _looked(root: Path, pattern: re.Pattern[bytes]) -> Search:
+def looked(root: Path, names: Iterable[str]) -> Search:
+    """The same, in files on the disk."""
+    wanted = sorted(set(names), key=len, reverse=True)
+    # one pass for all names; the longest first, so that none is found inside another
+    pattern = re.compile(rb"(?<![\w.-])(" + b"|".join(re.escape(one.encode()) for one in wanted) + rb")(?![\w-])")
     found: dict[str, list[Reference]] = {}
     complete, files, read = True, 0, 0
     for path in sorted(root.rglob("*")):

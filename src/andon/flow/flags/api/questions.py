@@ -108,6 +108,7 @@ def question_routes(desk: Desk) -> Handlers:
         return Stale(
             service=service,
             commit=found.commit,
+            default_branch=found.branch,
             complete=found.complete,
             flags=[
                 StaleFlag(

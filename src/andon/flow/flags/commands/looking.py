@@ -1,4 +1,4 @@
-"""Commands that only look: list, show, why, history, prune."""
+"""Commands that only look: list, show, why, history."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 import typer
 
 from andon.flow.flags.commands.places import FlagNamed, ServiceName, flag_at
-from andon.flow.flags.views.answers import FlagDetails, FlagList, History, Stale, Why
+from andon.flow.flags.views.answers import FlagDetails, FlagList, History, Why
 from andon.flow.flags.views.asking import Whom
 from andon.kernel.errors import Invalid
 from andon.web.terminal.client import connect
@@ -20,7 +20,6 @@ def add_looking(flags: typer.Typer) -> None:
     flags.command("show")(show_flag)
     flags.command("why")(why_flag)
     flags.command("history")(flag_history)
-    flags.command("prune")(prune_flags)
 
 
 def list_flags(
@@ -121,25 +120,6 @@ def flag_history(
             for one in found.versions
         ],
     )
-
-
-def prune_flags(service: ServiceName) -> None:
-    """Flags that have done their work, the lines that name them, and what to do. Changes nothing."""
-    with connect() as andon:
-        found = andon.get(f"/services/{service}/stale-flags", Stale)
-    if not found.flags:
-        say(f"No flag of {service} is stale.", value=found)
-        return
-    lines: list[str] = []
-    for one in found.flags:
-        lines.append(f"{one.flag}: {'; '.join(one.why)}")
-        if one.keep is not None:
-            lines.append(f"  keep {one.keep} = {_json(one.value)}")
-        lines += [f"  {it.path}:{it.line}: {it.text}" for it in one.references]
-        lines += [f"  {one.proposal}", ""]
-    if not found.complete:
-        lines.append("Not all of the code was looked through: lines may be missing.")
-    say(printable("\n".join(lines).rstrip()), value=found)
 
 
 def _attribute(text: str) -> tuple[str, object]:

@@ -232,6 +232,7 @@ class Stale(msgspec.Struct, kw_only=True):
     service: str
     commit: str | None
     """Of the default branch, where the code was looked through; ``None`` when nothing was pushed yet."""
+    default_branch: str
     flags: list[StaleFlag]
     complete: bool
     """Whether all of the code was looked through."""
