@@ -11,11 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from andon.flow.definition.contract import EnvironmentDefinition
+from andon.flow.definition.contract import EnvironmentDefinition, FlagState
 from andon.flow.environments.contract import EnvironmentView, Health, InstanceReplacementRequested, InstanceView
-from andon.flow.sources.contract import Service
-from andon.kernel.access import Principal, Role
+from andon.flow.flags.room import build_pretences
+from andon.flow.pipelines.contract import RunId
+from andon.flow.sources.contract import NO_COMMIT, Service
+from andon.kernel.access import SYSTEM, Principal, Role
 from andon.kernel.db import Database, open_engine
+from andon.kernel.events import ANDON
 from andon.kernel.logs.writer import LogWriter
 from andon.web.rendering import exact
 from tests.databases import Databases
@@ -106,6 +109,29 @@ def test_an_environment_opens_with_what_runs_there(seeded: Seeded) -> None:
     assert "2 of 2 instances healthy" in said
     assert "files are as they were deployed" in said
     assert seeded.place().address in page
+
+
+def test_an_environment_whose_flags_are_set_for_tests_says_so(seeded: Seeded) -> None:
+    own, run = seeded.service("pretending"), RunId("run_tests")
+    place = f"/services/{own}/environments/acceptance"
+    pretences = build_pretences(seeded.shown.flags, Path("/nowhere"))
+    with seeded.shown.database.transaction() as tx:
+        seeded.shown.environments.ensure(tx, SYSTEM, own, EnvironmentDefinition(name="acceptance"))
+        pretences.begin(
+            tx,
+            service=own,
+            environment="acceptance",
+            state=FlagState.ALL_OFF,
+            like="production",
+            run=run,
+            stage=1,
+            commit=NO_COMMIT,
+            by=ANDON,
+        )
+    assert "Its flags are all off, for tests of" in text_of(seeded.page(place))
+    with seeded.shown.database.transaction() as tx:
+        pretences.end(tx, run, why="the tests are over", by=ANDON)
+    assert "Its flags are" not in text_of(seeded.page(place))
 
 
 def test_instances_are_tiles_with_a_word_for_their_health(seeded: Seeded) -> None:

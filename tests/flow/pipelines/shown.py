@@ -8,7 +8,9 @@ from pathlib import Path
 
 from andon.app.authority import GrantedAuthority
 from andon.flow.artifacts.contract import Digest
+from andon.flow.definition.reader import YamlDefinitionReader
 from andon.flow.environments.pages import environment_entries, environments_pages
+from andon.flow.flags.room import build_flags
 from andon.flow.pipelines.contract import JobState, RunId, StageState
 from andon.flow.pipelines.folders import RunFolders
 from andon.flow.pipelines.model import Job, JobKind, JobResult, Package
@@ -38,6 +40,13 @@ class Shown(Installation):
             authority=GrantedAuthority(),
             builder="andon 0.1.0",
         )
+        self.flags = build_flags(
+            database,
+            sources=self.sources,
+            definitions=YamlDefinitionReader(),
+            environments=self.environments,
+            authority=GrantedAuthority(),
+        )
 
     def rooms(self) -> tuple[Room, ...]:
         return (*super().rooms(), self.pipelines_room(), self.environments_room())
@@ -50,6 +59,7 @@ class Shown(Installation):
             end=self.deployments,
             sources=self.sources,
             people=self.people,
+            note=self.flags.note,
         )
         return Room(
             name="environments",
