@@ -9,11 +9,15 @@ from pathlib import Path
 import pytest
 
 from andon.flow.definition.contract import EnvironmentDefinition, FlagState
+from andon.flow.definition.reader import YamlDefinitionReader
 from andon.flow.flags.equipping import FILE, SOCKET, FlagFolders
 from andon.flow.flags.model.flag import Head
 from andon.flow.flags.model.pretending import variant_when_on
+from andon.flow.flags.places import DefinedPlaces
 from andon.flow.flags.reaching import FolderReach, asked
 from andon.flow.flags.room import build_pretences
+from andon.flow.flags.service.documents import Documents
+from andon.flow.flags.service.pretending import PretenceService
 from andon.flow.pipelines.contract import RunId
 from andon.flow.sources.contract import NO_COMMIT
 from andon.kernel.access import SYSTEM
@@ -23,6 +27,7 @@ from andon_flags import Flags
 from andon_flags.document import Kind
 from tests.databases import Databases
 from tests.flow.environments.place import wait_until
+from tests.flow.flags.conftest import Flagged
 from tests.flow.flags.serving import FLAGS, FlagSite, create_flag, open_flag_site
 from tests.flow.installation import PASSWORD, STORE
 
@@ -135,3 +140,48 @@ def test_all_on_serves_true_or_the_first_variant_that_is_not_off() -> None:
     colours = Head(kind=Kind.STRING, variants={"grey": "g", "red": "r", "blue": "b"}, off="grey")
     assert variant_when_on(colours, "grey") == "red"
     assert variant_when_on(colours, "red") == "grey"
+
+
+def test_a_row_is_all_that_is_pretended_on_both_databases(place: Flagged) -> None:
+    database, documents = place.installation.database, Documents()
+    places = DefinedPlaces(place.installation.sources, YamlDefinitionReader(), place.installation.environments)
+    pretences = PretenceService(documents, places, FolderReach(FlagFolders(Path("/nowhere"))))
+
+    def begin_for(run: str, state: FlagState) -> int | None:
+        with database.transaction() as tx:
+            return pretences.begin(
+                tx,
+                service=STORE,
+                environment="acceptance",
+                state=state,
+                like="production",
+                run=RunId(run),
+                stage=1,
+                commit=NO_COMMIT,
+                by=ANDON,
+            )
+
+    def said() -> tuple[int, str, bool]:
+        with database.reading() as reading:
+            built = documents.of(reading, STORE, "acceptance")
+        return built.told.revision, str(built.document.flags["banner"].default), built.pretended
+
+    with database.transaction() as tx:
+        head = Head(kind=Kind.STRING, variants={"none": "", "sale": "Sale"})
+        place.flags.create(tx, SYSTEM, STORE, "banner", head)
+    own = said()
+    first = begin_for("run_1", FlagState.ALL_ON)
+    assert said() == (first, "sale", True)
+    assert begin_for("run_1", FlagState.ALL_ON) == first, "it is safe to repeat"
+    assert begin_for("run_2", FlagState.ALL_OFF) is None, "another run waits"
+    second = begin_for("run_1", FlagState.AS_IN_PRODUCTION)
+    assert second is not None
+    assert said() == (second, "none", True)
+    with database.transaction() as tx:
+        pretences.end(tx, RunId("run_2"), why="not theirs", by=ANDON)
+    assert said()[2]
+    with database.transaction() as tx:
+        pretences.end(tx, RunId("run_1"), why="over", by=ANDON)
+    assert said() == (second + 1, own[1], False)
+    with database.reading() as reading:
+        assert pretences.held(reading) == ()
