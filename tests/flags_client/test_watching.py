@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -147,6 +151,22 @@ def test_a_document_says_what_is_watched_and_takes_nothing_else_for_it() -> None
     assert read(again).flags["a"].watched
     with pytest.raises(DocumentError, match="true or false"):
         read(document({"a": switch(watched="yes")}))
+
+
+def test_outcomes_are_sent_while_something_is_watched(tmp_path: Path) -> None:
+    kept = tmp_path / "flags.json"
+    kept.write_text(json.dumps(document({"a": switch(default="on", watched=True)})))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as telemetry:
+        telemetry.settimeout(60)
+        telemetry.bind(str(tmp_path / "t.sock"))
+        told = {"ANDON_TELEMETRY": telemetry.getsockname(), "ANDON_INSTANCE": "i-1"}
+        with closing(Flags(file=kept, variables=told)) as flags:
+            assert flags.boolean("a")
+            with flags.outcome():
+                flags.boolean("a")
+            first = telemetry.recv(65536).decode().split("\n")
+    assert first[0] == "flags.requests:1|c|#flag:a,variant:on,rule:-,instance:i-1"
+    assert first[1].startswith("flags.durations:1|c|#flag:a,variant:on,rule:-,le:")
 
 
 # WSGI

@@ -10,16 +10,10 @@ from andon.feedback.judge.service import Statistics
 from andon.feedback.ramps.adapters import TelemetryOutcomes
 from andon.feedback.ramps.model.looks import Sides
 from andon.feedback.ramps.service import RampWatch
-from andon.feedback.telemetry.contract.metrics import (
-    Kind,
-    Series,
-    SeriesId,
-    canonical,
-    label_name,
-    metric_name,
-    series_id,
-)
+from andon.feedback.telemetry.contract.metrics import Series, SeriesId
 from andon.feedback.telemetry.memory import MemoryMeasurements
+from andon.feedback.telemetry.ways.statsd import lines
+from andon.feedback.telemetry.ways.statsd.origins import Origin
 from andon.flow.flags.contract import Judging, RampView
 from andon.flow.flags.model.flag import Step
 from andon.flow.flags.model.wishes import percent_of
@@ -32,6 +26,7 @@ from tests.flow.flags.conftest import Flagged
 from tests.flow.flags.test_service import STORE, create, setting
 
 TICK = 2.0
+ORIGIN = Origin(service="store", environment="production")
 STEPS = (Step(percent=40), Step(percent=60, after=20), Step(percent=100, after=20))
 
 
@@ -44,19 +39,12 @@ class Store:
         self._samples: dict[SeriesId, tuple[list[int], list[float]]] = {}
 
     def tell(self, line: str, at: int) -> None:
-        name, _, rest = line.partition(":")
-        count, _, tags = rest.partition("|c|#")
-        labels = {"service": "store", "environment": "production"}
-        labels |= {label_name(key): value for key, _, value in (tag.partition(":") for tag in tags.split(","))}
-        self.say(metric_name(name), at, float(count), **labels)
-
-    def say(self, name: str, at: int, value: float, **labels: str) -> None:
-        kept = canonical(labels)
-        one = Series(id=series_id(name, kept), name=name, labels=kept, kind=Kind.DELTA)
+        found = lines.read(line.encode())
+        one = lines.series_of(found, ORIGIN)
         self._series[one.id] = one
         times, values = self._samples.setdefault(one.id, ([], []))
         times.append(at)
-        values.append(value)
+        values.append(lines.number(found.values[0]))
 
     @property
     def outcomes(self) -> TelemetryOutcomes:
@@ -158,9 +146,9 @@ class World:
                     client.track("orders.placed")
                 if chance.random() < how.failing:
                     it.failed()
-        lines = [*client.outcomes.lines(""), *client.outcomes.signs("")]
+        sent = [*client.outcomes.lines(""), *client.outcomes.signs("")]
         at = int(self.clock.now().timestamp() * 1000)
-        for line in lines if self.telling else ():
+        for line in sent if self.telling else ():
             if not (self.on.gone and "variant:on," in line):
                 self.store.tell(line, at)
 
