@@ -336,6 +336,54 @@ def test_what_is_answered_differently_in_the_dark_is_told(world: World) -> None:
     ]
 
 
+STEPS = (
+    "{strategy: canary, mirror: {steps: {little: {share: 1%, for: 10s}, half: {share: 50%, for: 10s, requests: 40}}, "
+    "differing: 10%}, stages: {few: {share: 5%, for: 20s}}}"
+)
+
+
+def test_copies_grow_in_steps_that_wait_for_answers_of_both(world: World) -> None:
+    world.deploy()
+    shares: list[tuple[str, int]] = []
+
+    def ask(rollout: Rollout) -> None:
+        shares.append((rollout.now.plan.name, rollout.now.plan.parts))
+        if rollout.now.dark and len(shares) > 30:  # until then nobody's answers are known
+            alike = _answer(rollout.set, 200)
+            world.answers.pairs += [_pair("/", _answer(rollout.former, 200), alike) for _ in range(4)]
+
+    world.asked = ask
+    ended = world.deploy(released(STEPS))
+    assert ended.state is DeploymentState.SUCCEEDED
+    assert list(dict.fromkeys(shares)) == [("little", 1_000), ("half", 50_000), ("few", 5_000)]
+    assert shares.count(("half", 50_000)) > 15
+    found = world.rollout(ended).differences
+    assert found is not None
+    assert found.of(1).pairs >= 40
+
+
+def test_too_many_differences_pause_it_until_somebody_lets_it_go_on(world: World) -> None:
+    world.deploy()
+    held: list[float] = []
+
+    def ask(rollout: Rollout) -> None:
+        if rollout.now.dark:
+            other = _answer(rollout.set, 404)
+            world.answers.pairs += [_pair("/", _answer(rollout.former, 200), other) for _ in range(4)]
+        if rollout.hold is Hold.DIFFERENCES:
+            assert rollout.stage == len(held) // 10
+            assert "answered differently: 100 % and not 10 %" in rollout.reason
+            held.append(world.clock.now().timestamp())
+            if len(held) % 10 == 0:
+                with world.local.database.transaction() as tx:
+                    world.service.wish(tx, SYSTEM, rollout.id, Wish.RESUME)
+
+    world.asked = ask
+    ended = world.deploy(released(STEPS))
+    assert ended.state is DeploymentState.SUCCEEDED
+    assert len(held) == 20, "once in each step"
+
+
 def _pair(path: str, served: Answer, dark: Answer) -> Pair:
     return Pair(
         time=0,

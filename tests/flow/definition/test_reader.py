@@ -14,6 +14,7 @@ from andon.flow.definition.contract import (
     Harm,
     HttpMethod,
     MirrorDefinition,
+    MirrorStep,
     Network,
     OnNewerPush,
     ReleaseDefinition,
@@ -111,6 +112,16 @@ def test_shares_are_read_to_a_thousandth_of_a_percent() -> None:
     assert mirror == MirrorDefinition(parts=1, methods=("GET", "POST"))
 
 
+def test_a_mirror_has_one_share_or_steps() -> None:
+    steps = "{steps: {little: {share: 1%, for: 1m}, half: {share: 50%, requests: 200}}, differing: 0.5%}"
+    mirror = read(DEPLOYS.replace("{}", f"{{release: {{mirror: {steps}}}}}")).environments[0].release.mirror
+    little, half = (
+        MirrorStep(name="little", parts=1_000, seconds=60),
+        MirrorStep(name="half", parts=50_000, requests=200),
+    )
+    assert mirror == MirrorDefinition(parts=1_000, steps=(little, half), differing=500)
+
+
 def test_a_share_is_written_with_no_more_digits_than_it_has() -> None:
     assert [share_text(parts) for parts in (1, 500, 33_333, 100_000)] == ["0.001 %", "0.5 %", "33.333 %", "100 %"]
 
@@ -132,6 +143,8 @@ def test_a_share_is_written_with_no_more_digits_than_it_has() -> None:
         ("{»stages: {few: {share: 5%}}}", "at once", "strategy: canary"),
         ("{watch: {payment.refused: »up}}", "the text 'up'", "fall, rise or change"),
         ("{mirror: {share: 5%, methods: [»get]}}", "'get' is not a method", "GET"),
+        ("{mirror: {steps: {a: {share: 5%}, b: {share: »1%}}}}", "1% follows on 5%", "larger"),
+        ("{mirror: {share: 5%, »steps: {a: {share: 5%}}}}", "both given", "either"),
     ],
 )
 def test_a_release_that_makes_no_sense_is_refused_where_it_does_not(release: str, message: str, expected: str) -> None:

@@ -18,11 +18,12 @@ from andon.feedback.rollouts.contract import Hold, RolloutId, RolloutState, Wish
 from andon.feedback.rollouts.foreseeing import Foreseeing
 from andon.feedback.rollouts.looking import Looking, Memory
 from andon.feedback.rollouts.mirroring import Mirroring
+from andon.feedback.rollouts.model.differing import too_many
 from andon.feedback.rollouts.model.judging import told
 from andon.feedback.rollouts.model.pacing import Rhythm, is_over
 from andon.feedback.rollouts.model.records import Rollout
 from andon.feedback.rollouts.model.stages import Sets, divided
-from andon.feedback.rollouts.model.tallying import served_in
+from andon.feedback.rollouts.model.tallying import counted_in
 from andon.feedback.rollouts.ports import Signals
 from andon.feedback.rollouts.service import RolloutService
 from andon.flow.deployments.contract.release import Candidate, ReleaseEnd, ReleaseOutcome
@@ -159,7 +160,11 @@ class Conductor:
             self._fail(candidate, rollout, judgement)
             return True
         with self._database.transaction() as tx:
-            if judgement.should_pause:
+            differing = _differing(self._service.get(tx, rollout.id))
+            if differing:
+                self._service.go_on(tx, rollout.id, Hold.NO_DATA)
+                self._service.hold(tx, rollout.id, Hold.DIFFERENCES, differing)
+            elif judgement.should_pause:
                 self._service.hold(tx, rollout.id, Hold.NO_DATA, judgement.sentence)
             else:
                 self._service.go_on(tx, rollout.id, Hold.NO_DATA)
@@ -170,7 +175,7 @@ class Conductor:
         if not is_over(
             rollout.now,
             elapsed=stage.elapsed(self._now()),
-            served=served_in(rollout.stage, memory.records),
+            served=counted_in(rollout, memory.records),
             verdict=judgement.verdict,
             telemetry_answers=self._looking.answers(rollout, memory),
         ):
@@ -284,3 +289,13 @@ class Conductor:
 
     def _now(self) -> datetime:
         return self._database.clock.now()
+
+
+def _differing(rollout: Rollout) -> str:
+    """Why what is answered differently in the dark holds it up; empty when it does not."""
+    mirror = rollout.release.mirror
+    if not rollout.now.dark or mirror is None or rollout.differences is None:
+        return ""
+    if rollout.stage in rollout.differences.accepted:
+        return ""
+    return too_many(rollout.differences.of(rollout.stage), mirror.differing)

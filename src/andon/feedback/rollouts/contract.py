@@ -40,6 +40,8 @@ class Hold(StrEnum):
     """Somebody paused it; only somebody resumes it."""
     NO_DATA = "no-data"
     """What is needed to judge is missing; it resumes by itself once that is back."""
+    DIFFERENCES = "differences"
+    """Too many requests are answered differently in the dark; only somebody lets it go on."""
 
 
 class StageKind(StrEnum):

@@ -13,7 +13,7 @@ from andon.feedback.rollouts.contract import Hold, Left, RolloutState, StageKind
 from andon.feedback.rollouts.model.records import BinRecord, MetricVerdict, Rollout, StageRecord
 from andon.feedback.rollouts.model.stages import Stage, audience_words
 from andon.feedback.rollouts.model.takeovers import Takeover
-from andon.feedback.rollouts.model.words import VERDICT_WORDS, metric_level
+from andon.feedback.rollouts.model.words import HOLD_WORDS, VERDICT_WORDS, metric_level
 from andon.feedback.rollouts.reports import Report
 from andon.flow.definition.contract import PARTS, share_text
 from andon.web.model import Fact, State, Step
@@ -53,7 +53,7 @@ def sentence_of(one: Report) -> str:
         case RolloutState.RUNNING:
             return f"{given(rollout.now)} of {where} {'goes' if not rollout.now.dark else 'go'} to {commit}"
         case RolloutState.PAUSED:
-            why = "somebody paused it" if rollout.hold is Hold.PERSON else "what is needed to judge is missing"
+            why = HOLD_WORDS[rollout.hold or Hold.NO_DATA]
             return f"{commit} waits on its way to {where}: {why}"
         case RolloutState.PASSED:
             return f"{commit} did well in every stage and was given to everybody in {where}"
@@ -69,7 +69,7 @@ def _taken_over(rollout: Rollout, takeover: Takeover) -> str:
         case RolloutState.RUNNING:
             return f"{share_text(rollout.now.plan.parts)} of {asked} go to {there}"
         case RolloutState.PAUSED:
-            why = "somebody paused it" if rollout.hold is Hold.PERSON else "what is needed to judge is missing"
+            why = HOLD_WORDS[rollout.hold or Hold.NO_DATA]
             return f"{there} waits on its way to {asked}: {why}"
         case RolloutState.PASSED:
             return f"{there} did well in every stage and serves {asked}"

@@ -36,7 +36,7 @@ class Mirroring:
                 page = reader.read(found.position)
                 ours = [one for one in page.pairs if one.dark.set == rollout.set]
                 ended = page.position == found.position
-                found = with_pairs(found, ours, page.position)
+                found = with_pairs(found, ours, page.position, rollout.stage)
                 if ended:
                     break
         except OSError as error:

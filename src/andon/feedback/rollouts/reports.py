@@ -9,7 +9,7 @@ from andon.feedback.rollouts.model.differing import Differences
 from andon.feedback.rollouts.model.pacing import waits_for
 from andon.feedback.rollouts.model.records import LookRecord, Rollout, StageRecord, VerdictRecord
 from andon.feedback.rollouts.model.stages import audience_words
-from andon.feedback.rollouts.model.tallying import Tally, served_in, tally
+from andon.feedback.rollouts.model.tallying import Tally, counted_in, served_in, tally
 from andon.feedback.rollouts.service import RolloutService
 from andon.feedback.rollouts.views import (
     DifferencesShape,
@@ -50,7 +50,7 @@ class Report:
         return waits_for(
             self.rollout.now,
             elapsed=record.elapsed(self.now),
-            served=served_in(self.rollout.stage, self.looks),
+            served=counted_in(self.rollout, self.looks),
             verdict=None if self.verdict is None else self.verdict.verdict,
             because=None if self.verdict is None else self.verdict.because,
         )

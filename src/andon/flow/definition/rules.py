@@ -382,6 +382,22 @@ def shares_grow(definition: Definition, reading: Reading) -> None:
             before = max(before, stage.parts)
 
 
+@rule("The steps of a mirror grow.")
+def mirrors_grow(definition: Definition, reading: Reading) -> None:
+    for environment in definition.environments:
+        mirror, before = environment.release.mirror, 0
+        for step in () if mirror is None else mirror.steps:
+            if step.parts <= before:
+                here: Path = ("environments", environment.name, "release", "mirror", "steps", step.name, "share")
+                reading.fault(
+                    reading.value(here),
+                    here,
+                    f"{_SHARE.text(step.parts)} follows on {_SHARE.text(before)}",
+                    expected="a share that is larger than the one before",
+                )
+            before = max(before, step.parts)
+
+
 @rule("No header or cookie of the router's own chooses an audience.")
 def audiences_are_the_services_own(definition: Definition, reading: Reading) -> None:
     for environment in definition.environments:

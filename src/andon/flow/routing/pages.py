@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from andon.flow.definition.contract import share_text
 from andon.flow.environments.contract import SetId, SetState
-from andon.flow.routing.contract import PARTS, Arm, Comparison, Condition, Forward, Where
+from andon.flow.routing.contract import COPIED_BYTES, PARTS, Arm, Comparison, Condition, Forward, Where
 from andon.flow.routing.differences import Differences, RecentDifferences
 from andon.flow.routing.seeing import Seen, TrafficSight
 from andon.web.charts import version_series
@@ -123,7 +123,8 @@ def _mirror(seen: Seen) -> str:
     mirror = seen.plan.mirror
     if mirror is None:
         return ""
-    return f"{share_text(mirror.parts)} of {', '.join(mirror.methods)} are copied to {_version(seen, mirror.set)}."
+    copied = f"{share_text(mirror.parts)} of {', '.join(mirror.methods)} are copied to {_version(seen, mirror.set)}."
+    return f"{copied} Not copied are bodies over {COPIED_BYTES // 1024} kB, or of a length that is not told before."
 
 
 def _note(seen: Seen, one: SetId, arm: Arm) -> str:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from andon.flow.definition.contract import PARTS, share_text
 from andon.flow.routing.contract import AccessPosition, Answer, Differing, Pair
 
 MOST_EXAMPLES = 30
@@ -23,6 +24,14 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """Of one step of a mirror."""
+
+    pairs: int = 0
+    differing: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Differences:
     """Of all requests that were mirrored so far."""
 
@@ -36,9 +45,29 @@ class Differences:
     """The first one of each path and kind of difference."""
     position: AccessPosition | None = None
     """Up to where the router's log was read."""
+    stages: Mapping[int, Compared] = field(default_factory=dict)
+    """By the number of the stage in which they were read."""
+    accepted: tuple[int, ...] = ()
+    """Stages that somebody let go on in spite of them."""
+
+    def of(self, stage: int) -> Compared:
+        return self.stages.get(stage, Compared())
 
 
-def with_pairs(before: Differences, pairs: Iterable[Pair], position: AccessPosition) -> Differences:
+FEWEST = 20
+"""Pairs below which a share of them says nothing."""
+
+
+def too_many(found: Compared, most: int | None) -> str:
+    """Why it may not go on, in a sentence; empty while it may. ``most`` is of :data:`PARTS`."""
+    if most is None or found.pairs < FEWEST or found.differing * PARTS <= found.pairs * most:
+        return ""
+    share = share_text(round(found.differing * PARTS / found.pairs))
+    told = f"{found.differing:,} of {found.pairs:,} requests were answered differently"
+    return f"{told}: {share} and not {share_text(most)}."
+
+
+def with_pairs(before: Differences, pairs: Iterable[Pair], position: AccessPosition, stage: int = 0) -> Differences:
     count, differing, slower = before.pairs, before.differing, before.slower
     by = Counter(before.by)
     examples = list(before.examples)
@@ -70,6 +99,13 @@ def with_pairs(before: Differences, pairs: Iterable[Pair], position: AccessPosit
         by=dict(by),
         examples=tuple(examples),
         position=position,
+        stages={
+            **before.stages,
+            stage: Compared(
+                pairs=before.of(stage).pairs + count - before.pairs,
+                differing=before.of(stage).differing + differing - before.differing,
+            ),
+        },
     )
 
 

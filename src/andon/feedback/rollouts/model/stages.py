@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from andon.feedback.rollouts.contract import StageKind, StagePlan
-from andon.flow.definition.contract import Audience, ReleaseDefinition
+from andon.flow.definition.contract import Audience, MirrorDefinition, MirrorStep, ReleaseDefinition
 from andon.flow.definition.contract import Sticky as Stickiness
 from andon.flow.environments.contract import SetId
 from andon.flow.routing.contract import PARTS, Arm, Comparison, Condition, Match, Mirror, Plan, Share, Sticky, Where
@@ -40,15 +40,16 @@ class Sets:
 def stages_of(release: ReleaseDefinition) -> tuple[Stage, ...]:
     """In order; the mirror first. After the last one the rest of the traffic follows, which is no stage."""
     found = []
-    if release.mirror is not None:
+    mirror = release.mirror
+    for step in () if mirror is None else mirror.steps or (_only(mirror),):
         plan = StagePlan(
-            name=MIRROR_NAME,
+            name=step.name,
             kind=StageKind.MIRROR,
-            parts=release.mirror.parts,
-            seconds=release.mirror.seconds,
-            requests=0,
+            parts=step.parts,
+            seconds=step.seconds,
+            requests=step.requests,
         )
-        found.append(Stage(plan=plan, methods=release.mirror.methods))
+        found.append(Stage(plan=plan, methods=mirror.methods if mirror is not None else ()))
     parts = 0
     audiences: tuple[Audience, ...] = ()
     for one in release.stages:
@@ -63,6 +64,10 @@ def stages_of(release: ReleaseDefinition) -> tuple[Stage, ...]:
         )
         found.append(Stage(plan=plan, audiences=audiences))
     return tuple(found)
+
+
+def _only(mirror: MirrorDefinition) -> MirrorStep:
+    return MirrorStep(name=MIRROR_NAME, parts=mirror.parts, seconds=mirror.seconds, requests=mirror.requests)
 
 
 def baseline_parts(stage: Stage, sets: Sets) -> int:

@@ -29,3 +29,10 @@ def tally(rollout: Rollout, looks: Iterable[LookRecord]) -> Tally:
 def served_in(stage: int, looks: Iterable[LookRecord]) -> float:
     """Requests (or copies) that the new version answered in a stage."""
     return sum(one.canary.traffic or 0.0 for one in looks if one.stage == stage)
+
+
+def counted_in(rollout: Rollout, looks: Iterable[LookRecord]) -> float:
+    """What a stage waits for: requests that the new version answered, and in the dark those that both did."""
+    if rollout.now.dark and rollout.now.plan.requests:
+        return 0.0 if rollout.differences is None else float(rollout.differences.of(rollout.stage).pairs)
+    return served_in(rollout.stage, looks)

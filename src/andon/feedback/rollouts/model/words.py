@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from andon.feedback.judge.contract import Kind, Verdict
-from andon.feedback.rollouts.contract import RolloutState
+from andon.feedback.rollouts.contract import Hold, RolloutState
 from andon.feedback.rollouts.model.records import Rollout
 
 STATE_WORDS: Mapping[RolloutState, str] = {
@@ -14,6 +14,11 @@ STATE_WORDS: Mapping[RolloutState, str] = {
     RolloutState.PASSED: "released",
     RolloutState.FAILED: "taken back",
     RolloutState.ABORTED: "ended by somebody",
+}
+HOLD_WORDS: Mapping[Hold, str] = {
+    Hold.PERSON: "somebody paused it",
+    Hold.NO_DATA: "what is needed to judge is missing",
+    Hold.DIFFERENCES: "too many requests are answered differently",
 }
 VERDICT_WORDS: Mapping[Verdict, str] = {
     Verdict.PASS: "passes",

@@ -182,7 +182,9 @@ class RolloutService(RolloutQuestions):
 
     def compare(self, tx: Transaction, rollout: RolloutId, differences: Differences) -> None:
         """Keep what was answered differently in the dark."""
-        storage.update(tx.connection, rollout, differences=differences)
+        before = self._held(tx, rollout).differences
+        accepted = () if before is None else before.accepted  # somebody may have said so meanwhile
+        storage.update(tx.connection, rollout, differences=replace(differences, accepted=accepted))
 
     # Pauses
 
@@ -190,6 +192,8 @@ class RolloutService(RolloutQuestions):
         """Pause it; a person's pause stands above one for missing data."""
         found = self._held(tx, rollout)
         if found.state.ended or found.hold in {hold, Hold.PERSON}:
+            if found.hold is Hold.NO_DATA and reason != found.reason:
+                self._store(tx, replace(found, reason=reason))  # what is missing by now may be something else
             return
         if found.hold is None:
             storage.change_stage(tx.connection, rollout, found.stage, held_since=tx.now)
@@ -250,6 +254,9 @@ class RolloutService(RolloutQuestions):
             case Wish.RESUME:
                 if found.hold is None:
                     raise NothingToDo("It is not paused.", safe="Nothing was changed.")
+                if found.hold is Hold.DIFFERENCES and found.differences is not None:
+                    accepted = (*found.differences.accepted, found.stage)
+                    storage.update(tx.connection, rollout, differences=replace(found.differences, accepted=accepted))
                 self.go_on(tx, rollout, found.hold, by=principal.actor)
             case _:
                 storage.update(tx.connection, rollout, wish=wish, wished_by=principal.person)

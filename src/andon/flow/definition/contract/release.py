@@ -76,12 +76,28 @@ class ReleaseStage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MirrorStep:
+    name: str
+    parts: int
+    """Of :data:`PARTS` of all requests."""
+    seconds: float = 300.0
+    requests: int = 0
+    """How many both versions must have answered in it at least."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MirrorDefinition:
     """Dark launch: a share of the traffic is sent to the new version as well, and its answers are thrown away."""
 
     parts: int
+    """In its only step; with :attr:`steps` that of the first."""
     seconds: float = 300.0
+    requests: int = 0
     methods: tuple[str, ...] = ("GET", "HEAD")
+    steps: tuple[MirrorStep, ...] = ()
+    """In which the share grows; none: one step as said above."""
+    differing: int | None = None
+    """How many of the pairs of answers of a step may differ, of :data:`PARTS`; ``None`` does not hold it up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from andon.flow.definition.contract import (
     Harm,
     HttpMethod,
     MirrorDefinition,
+    MirrorStep,
     ReleaseDefinition,
     ReleaseStage,
     Sticky,
@@ -88,10 +89,46 @@ STAGE_OF_RELEASE = Record(
     one_of=("share", "to"),
 )
 
-MIRROR_SHARE = Field(
+STEP_SHARE = Field(
     "share", Percent("10%"), "How many requests are sent to the new version as well.", _MIRROR.parts, required=True
 )
-MIRROR_FOR = Field("for", duration(1, 90 * DAY, "1h"), "How long, before the first stage.", _MIRROR.seconds)
+MIRROR_SHARE: Field[int | None] = Field(
+    "share", Percent("10%"), "How many requests are sent to the new version as well.", None, shown_default="none"
+)
+MIRROR_FOR = Field("for", duration(1, 90 * DAY, "1h"), "How long at least, before the first stage.", _MIRROR.seconds)
+MIRROR_REQUESTS = Field(
+    "requests",
+    Whole(0, 1_000_000_000, 500),
+    "How many requests both versions must have answered at least, before it goes on.",
+    _MIRROR.requests,
+)
+
+
+def _step(name: str, values: Values) -> MirrorStep:
+    return MirrorStep(name=name, parts=values[STEP_SHARE], seconds=values[MIRROR_FOR], requests=values[MIRROR_REQUESTS])
+
+
+STEP_OF_MIRROR = Record(
+    "a step of a mirror",
+    "The next one begins when its time is over, enough was answered by both, and the new version does no worse.",
+    (STEP_SHARE, MIRROR_FOR, MIRROR_REQUESTS),
+    _step,
+)
+_NO_STEPS: Mapping[str, MirrorStep] = {}
+STEPS = Field(
+    "steps",
+    TableOf(RELEASE_STAGE, STEP_OF_MIRROR, most=20),
+    "Instead of one share: shares that grow, in the order of the file.",
+    _NO_STEPS,
+)
+DIFFERING: Field[int | None] = Field(
+    "differing",
+    Percent("1%"),
+    "How many of the requests of a step may be answered differently. With more of them it pauses, and only somebody "
+    "lets it go on.",
+    None,
+    shown_default="told, and holds nothing up",
+)
 METHODS = Field(
     "methods",
     ListOf(
@@ -110,15 +147,25 @@ METHODS = Field(
 
 
 def _mirror(_name: str, values: Values) -> MirrorDefinition:
-    return MirrorDefinition(parts=values[MIRROR_SHARE], seconds=values[MIRROR_FOR], methods=values[METHODS])
+    steps = tuple(values[STEPS].values())
+    return MirrorDefinition(
+        parts=steps[0].parts if steps else values[MIRROR_SHARE] or _MIRROR.parts,
+        seconds=values[MIRROR_FOR],
+        requests=values[MIRROR_REQUESTS],
+        methods=values[METHODS],
+        steps=steps,
+        differing=values[DIFFERING],
+    )
 
 
 MIRROR = Record(
     "a mirror",
     "Dark launch: requests are sent to the new version as well, and its answers are compared and thrown away. "
     "They carry the header `andon-dark`.",
-    (MIRROR_SHARE, MIRROR_FOR, METHODS),
+    (MIRROR_SHARE, MIRROR_FOR, MIRROR_REQUESTS, METHODS, STEPS, DIFFERING),
     _mirror,
+    together=(("share", "steps"), ("for", "steps"), ("requests", "steps")),
+    one_of=("share", "steps"),
 )
 
 _NO_STAGES: Mapping[str, ReleaseStage] = {}
