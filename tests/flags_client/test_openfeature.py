@@ -13,6 +13,7 @@ from openfeature.evaluation_context import EvaluationContext
 from openfeature.event import EventDetails, ProviderEvent
 from openfeature.exception import ErrorCode, ProviderNotReadyError
 from openfeature.flag_evaluation import Reason
+from openfeature.provider import ProviderStatus
 
 from andon_flags import Flags
 from andon_flags.openfeature import AndonProvider
@@ -94,6 +95,57 @@ def test_changes_are_events_of_openfeature() -> None:
         assert heard == [["color"]]
         api.clear_providers()
         assert flags.boolean("checkout", {"country": "DE"})  # they are not the provider's to close
+
+
+def listening(heard: list[str], name: str) -> Callable[[EventDetails], None]:
+    def listen(_: EventDetails) -> None:
+        heard.append(name)
+
+    return listen
+
+
+def test_a_provider_turns_stale_and_ready_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("andon_flags.following.GRACE", 0.5)
+    heard: list[str] = []
+
+    def wait_for(*events: str) -> None:
+        for _ in range(1200):
+            if tuple(heard) == events:
+                return
+            time.sleep(0.05)
+        raise AssertionError(heard)
+
+    with FlagStream(document(FLAGS)) as server, Flags(server.url, variables={}) as flags:
+        api.set_provider_and_wait(AndonProvider(flags, wait=60))
+        client = api.get_client()
+        for event in ProviderEvent:
+            client.add_handler(event, listening(heard, event.name))
+        wait_for("PROVIDER_READY")  # a handler for what is already so is called at once
+        server.down()
+        wait_for("PROVIDER_READY", "PROVIDER_STALE")
+        assert client.get_provider_status() is ProviderStatus.STALE
+        assert client.get_string_value("color", "none") == "red"
+        server.up()
+        wait_for("PROVIDER_READY", "PROVIDER_STALE", "PROVIDER_READY")
+        assert client.get_provider_status() is ProviderStatus.READY
+        api.clear_providers()
+
+
+def test_a_provider_without_flags_is_ready_once_they_come() -> None:
+    with FlagStream(document(FLAGS)) as server:
+        server.down()
+        with Flags(server.url, variables={}) as flags:
+            with pytest.raises(ProviderNotReadyError):
+                api.set_provider_and_wait(AndonProvider(flags, wait=0.1))
+            client = api.get_client()
+            assert client.get_provider_status() is ProviderStatus.ERROR
+            server.up()
+            for _ in range(1200):
+                if client.get_provider_status() is ProviderStatus.READY:
+                    break
+                time.sleep(0.05)
+            assert client.get_provider_status() is ProviderStatus.READY
+            api.clear_providers()
 
 
 def test_without_flags_the_provider_is_not_ready() -> None:

@@ -70,6 +70,7 @@ class Flags:
         on = variables.get("ANDON_FLAGS_COUNTING", "on").lower() not in {"off", "0", "false", "no"}
         self._counting = on if counting is None else counting
         self._listeners: list[tuple[Listener, frozenset[str]]] = []
+        self._watchers: list[Callable[[Status], None]] = []
         self._has_document = threading.Event()
         self._exchanging = threading.Lock()
         self._compiled = Compiled(_EMPTY)
@@ -89,6 +90,7 @@ class Flags:
                 environment=variables.get("ANDON_ENVIRONMENT", "") if environment is None else environment,
                 adopt=self._adopt,
                 exposures=self._exposures,
+                turned=self._turned,
             )
         itself = weakref.ref(self)
         if hasattr(os, "register_at_fork"):
@@ -176,6 +178,17 @@ class Flags:
 
         def end() -> None:
             self._listeners = [one for one in self._listeners if one is not entry]
+
+        return end
+
+    def on_status(self, listener: "Callable[[Status], None]") -> "Callable[[], None]":
+        """Call ``listener`` with the status when flags begin to come from the stream, and when they have not for five
+        seconds; not for flags that come from no stream. As with ``on_change``, whose thread calls, and what ends it."""
+        self._wake()
+        self._watchers = [*self._watchers, listener]
+
+        def end() -> None:
+            self._watchers = [one for one in self._watchers if one is not listener]
 
         return end
 
@@ -321,6 +334,13 @@ class Flags:
                     listener(heard)
                 except Exception:  # noqa: BLE001 - logged whole; what a listener does is no matter of the flags
                     _log.exception("A listener to changes of flags failed.")
+
+    def _turned(self, fresh: bool) -> None:
+        for listener in self._watchers:
+            try:
+                listener(self.status())
+            except Exception:  # noqa: BLE001 - logged whole, as above
+                _log.exception("A listener to the status of flags failed.")
 
     def _put(self, document: Document) -> None:
         """One reference is exchanged: whoever evaluates has the old flags or the new ones, and never some of each."""

@@ -25,6 +25,8 @@ LONGEST_WAIT = 60.0
 LONGEST_REFUSED = 900.0
 STEADY = 30.0
 """Seconds that a stream has to hold before the next attempt is a first one again."""
+GRACE = 5.0
+"""Seconds without a stream after which flags count as stale: shorter gaps are usual."""
 _LET_IN = 60.0  # seconds, about, until a token that was refused is tried again
 _LAST_WORDS = 2.0
 _chance = random.SystemRandom()  # the children of one process must not wait for the same times
@@ -68,8 +70,11 @@ class Follower:
         environment: str,
         adopt: "Callable[[Document], None]",
         exposures: Exposures,
+        turned: "Callable[[bool], None]",
     ) -> None:
+        """``turned`` is told when flags come from the stream, and when they have not for a while."""
         self._token = token
+        self._turned = turned
         self._file = file
         self._service = service
         self._environment = environment
@@ -101,6 +106,8 @@ class Follower:
         self._connected = False
         self._listener = ""
         self._told: set[str] = set()
+        self._fresh: Optional[bool] = None
+        self._lost = time.monotonic()
         self._looked = self._sent = self._ended = self._saved = time.monotonic()
 
     def start(self) -> bool:
@@ -176,6 +183,8 @@ class Follower:
                 _log.exception("Following flags failed; it goes on with those it has.")
                 wait = LONGEST_WAIT
             finally:
+                if self._connected:
+                    self._lost = time.monotonic()
                 self._connected = False
                 connection, self._connection = self._connection, None
                 if connection is not None:
@@ -203,6 +212,8 @@ class Follower:
         self._connected = True
         self._problem = ""
         self._told.clear()
+        if "Last-Event-ID" in headers:
+            self._turn(True)  # where nothing has changed nothing is sent
         for event in connection.events():
             self._heard(event)
         raise EOFError("the stream ended")
@@ -248,6 +259,13 @@ class Follower:
         self._document, self._source = document, source
         self._unsaved = source == "stream" and self._file is not None and not self._theirs
         self._adopt(document)
+        if source == "stream":
+            self._turn(True)
+
+    def _turn(self, fresh: bool) -> None:
+        if self._fresh is not fresh:
+            self._fresh = fresh
+            self._turned(fresh)
 
     def _wait(self, seconds: float) -> None:
         until = time.monotonic() + seconds
@@ -266,6 +284,8 @@ class Follower:
         if not self._connected and now - self._looked >= LOOK:
             self._looked = now
             self._look()
+            if self._address is not None and now - self._lost >= GRACE:
+                self._turn(False)
         if self._unsaved and now - self._saved >= SAVE:
             self._saved = now
             self._save()

@@ -16,6 +16,7 @@ from openfeature.provider import AbstractProvider, Metadata
 from andon_flags import flags as shared
 from andon_flags.client import Flags
 from andon_flags.document import Kind
+from andon_flags.following import Status
 from andon_flags.outcomes import Details
 from andon_flags.outcomes import ErrorCode as OurErrorCode
 
@@ -26,6 +27,9 @@ WAIT = 10.0
 class AndonProvider(AbstractProvider):
     """Answers from ``flags``, by default those of ``from andon_flags import flags``.
 
+    Its events: ready, also when flags come after it was not or after it was stale; error, when there are none in time;
+    stale, when the stream has been away for five seconds; configuration changed, with the names of the flags.
+
     The targeting key is the attribute ``targetingKey``. A flag of the kind number is an integer to who asks for one
     and it is whole, and a float to who asks for a float. Metadata of an evaluation: the rule that matched.
     """
@@ -34,7 +38,8 @@ class AndonProvider(AbstractProvider):
         super().__init__()
         self._flags = shared if flags is None else flags
         self._wait = wait
-        self._end: Optional[Callable[[], None]] = None
+        self._ends: list[Callable[[], None]] = []
+        self._away = False
 
     def get_metadata(self) -> Metadata:
         """Its name."""
@@ -42,16 +47,17 @@ class AndonProvider(AbstractProvider):
 
     def initialize(self, evaluation_context: EvaluationContext) -> None:
         """Wait for flags. Raises ``ProviderNotReadyError``; they are followed all the same."""
-        if self._end is None:
-            self._end = self._flags.on_change(self._changed)
-        if not self._flags.ready(self._wait):
+        if not self._ends:
+            self._ends = [self._flags.on_change(self._changed), self._flags.on_status(self._turned)]
+        self._away = not self._flags.ready(self._wait)
+        if self._away and not self._flags.ready(0):
             raise ProviderNotReadyError(f"There are no flags after {self._wait:g} s: {self._flags.status().problem}")
 
     def shutdown(self) -> None:
         """Tell OpenFeature of no more changes. The flags go on: whoever made them closes them."""
-        if self._end is not None:
-            self._end()
-            self._end = None
+        ends, self._ends = self._ends, []
+        for end in ends:
+            end()
 
     def resolve_boolean_details(
         self, flag_key: str, default_value: bool, evaluation_context: Optional[EvaluationContext] = None
@@ -107,6 +113,15 @@ class AndonProvider(AbstractProvider):
 
     def _changed(self, names: "frozenset[str]") -> None:
         self.emit_provider_configuration_changed(ProviderEventDetails(flags_changed=sorted(names)))
+
+    def _turned(self, status: Status) -> None:
+        if status.connected:
+            if self._away:  # else it was never anything else than ready
+                self._away = False
+                self.emit_provider_ready(ProviderEventDetails())
+        elif status.revision is not None and not self._away:
+            self._away = True
+            self.emit_provider_stale(ProviderEventDetails(message=status.problem or "The stream is away."))
 
 
 def attributes_of(context: Optional[EvaluationContext]) -> "Mapping[str, object]":
