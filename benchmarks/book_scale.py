@@ -73,14 +73,14 @@ def measure(options: Options, tell: Callable[[str], None]) -> Outcome:
             tell(f"{seconds} s of {samples:,.0f} samples and {events:,.0f} records a second, with dashboards")
             process = _telemetry(andon)
             watch = _Watch(process)
-            spent, web = cpu_seconds([process]), cpu_seconds(_role(andon, "web"))
+            spent, web = cpu_seconds([process]), cpu_seconds([andon.role("web")])
             began = time.monotonic()
             with watch:
                 for one in programs:
                     one.go()
                 written, logged = writing.told(Told), logging.told(Told)
             took = time.monotonic() - began
-            spent, web = cpu_seconds([process]) - spent, cpu_seconds(_role(andon, "web")) - web
+            spent, web = cpu_seconds([process]) - spent, cpu_seconds([andon.role("web")]) - web
             looking.go()
             looked = looking.told(Looked)
         finally:
@@ -335,14 +335,7 @@ def _dropped(andon: Andon) -> float:
 
 
 def _telemetry(andon: Andon) -> psutil.Process:
-    return _role(andon, "telemetry")[0]
-
-
-def _role(andon: Andon, name: str) -> list[psutil.Process]:
-    found = [one for one in andon.roles() if name in one.cmdline()]
-    if not found:
-        raise Unavailable(f"There is no {name} process.")
-    return found
+    return andon.role("telemetry")
 
 
 def _door(andon: Andon) -> Path:

@@ -59,7 +59,7 @@ def measure(options: Options, tell: Callable[[str], None]) -> Outcome:
         count = chosen(options, quick=200, full=FLAGS)
         tell(f"{count:,} flags, one in fifty with a rule of three conditions and a percentage")
         _fill(andon, count)
-        web = _web(andon)
+        web = andon.role("web")
         _pin(web, theirs)
         for role in andon.roles():
             if role.pid != web.pid:
@@ -172,10 +172,6 @@ def _listens(port: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def _web(andon: Andon) -> psutil.Process:
-    return next(one for one in andon.roles() if "web" in one.cmdline())
 
 
 def _pin(process: psutil.Process, core: int) -> None:

@@ -9,12 +9,13 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
 from andon.feedback.telemetry.store.engine import Engine, over_socket
-from andon.kernel.errors import AndonError
+from andon.kernel.errors import AndonError, Unavailable
 from benchmarks.harness.exporting import METRIC, acknowledged
 from benchmarks.harness.figures import Figure, Goal, spread
 from benchmarks.harness.installation import Andon, left_behind, until
@@ -104,12 +105,8 @@ def _kill(andon: Andon, sender: _Sender, who: str) -> None:
     if who == "sender":
         sender.kill()
         return
-    for one in andon.roles():
-        try:
-            if who in one.cmdline():
-                one.kill()
-        except psutil.Error:  # it is being started
-            continue
+    with suppress(psutil.Error, Unavailable):  # it is being started
+        andon.role(who).kill()
 
 
 def _await_more(file: Path) -> None:

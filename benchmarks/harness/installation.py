@@ -22,6 +22,7 @@ from andon.app.supervisor import end_all_kept
 from andon.flow.environments.probing import port_is_free
 from andon.kernel.errors import Unavailable
 from andon.kernel.keeper.control import is_kept, kept
+from andon.kernel.titles import role_of
 from andon.web.terminal.client import Client, connect
 from andon.web.terminal.contexts import Context
 
@@ -112,9 +113,16 @@ class Andon:
             return ()
         try:
             supervisor = psutil.Process(self._process.pid)
-            return (supervisor, *(one for one in supervisor.children() if _is_role(one)))
+            return (supervisor, *(one for one in supervisor.children(recursive=True) if _role(one)))
         except psutil.NoSuchProcess:
             return ()
+
+    def role(self, name: str) -> psutil.Process:
+        """Raises :class:`Unavailable`."""
+        found = next((one for one in self.roles()[1:] if _role(one) == name), None)
+        if found is None:
+            raise Unavailable(f"There is no {name} process.")
+        return found
 
     def keepers(self) -> dict[str, int]:
         """The process of each keeper that lives, by its id: one for Envoy, one for each instance."""
@@ -123,6 +131,8 @@ class Andon:
     def kill(self) -> None:
         """SIGKILL for the supervisor and its roles at one moment; keepers and what they keep go on."""
         roles = self.roles()
+        if roles:
+            roles += tuple(roles[0].children())  # the nursery
         # Stopped first, so that none of them sees another one die.
         for number in (signal.SIGSTOP, signal.SIGKILL):
             for one in roles:
@@ -183,8 +193,8 @@ def free_stretch(count: int) -> int:
     raise Unavailable(f"No {count} free ports in a row were found on 127.0.0.1.", remedy="Stop other programs.")
 
 
-def _is_role(process: psutil.Process) -> bool:
+def _role(process: psutil.Process) -> str | None:
     try:
-        return "andon.app.role" in process.cmdline()
+        return role_of(process.cmdline())
     except psutil.Error:
-        return False
+        return None

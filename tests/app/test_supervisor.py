@@ -94,10 +94,6 @@ class Asking:
                 time.sleep(0.01)
 
 
-def role(andon: Andon, name: str) -> psutil.Process:
-    return next(one for one in andon.roles() if name in one.cmdline())
-
-
 def test_a_restart_changes_the_roles_and_nothing_else(andon: Andon) -> None:
     kept, (supervisor, *roles) = andon.keepers(), andon.roles()
     assert len(kept) == 2, "Envoy and one instance"
@@ -139,12 +135,24 @@ def test_a_value_set_ahead_of_its_environment_is_told_to_be(andon: Andon) -> Non
 
 
 def test_a_fallen_role_is_started_again(andon: Andon) -> None:
-    kept, old = andon.keepers(), {name: role(andon, name) for name in Role}
+    kept, old = andon.keepers(), {name: andon.role(name) for name in Role}
     for one in old.values():
         one.kill()
     gone = {one.pid for one in old.values()}
     until(lambda: len(andon.roles()) == 1 + len(Role) and not gone & set(pids(andon)), "all are back")
     until(lambda: answers(andon), "the API answers again")
+    assert andon.keepers() == kept
+
+
+def test_roles_fall_with_the_process_they_are_forked_from_and_all_come_back(andon: Andon) -> None:
+    kept, (supervisor, *roles) = andon.keepers(), andon.roles()
+    (nursery,) = supervisor.children()
+    nursery.kill()
+    _, still = psutil.wait_procs(roles, timeout=30)
+    assert still == []
+    until(lambda: len(andon.roles()) == 1 + len(Role), "all are back")
+    until(lambda: answers(andon), "the API answers again")
+    assert [one.pid for one in supervisor.children()] != [nursery.pid]
     assert andon.keepers() == kept
 
 

@@ -47,7 +47,7 @@ def andon(ports: dict[str, int], taken: socket.socket) -> Iterator[Andon]:
 
 
 def role(andon: Andon) -> psutil.Process:
-    return next(one for one in andon.roles() if "telemetry" in one.cmdline())
+    return andon.role("telemetry")
 
 
 def ask(andon: Andon, query: str) -> dict[str, float] | None:

@@ -46,7 +46,7 @@ class Running:
 
     @property
     def telemetry(self) -> psutil.Process:
-        return next(one for one in self.andon.roles() if "telemetry" in one.cmdline())
+        return self.andon.role("telemetry")
 
     def deploy(self) -> None:
         """Push a new page, and wait until it is in production."""

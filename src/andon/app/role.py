@@ -1,6 +1,6 @@
-"""One role in a process of its own: ``python -m andon.app.role web|worker|telemetry``, started by the supervisor.
+"""One role in a process of its own, forked from the nursery for the supervisor.
 
-It ends with its parent: a supervisor that is killed leaves no role behind, only the keepers of instances and of Envoy.
+It ends with them: a supervisor that is killed leaves no role behind, only the keepers of instances and of Envoy.
 """
 
 from __future__ import annotations
@@ -63,12 +63,9 @@ def roles(settings: Settings) -> tuple[Role, ...]:
     return tuple(role for role in Role if role.essential or settings.telemetry.enabled)
 
 
-def main() -> int:
-    """Exit codes: 0 stopped as asked, else that of the error."""
-    role = Role(sys.argv[1])
-    # Killed at once and not asked: the next supervisor must not find the port and the worker's lock still taken.
-    die_with_parent(int(os.environ.get(PARENT, "0")), signal.SIGKILL)
-    settings = load(Path(sys.argv[2]), os.environ)
+def begin(role: Role, data: Path) -> int:
+    """Be the role until told to end. Exit codes: 0 stopped as asked, else that of the error."""
+    settings = load(data, os.environ)
     log_to(settings, role)
     try:
         _run(role, settings)
@@ -157,7 +154,3 @@ def _waiting(ended: threading.Event) -> Callable[[], None]:
             pass
 
     return wait
-
-
-if __name__ == "__main__":
-    sys.exit(main())

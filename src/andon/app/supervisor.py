@@ -19,8 +19,9 @@ from pathlib import Path
 
 import msgspec
 
+from andon.app.nursery import Nursery, RoleProcess
 from andon.app.preparation import prepare
-from andon.app.role import IS_READY, PARENT, READY, Refused, Role, roles
+from andon.app.role import IS_READY, Refused, Role, roles
 from andon.feedback.telemetry.heard import read_state, state_file
 from andon.kernel.errors import AndonError, Unavailable
 from andon.kernel.keeper import control
@@ -42,7 +43,7 @@ _GOES_ON = "Everything else goes on."
 @dataclass(slots=True)
 class _Child:
     role: Role
-    process: subprocess.Popen[bytes]
+    process: RoleProcess
     started: float
     ready: int
     """Where it says that it is up; -1 once it has, or will not any more."""
@@ -58,6 +59,7 @@ class Supervisor:
         self._settings = settings
         self._say = say
         self._lease = Lease(settings.data, LEASE)
+        self._nursery = Nursery(settings.data)
         self._children: dict[Role, _Child] = {}
         self._signals: list[int] = []
         self._wake_read, self._wake_write = os.pipe()
@@ -112,16 +114,10 @@ class Supervisor:
 
     def _start(self, role: Role) -> None:
         read, write = os.pipe()
-        environment = {**os.environ, READY: str(write), PARENT: str(os.getpid())}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "andon.app.role", role.value, str(self._settings.data)],
-            env=environment,
-            pass_fds=(write,),
-            stdin=subprocess.DEVNULL,
-            # A group of its own: Ctrl-C in the terminal reaches the supervisor alone, which ends them in order.
-            process_group=0,
-        )
-        os.close(write)
+        try:
+            process = self._nursery.start(role, write)
+        finally:
+            os.close(write)
         falls = self._children[role].falls if role in self._children else 0
         self._children[role] = _Child(role, process, time.monotonic(), read, falls)
 
@@ -211,6 +207,7 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 child.process.kill()
                 child.process.wait()
+        self._nursery.close()
 
     def _become_new(self) -> None:
         self._lease.give_back()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -20,6 +21,7 @@ from andon.feedback.telemetry.store.drops import Drops
 from andon.feedback.telemetry.store.engine import EmbeddedEngine
 from andon.feedback.telemetry.store.writer import Writer
 from andon.kernel.errors import Unavailable
+from andon.kernel.titles import title_of_role
 from tests.feedback.telemetry.own.conftest import undeclared
 
 
@@ -94,17 +96,19 @@ def test_a_store_that_cannot_say_its_size_silences_nothing_else() -> None:
 
 
 def test_andons_processes_are_known_by_their_roles() -> None:
-    code = "import sys, time; print('up', flush=True); time.sleep(1000)"
-    children = [
-        subprocess.Popen([sys.executable, "-c", code, *words], stdout=subprocess.PIPE)
-        for words in (["-m", "andon.app.role", "web", "/data"], ["-m", "andon.app.role", "worker"], ["something"])
-    ]
+    code = (
+        "import sys, time; from setproctitle import setproctitle; setproctitle(sys.argv[1]);"
+        "print('up', flush=True); time.sleep(1000)"
+    )
+    titles = (title_of_role("web", Path("/my data")), title_of_role("worker", Path("/data")), "something")
+    children = [subprocess.Popen([sys.executable, "-c", code, one], stdout=subprocess.PIPE) for one in titles]
     try:
         for child in children:
             assert child.stdout is not None
             assert child.stdout.readline() == b"up\n"
         web, worker, _ = children
-        assert role_processes(os.getpid()) == {"web": web.pid, "worker": worker.pid, "supervisor": os.getpid()}
+        expected = {"web": web.pid, "worker": worker.pid, "nursery": os.getpid(), "supervisor": os.getppid()}
+        assert role_processes(os.getpid()) == expected
     finally:
         for child in children:
             child.kill()

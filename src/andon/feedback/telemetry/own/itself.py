@@ -18,12 +18,12 @@ from andon.feedback.telemetry.own.names import Metric
 from andon.feedback.telemetry.own.sampling import Recorder, Sheet
 from andon.feedback.telemetry.store.drops import Counts
 from andon.feedback.telemetry.store.engine import Engine
+from andon.kernel.titles import role_of
 
 EVERY = 10.0
 _TABLES_SECONDS = 60.0
 _MOST_SERVICES = 1000
 """Whose series are told of one by one, those with the most first: names of services may be made up without end."""
-_ROLE_MODULE = "andon.app.role"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,28 +42,26 @@ def table_sizes(engine: Engine) -> Mapping[str, TableSize]:
 
 
 def role_processes(parent: int | None = None) -> Mapping[str, int]:
-    """Andon's processes by role: those that the supervisor (this one's parent) has started, and itself."""
-    supervisor = os.getppid() if parent is None else parent
+    """Andon's processes by role: those that the nursery (this one's parent) has forked, itself, and the supervisor."""
+    nursery = os.getppid() if parent is None else parent
     found: dict[str, int] = {}
     try:
-        above = psutil.Process(supervisor)
+        above = psutil.Process(nursery)
         for child in above.children():
             if (role := _role(child)) is not None:
                 found[role] = child.pid
+        if found:
+            found |= {"nursery": nursery, "supervisor": above.ppid()}
     except psutil.Error:
         return {"telemetry": os.getpid()}
-    if found:
-        found["supervisor"] = supervisor
     return found or {"telemetry": os.getpid()}
 
 
 def _role(process: psutil.Process) -> str | None:
     try:
-        words = process.cmdline()
+        return role_of(process.cmdline())
     except psutil.Error:
         return None
-    place = words.index(_ROLE_MODULE) + 1 if _ROLE_MODULE in words else 0
-    return words[place] if 0 < place < len(words) else None
 
 
 @dataclass(slots=True)
