@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from andon.feedback.judge.contract import Judge
 from andon.feedback.ramps.api import ramp_routes
+from andon.feedback.ramps.pages import ramp_pages
 from andon.feedback.ramps.ports import Outcomes
 from andon.feedback.ramps.service import RampWatch
 from andon.flow.flags.contract import Flags
@@ -28,7 +29,8 @@ def build_ramps(*, database: Database, flags: Flags, judge: Judge, outcomes: Out
     return BuiltRamps(
         room=Room(
             name="ramps",
-            handlers=tuple(ramp_routes(watch, flags)),
+            templates="andon.feedback.ramps",
+            handlers=(*ramp_pages(watch, flags), *ramp_routes(watch, flags)),
             reconcilers=(
                 Reconciler("ramp looks", LOOK_SECONDS, watch.turn),
                 Reconciler("ramp listeners", LISTEN_SECONDS, watch.listen),
