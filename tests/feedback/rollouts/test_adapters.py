@@ -118,6 +118,14 @@ def test_lines_of_errors_are_counted_by_instance_and_the_routers_are_not(told: T
     assert (new, old) == ({LOG_ERRORS: Counts(2, 100)}, {LOG_ERRORS: Counts(1, 800)})
 
 
+def test_a_store_that_takes_nothing_in_has_not_measured_that_there_are_no_errors(told: Told) -> None:
+    assert measured(told, of(LOG_ERRORS)) == ({}, {})
+    told.say(INSTANCE_MEMORY, Kind.GAUGE, [(-90, 1.0)], instance="n1")
+    assert measured(told, of(LOG_ERRORS)) == ({}, {}), "what it took in long ago says nothing of now"
+    told.say(INSTANCE_MEMORY, Kind.GAUGE, [(-3, 1.0)], instance="o2")
+    assert measured(told, of(LOG_ERRORS)) == ({LOG_ERRORS: Counts(0, 100)}, {LOG_ERRORS: Counts(0, 800)})
+
+
 def test_business_metrics_are_found_by_their_patterns_and_must_not_fall(told: Told) -> None:
     told.say("orders_placed", Kind.DELTA, [(-60, 3.0)], path="orders.placed", version="bbbbbbb")
     told.say("orders_lost", Kind.DELTA, [(-7200, 3.0)], path="orders.lost", version="bbbbbbb")

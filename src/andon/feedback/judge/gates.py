@@ -47,6 +47,10 @@ class Gate:
     words: str
 
 
+NOTHING_YET = Gate(Verdict.INCONCLUSIVE, Because.TOO_EARLY, "nothing has come of it yet")
+"""Of a metric that is asked for more rarely than is looked, before it counts as silent."""
+
+
 def silent(setting: Setting, read: Read, *, alone: bool) -> Gate | None:
     """Whether telemetry has stopped, or one arm never began. ``alone``: no old version runs beside it."""
     arms = ((True, "the new version"),) if alone else ((True, "the new version"), (False, "the old version"))

@@ -18,7 +18,7 @@ import numpy as np
 from andon.feedback.judge.boundaries import Floats
 from andon.feedback.judge.chances import t_quantile, t_tail
 from andon.feedback.judge.contract import Because, Direction, Effect, Evidence, Gauges, MetricJudgement, Verdict
-from andon.feedback.judge.gates import Gate, Setting, arms, bins, gate, silent
+from andon.feedback.judge.gates import NOTHING_YET, Gate, Setting, arms, bins, gate, silent
 from andon.feedback.judge.model import Terms
 from andon.feedback.judge.reading import Read, read
 from andon.feedback.judge.saying import confidence, level, percent, span, times
@@ -267,6 +267,8 @@ def _gate(
     quiet = silent(setting, seen, alone=alone)
     if quiet is not None:
         return quiet
+    if alone and not past and seen.last(canary=True) is None:
+        return NOTHING_YET
     if alone and not past:
         words = "there is neither an old version beside it nor a past to compare with"
         return Gate(Verdict.INCONCLUSIVE, Because.NO_BASELINE, words)

@@ -24,7 +24,7 @@ from andon.feedback.judge.contract import (
     Verdict,
 )
 from andon.feedback.judge.counting import BURSTY, INDEPENDENT, Bursts, Found, Pairs, clusters, compare
-from andon.feedback.judge.gates import Gate, Setting, arms, bins, gate, silent
+from andon.feedback.judge.gates import NOTHING_YET, Gate, Setting, arms, bins, gate, silent
 from andon.feedback.judge.model import GROSS, HISTORY, Terms
 from andon.feedback.judge.past import beside, restlessness
 from andon.feedback.judge.reading import Read, read
@@ -263,6 +263,8 @@ def decide(
     quiet = silent(setting, seen, alone=alone)
     if quiet is not None:
         return quiet
+    if alone and not past and seen.last(canary=True) is None:
+        return NOTHING_YET
     if alone and not past:
         words = "there is neither an old version beside it nor a past to compare with"
         return Gate(Verdict.INCONCLUSIVE, Because.NO_BASELINE, words)
@@ -284,7 +286,10 @@ def _limit(terms: Terms, seen: Read, passed: Gate, *, past: bool) -> Gate:
     if m < _FEW:
         return Gate(Verdict.FAIL, Because.WORSE, f"more than {percent(terms.limit)} of all are bad by any measure")
     if y / m > terms.limit:
-        words = f"both versions are past {percent(terms.limit)}: nothing says what the new one would do by itself"
+        words = (
+            f"both are broken: both versions are past {percent(terms.limit)}, and nothing says what the new one would "
+            "do by itself"
+        )
         return Gate(Verdict.INCONCLUSIVE, Because.BOTH_BROKEN, words)
     return passed
 

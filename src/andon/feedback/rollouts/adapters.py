@@ -114,6 +114,10 @@ class TelemetrySignals:
                     observed = self._observed(one, self._of_side(series, side), side, start, end)
                     if observed is not None:
                         arm[one.name] = observed
+        empty = all(_is_nothing(observed) for arm in found for observed in arm.values())
+        if empty and not self._last(service, environment, INSTANCE_MEMORY, start - _BACK, end):
+            # a store that answers and takes nothing in has no errors either: that is no measurement
+            return Measured({}, {})
         return Measured(*found)
 
     def history(
@@ -332,3 +336,7 @@ def _is(label: str, value: str) -> Matcher:
 
 def _pattern(text: str) -> re.Pattern[str]:
     return re.compile(".*".join(re.escape(part) for part in text.split("*")))
+
+
+def _is_nothing(observed: Observation) -> bool:
+    return isinstance(observed, Counts) and observed.events == 0

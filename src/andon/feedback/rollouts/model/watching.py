@@ -57,7 +57,8 @@ ROUTED = (
         unit="ms",
     ),
     Watched(name=TRAFFIC, kind=Kind.TRAFFIC, title="Traffic", unit="/s", dark=False),
-    Watched(name=RESTARTS, kind=Kind.RATE, title="Restarts", weight=0.5),
+    # each is a process that ended by itself: a burst of them is harm, where one burst of lines in a log is none
+    Watched(name=RESTARTS, kind=Kind.RATE, title="Restarts", weight=0.5, clusters=1.0),
 )
 """Known without telemetry: the router counts them, and keepers start instances again."""
 
