@@ -116,6 +116,8 @@ class Versions:
     two: Shop
     three: Shop
     four: Shop
+    five: Shop
+    six: Shop
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +130,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         ("2", "1", "02-reviews"),
         ("3", "2", "03-broken"),
         ("4", "2", "04-recommendations"),
+        ("5", "2", "05-order-states"),
+        ("6", "5", "06-states-only"),
     ):
         shutil.copytree(root / before, root / version, ignore=ignored)
         source = EXAMPLES / "store-changes" / change
@@ -135,7 +139,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
             source, root / version, ignore=shutil.ignore_patterns("__pycache__", "MESSAGE"), dirs_exist_ok=True
         )
         assert (source / "MESSAGE").read_text("utf-8").strip()
-    return [root / "1", root / "2", root / "3", root / "4"]
+    return [root / str(version) for version in range(1, 7)]
 
 
 @pytest.fixture
@@ -181,7 +185,7 @@ def test_the_definition_is_sound_and_says_what_the_demo_shows() -> None:
     assert (acceptance.config["STORE_REGION"], production.config["STORE_REGION"]) == ("test", "eu")
 
 
-@pytest.mark.parametrize("version", [1, 2, 3, 4])
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 5, 6])
 def test_the_commit_stage_passes_for_every_version(version: int, folders: list[Path], tmp_path: Path) -> None:
     shop = Shop(folders[version - 1], tmp_path)
     shop.must("compileall", "-q", "store", "tests", PYTHONDONTWRITEBYTECODE="", PYTHONPYCACHEPREFIX=str(tmp_path))

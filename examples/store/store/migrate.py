@@ -1,11 +1,12 @@
-"""Change the database in two steps, so that two versions of the shop can use it at the same time.
+"""Change the database in steps, so that two versions of the shop can use it at the same time.
 
     python3 -m store.migrate expand     before the new code: only adds, so the old code goes on working
+    python3 -m store.migrate backfill   after the switch, again and again: fills some of what expand has added
     python3 -m store.migrate contract   later and on purpose: removes what only old code needed
     python3 -m store.migrate status     what has been done, what has not; changes nothing
 
-A migration is one file in store/migrations/expand or store/migrations/contract; they run in the order of their names.
-Both commands are safe to repeat and safe to run twice at once: one run takes the write lock, the other waits and finds
+A migration is one file in store/migrations/expand, backfill or contract; they run in the order of their names. Expand
+and contract are safe to repeat and safe to run twice at once: one run takes the write lock, the other waits and finds
 nothing left to do. Each migration and its line in the ledger are one transaction.
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -111,6 +113,32 @@ def run(db: sqlite3.Connection, kind: str, folder: Path = FOLDER) -> list[str]:
     return done
 
 
+def fill(db: sqlite3.Connection, rows: int, folder: Path = FOLDER) -> int:
+    """One batch of every backfill, each a transaction of its own; how many rows are left in all of them.
+
+    A file changes at most `:batch` rows that are not done yet, and asks at its end how many are left. There is no
+    ledger: an older version may come back and leave rows empty again.
+    """
+    left = 0
+    for migration in known("backfill", folder):
+        with database.writing(db):
+            if migration.name in applied(db, "contract"):
+                continue  # what it would fill from is gone, and every row is filled
+            answer = None
+            for line, statement in migration.statements():
+                try:
+                    answer = db.execute(statement, {"batch": rows}).fetchone()
+                except sqlite3.Error as error:
+                    raise MigrationError(
+                        f"backfill/{migration.name}.sql:{line}: {error}. Nothing of this batch was kept; those before "
+                        "it stay. Mend the statement and run this again."
+                    ) from error
+            if answer is None:
+                raise MigrationError(f"backfill/{migration.name}.sql has to end with a question: how many are left?")
+            left += int(answer[0])
+    return left
+
+
 def _missing(db: sqlite3.Connection, kind: str, folder: Path) -> list[str]:
     there = applied(db, kind)
     return [migration.name for migration in known(kind, folder) if migration.name not in there]
@@ -147,7 +175,7 @@ def _status(db: sqlite3.Connection) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """The command line. 0: done, 1: refused or failed, with the reason on standard error."""
     parser = argparse.ArgumentParser(prog="store.migrate", description="Change the shop's database.")
-    parser.add_argument("what", choices=(*KINDS, "status"))
+    parser.add_argument("what", choices=(*KINDS, "backfill", "status"))
     what = parser.parse_args(arguments).what
     try:
         path = config.database_path()
@@ -157,6 +185,9 @@ def main(arguments: list[str] | None = None) -> int:
         with closing(database.connect(path)) as db:
             if what == "status":
                 _status(db)
+                return 0
+            if what == "backfill":
+                print(fill(db, int(os.environ.get("ANDON_BATCH", "1000"))) or "done")
                 return 0
             done = run(db, what)
     except (config.ConfigError, MigrationError, sqlite3.Error) as error:

@@ -69,3 +69,34 @@ class Migrations(ShopTest):
             self.assertRaisesRegex(MigrationError, "expand first"),
         ):
             migrate.run(empty, "contract", self.mine)
+
+    def _write_backfill(self) -> None:
+        self._write("expand/9001-shelf.sql", "ALTER TABLE parts ADD COLUMN shelf TEXT;\n")
+        self._write(
+            "backfill/9001-shelf.sql",
+            "UPDATE parts SET shelf = category WHERE sku IN (SELECT sku FROM parts WHERE shelf IS NULL LIMIT :batch);\n"
+            "SELECT count(*) FROM parts WHERE shelf IS NULL;\n",
+        )
+        migrate.run(self.db, "expand", self.mine)
+
+    def test_a_backfill_fills_batch_by_batch_and_says_how_many_are_left(self) -> None:
+        (self.mine / "backfill").mkdir(exist_ok=True)
+        self._write_backfill()
+        self.assertEqual([migrate.fill(self.db, 10, self.mine) for _ in range(4)], [14, 4, 0, 0])
+        self.db.execute("UPDATE parts SET shelf = NULL WHERE sku = 'EN-2004'")  # as an older version leaves it
+        self.assertEqual(migrate.fill(self.db, 10, self.mine), 0)
+
+    def test_a_backfill_that_breaks_off_keeps_nothing_of_its_batch(self) -> None:
+        (self.mine / "backfill").mkdir(exist_ok=True)
+        self._write_backfill()
+        self._write("backfill/9001-shelf.sql", "UPDATE parts SET shelf = category;\nSELECT missing FROM parts;\n")
+        with self.assertRaisesRegex(MigrationError, "9001-shelf.sql:2: no such column: missing. Nothing of this batch"):
+            migrate.fill(self.db, 10, self.mine)
+        self.assertEqual(self.db.execute("SELECT count(shelf) FROM parts").fetchone()[0], 0)
+
+    def test_a_backfill_is_over_once_its_contract_has_run(self) -> None:
+        (self.mine / "backfill").mkdir(exist_ok=True)
+        self._write_backfill()
+        self._write("contract/9001-shelf.sql", "ALTER TABLE parts DROP COLUMN category;\n")
+        migrate.run(self.db, "contract", self.mine)
+        self.assertEqual(migrate.fill(self.db, 10, self.mine), 0)

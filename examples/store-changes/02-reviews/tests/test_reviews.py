@@ -64,7 +64,7 @@ class Reviews(ShopTest):
         self.assertEqual(client.post_form("/parts/XX-0000/reviews", name="Ada").status, 404)
 
     def test_everything_works_after_the_contract(self) -> None:
-        self.assertEqual(migrate.run(self.db, "contract"), ["0001-drop-popularity"])
+        self.assertIn("0001-drop-popularity", migrate.run(self.db, "contract"))
         self.config = replace(self.config, region="eu")
         client = self.open_shop()
         self.assertEqual(client.get("/health").status, 200)

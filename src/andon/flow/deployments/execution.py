@@ -392,6 +392,8 @@ class Execution:
         if stoppable and self._cancelled(found.id):
             raise _Cancelled
         told = "ran out of time" if outcome.timed_out else f"ended with {outcome.exit_code}"
+        if outcome.exit_code is None and not outcome.timed_out:
+            told = "was ended by a signal"
         last = output.strip().rsplit("\n", 1)[-1]
         raise StepFailed(f"{name} {told} after {outcome.seconds:.1f} s" + (f": {last}" if last else "."))
 

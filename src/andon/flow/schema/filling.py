@@ -140,6 +140,11 @@ def _output(outcome: CommandOutcome) -> str:
 
 
 def _failure(outcome: CommandOutcome) -> str:
-    told = "it ran out of time" if outcome.timed_out else f"it ended with {outcome.exit_code}"
+    if outcome.timed_out:
+        told = "it ran out of time"
+    elif outcome.exit_code is None:
+        told = "it was ended by a signal"
+    else:
+        told = f"it ended with {outcome.exit_code}"
     last = _output(outcome).strip().rsplit("\n", 1)[-1]
     return f"{told}: {last}" if last else told

@@ -1,0 +1,3 @@
+-- Every order has a state, and no version that may come back reads this any more.
+
+ALTER TABLE orders DROP COLUMN cancelled_at;
