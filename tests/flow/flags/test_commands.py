@@ -70,10 +70,17 @@ def test_what_is_refused_says_what_is_wrong_and_what_is_safe(site: FlagSite, and
 def test_a_ramp_is_begun_and_ended(site: FlagSite, andon: Terminal) -> None:
     andon("flags", "create", "store", "new-checkout")
     begun = andon("flags", "ramp", "store", "new-checkout", "production", "1", "5@1h", "100@1d")
-    assert begun.out == "new-checkout in production: on for everybody: 1 % now, 5 % after 1 h, 100 % after 1 d.\n"
-    assert "step 1 of 3" in andon("flags", "show", "store", "new-checkout").out
+    said, doubt = begun.out.splitlines()
+    assert said == "new-checkout in production: on for everybody: 1 % now, 5 % after 1 h, 100 % after 1 d."
+    assert "Nobody watches this ramp" in doubt
+    shown = andon("flags", "show", "store", "new-checkout").out
+    assert "step 1 of 3" in shown
+    assert "nobody watches it" in shown
     ended = andon("flags", "ramp", "store", "new-checkout", "production", "--take-back")
     assert "ended at 0 %" in ended.out
+    judged = andon("flags", "ramp", "store", "new-checkout", "production", "1", "100@1d", "--judge", "judged")
+    assert "will wait after step 1" in judged.out
+    assert andon("flags", "ramp", "store", "new-checkout", "production", "--stop").code == 0
     planned = andon("flags", "ramp", "store", "new-checkout", "production", "100@2026-12-01T09:00", "--json")
     assert planned.code == 0, planned.err
 
