@@ -141,7 +141,10 @@ class Nobody:
 def test_what_happens_to_a_webhook_is_told() -> None:
     webhook = WebhookId("wh_1")
     for happened, words in (
-        (WebhookAdded(webhook=webhook, host="h", types=("*",), service="store"), "added the webhook h to be told *"),
+        (
+            WebhookAdded(webhook=webhook, host="h", types=("*",), service="store"),
+            "added the webhook h for what happens to store",
+        ),
         (
             WebhookFailing(webhook=webhook, host="h", service=None, attempts=3, reason="it answered 500"),
             "gave the webhook h up after 3 attempts: what happens waits for it",

@@ -22,9 +22,8 @@ _ICON = "link"
 def tell(happened: Event, names: Names) -> Sentence | None:
     match happened:
         case WebhookAdded(webhook=webhook, host=host):
-            of = f" of {happened.service}" if happened.service else ""
-            then = f"to be told {', '.join(happened.types)}{of}"
-            return Sentence("added the webhook", host, address(webhook), then, icon=_ICON)
+            then = f"for what happens to {happened.service}" if happened.service else "for what happens"
+            return Sentence("added the webhook", host, address(webhook), then, ", ".join(happened.types), _ICON)
         case WebhookRemoved(host=host):
             return Sentence("removed the webhook", host, WEBHOOKS, icon=_ICON, state=State.WARN)
         case WebhookTested(webhook=webhook, host=host):
