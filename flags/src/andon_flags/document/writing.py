@@ -4,7 +4,7 @@ import base64
 import json
 import sys
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Optional, TypeVar
 
 from andon_flags.document.model import Condition, Document, Flag, Hashed, Segment, Serve
@@ -14,16 +14,32 @@ _T = TypeVar("_T", Flag, Segment)
 
 def write(document: Document) -> bytes:
     """The document as ``read`` takes it; equal documents give equal bytes."""
-    return _json(
-        {
-            "format": 1,
-            "service": document.service,
-            "environment": document.environment,
-            "revision": document.revision,
-            "segments": {name: segment_as_json(one) for name, one in sorted(document.segments.items())},
-            "flags": {name: flag_as_json(one) for name, one in sorted(document.flags.items())},
-        }
+    return assemble(
+        document,
+        {name: flag_as_bytes(one) for name, one in document.flags.items()},
+        {name: segment_as_bytes(one) for name, one in document.segments.items()},
     )
+
+
+def assemble(document: Document, flags: "Mapping[str, bytes]", segments: "Mapping[str, bytes]") -> bytes:
+    """What ``write`` gives, of flags and segments that were written before: of all that the document has."""
+    head = {
+        "format": 1,
+        "service": document.service,
+        "environment": document.environment,
+        "revision": document.revision,
+    }
+    return b"".join([_json(head)[:-1], b',"segments":{', *_members(segments), b'},"flags":{', *_members(flags), b"}}"])
+
+
+def flag_as_bytes(flag: Flag) -> bytes:
+    """One flag of a document, for ``assemble``."""
+    return _json(flag_as_json(flag))
+
+
+def segment_as_bytes(segment: Segment) -> bytes:
+    """One segment of a document, for ``assemble``."""
+    return _json(segment_as_json(segment))
 
 
 def write_change(old: Document, new: Document) -> bytes:
@@ -78,6 +94,13 @@ def segment_as_json(segment: Segment) -> "dict[str, object]":
     else:
         said["members"] = sorted(segment.members)
     return said
+
+
+def _members(written: "Mapping[str, bytes]") -> "list[bytes]":
+    found: list[bytes] = []
+    for name, content in sorted(written.items()):
+        found += [b"," if found else b"", _json(name), b":", content]
+    return found
 
 
 def _condition(condition: Condition) -> "dict[str, object]":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from andon.flow.flags.contract import (
     FLAGS_FILE,
@@ -28,8 +28,10 @@ from andon.kernel.db import Reading, Transaction
 from andon.kernel.errors import NotFound
 from andon.kernel.events import append
 from andon.kernel.ids import new_id
-from andon_flags.document import Document, DocumentError, Kind, read, write
+from andon_flags.document import Document, DocumentError, Kind, changed, read, write
 from andon_flags.document.doubts import warnings_of
+from andon_flags.document.limits import MOST_BYTES
+from andon_flags.document.writing import write_change
 
 LONGEST_WHY = 500
 
@@ -229,8 +231,19 @@ class Changes:
         """What is doubtful about the flag as it would be. Raises :class:`FlagInvalid` with every fault of the whole
         document: types, circles of prerequisites, segments and flags that are not there."""
         instead = compose(flag.name, head or flag.head, setting)
-        document = self._documents.compose(reading, flag.service, environment, instead=instead, light=True)
-        return doubts_of(_checked(document, flag.name, f"{flag.name} in {environment} would not do"), flag.name)
+        says = f"{flag.name} in {environment} would not do"
+        # what is there was checked when it came, so that only what the change can break is looked at
+        there, segments, others = self._documents.around(reading, flag.service, environment, instead)
+        change = write_change(
+            replace(there, flags={}, segments={}),
+            replace(there, revision=there.revision + 1, flags={flag.name: instead}, segments=segments),
+        )
+        if others + len(change) > MOST_BYTES:
+            raise FlagInvalid(says, [f"with all the others it is more than {MOST_BYTES // 2**20} MiB"])
+        try:
+            return doubts_of(changed(there, change, strict=True), flag.name)
+        except DocumentError as error:
+            raise _faulty(says, flag.name, error) from error
 
     def check_alone(self, flag: StoredFlag) -> None:
         """A flag that is new: nobody asks for it, and it asks for nobody. Raises :class:`FlagInvalid`."""
@@ -308,8 +321,12 @@ def _checked(document: Document, name: str, says: str) -> Document:
         # through its own reader: what is not good for services is not kept either
         return read(write(document), strict=True)
     except DocumentError as error:
-        own = f"flags.{name}." if name else ""
-        raise FlagInvalid(says, [str(fault).removeprefix(own) for fault in error.faults]) from error
+        raise _faulty(says, name, error) from error
+
+
+def _faulty(says: str, name: str, error: DocumentError) -> FlagInvalid:
+    own = f"flags.{name}." if name else ""
+    return FlagInvalid(says, [str(fault).removeprefix(own) for fault in error.faults])
 
 
 def doubts_of(document: Document, name: str) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -34,6 +34,31 @@ def of_service(connection: Connection, service: Service, *, archived: bool = Fal
     if not archived:
         query = query.where(flags.c.archived_at.is_(None))
     return tuple(StoredFlag(**row._mapping) for row in connection.execute(query))
+
+
+def outline(connection: Connection, service: Service, environment: str) -> tuple[tuple[str, str, int, int], ...]:
+    """Id, name, version of the head and version of what is set in an environment, 0 for nothing, by name: enough to
+    tell what has changed, and nothing that is large."""
+    there = settings.alias()
+    query = (
+        sa.select(flags.c.id, flags.c.name, flags.c.head_version, sa.func.coalesce(there.c.version, 0))
+        .outerjoin(there, sa.and_(there.c.flag == flags.c.id, there.c.environment == environment))
+        .where(flags.c.service == service, flags.c.archived_at.is_(None))
+        .order_by(flags.c.name)
+    )
+    return tuple((row[0], row[1], row[2], row[3]) for row in connection.execute(query))
+
+
+def heads(connection: Connection, identities: Sequence[str]) -> dict[str, Head]:
+    """By id; at most some hundred."""
+    rows = connection.execute(sa.select(flags.c.id, flags.c.head).where(flags.c.id.in_(identities)))
+    return {row.id: row.head for row in rows}
+
+
+def settings_of_some(connection: Connection, identities: Sequence[str], environment: str) -> dict[str, StoredSetting]:
+    """By id; at most some hundred."""
+    query = sa.select(settings).where(settings.c.flag.in_(identities), settings.c.environment == environment)
+    return {row.flag: _setting(row) for row in connection.execute(query)}
 
 
 def counts(connection: Connection, services: Iterable[str] | None) -> dict[str, int]:
