@@ -13,6 +13,7 @@ from andon.flow.definition.contract import (
     FlagState,
     Harm,
     HttpMethod,
+    Ignored,
     MirrorDefinition,
     MirrorStep,
     Network,
@@ -21,6 +22,7 @@ from andon.flow.definition.contract import (
     Sticky,
     Strategy,
     Trigger,
+    Varying,
     share_text,
 )
 from andon.flow.definition.reader import YamlDefinitionReader
@@ -113,13 +115,16 @@ def test_shares_are_read_to_a_thousandth_of_a_percent() -> None:
 
 
 def test_a_mirror_has_one_share_or_steps() -> None:
-    steps = "{steps: {little: {share: 1%, for: 1m}, half: {share: 50%, requests: 200}}, differing: 0.5%}"
+    steps = "{steps: {little: {share: 1%, for: 1m}, half: {share: 50%, requests: 200}}, "
+    steps += "ignore: {fields: [id], values: [uuid]}, differing: 0.5%}"
     mirror = read(DEPLOYS.replace("{}", f"{{release: {{mirror: {steps}}}}}")).environments[0].release.mirror
     little, half = (
         MirrorStep(name="little", parts=1_000, seconds=60),
         MirrorStep(name="half", parts=50_000, requests=200),
     )
-    assert mirror == MirrorDefinition(parts=1_000, steps=(little, half), differing=500)
+    assert mirror == MirrorDefinition(
+        parts=1_000, steps=(little, half), ignore=Ignored(fields=("id",), values=(Varying.UUID,)), differing=500
+    )
 
 
 def test_a_share_is_written_with_no_more_digits_than_it_has() -> None:
@@ -144,6 +149,8 @@ def test_a_share_is_written_with_no_more_digits_than_it_has() -> None:
         ("{watch: {payment.refused: »up}}", "the text 'up'", "fall, rise or change"),
         ("{mirror: {share: 5%, methods: [»get]}}", "'get' is not a method", "GET"),
         ("{mirror: {steps: {a: {share: 5%}, b: {share: »1%}}}}", "1% follows on 5%", "larger"),
+        ("{mirror: {share: 5%, ignore: {values: [»Uuid]}}}", "'Uuid' is not a kind of value", "uuid"),
+        ("{mirror: {share: 5%, ignore: {fields: [»a b]}}}", "is not the name of a field", "created_at"),
         ("{mirror: {share: 5%, »steps: {a: {share: 5%}}}}", "both given", "either"),
     ],
 )

@@ -61,6 +61,7 @@ RELEASES: list[object] = [
     {"strategy": "canary"},
     {"strategy": "canary", "stages": {"a": {"to": {"cookie": "x", "is": "y"}}, "b": {"share": "0.5%", "for": "1m"}}},
     {"mirror": {"steps": {"a": {"share": "1%", "requests": 9}, "b": {"share": "50%"}}, "differing": "1%"}},
+    {"mirror": {"share": "9%", "ignore": {"fields": ["created_at"], "values": ["time", "number"]}}},
     {"mirror": {"share": "10%", "for": "1h", "methods": ["GET"]}, "sticky": "none", "watch": {"orders.placed": "fall"}},
 ]
 

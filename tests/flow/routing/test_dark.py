@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from andon.flow.definition.contract import Ignored, Varying
 from andon.flow.environments.contract import SetId
 from andon.flow.routing.access import EnvoyAccessLog
 from andon.flow.routing.adapters import EnvoyDataPlane
@@ -199,6 +200,40 @@ def test_both_answers_are_told_side_by_side(plane: EnvoyDataPlane) -> None:
         assert (broken.served.sent, broken.dark.sent) == (len("old /broken"), 2)
         assert min(broken.served.duration, broken.dark.duration) > 0
         assert sorted(one.method for one in on.copied) == ["GET"] * 4 + ["HEAD"]
+
+
+def test_what_is_to_be_ignored_is_no_difference(plane: EnvoyDataPlane) -> None:
+    answers = {
+        "/escaped": (b'{"id": "a\\"1", "n": 1}', b'{"id": "b", "n": 1}'),
+        "/spaced": (b'{"id": 17, "n": 1}', b'{"id": 1234, "n": 1}'),
+        "/other": (b'{"id": 17, "n": 1}', b'{"id": 17, "n": 22}'),
+        "/kept": (b'{"id": {"n": 1}}', b'{"id": {"n": 2}}'),
+        "/anywhere": (
+            b"made 2026-11-23T15:20:01.123Z by 0b6c2a52-97f0-4be4-9c9e-1d39f6a4b1aa",
+            b"made 2026-11-23T15:20:02Z by 5e0d6f6b-2f5a-4a5b-8f3f-6d2d4f3a9b10",
+        ),
+        "/open": (b'{"id": "never closed', b'{"id": "never closed!'),
+        "/long": (b'"id":"' + b"x" * DIGESTED_BYTES, b'"id":"' + b"x" * DIGESTED_BYTES + b"y"),
+    }
+    plan = dark(PARTS)
+    assert plan.mirror is not None
+    ignore = Ignored(fields=("id",), values=(Varying.UUID, Varying.TIME))
+    plan = replace(plan, mirror=replace(plan.mirror, ignore=ignore))
+    sides: list[Answers] = [lambda path, side=side: (200, "text/plain", answers[path][side]) for side in (0, 1)]  # type: ignore[misc] # a default holds the side
+    with stage(plane, "ignored", plan, first=sides[0], new=sides[1]) as on:
+        with asking(on.port) as connection:
+            for path in answers:
+                assert Customer(connection).ask(path) == answers[path][0].decode(), "customers get it whole"
+        pairs = {one.path: one for one in on.pairs(len(answers))}
+    assert {path: one.differing for path, one in pairs.items()} == {
+        "/escaped": (),
+        "/spaced": (),
+        "/other": (Differing.SIZE, Differing.BODY),
+        "/kept": (Differing.BODY,),
+        "/anywhere": (),
+        "/open": (Differing.SIZE, Differing.BODY),
+        "/long": (Differing.SIZE,),
+    }
 
 
 def test_a_copy_is_nobodys_request(plane: EnvoyDataPlane) -> None:

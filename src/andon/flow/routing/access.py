@@ -103,6 +103,7 @@ class _Line(msgspec.Struct):
     type: str | None = None
     digest: str | None = None
     rule: str | None = None
+    masked: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +117,7 @@ class Told:
     """It was mirrored, or is the copy."""
     content_type: str
     digest: str
+    masked: int | None = None
 
 
 FORMAT: dict[str, str] = {
@@ -136,6 +138,7 @@ FORMAT: dict[str, str] = {
     "type": f"%DYNAMIC_METADATA({WORDS}:type)%",
     "digest": f"%DYNAMIC_METADATA({WORDS}:digest)%",
     "rule": "%ROUTE_NAME%",
+    "masked": f"%DYNAMIC_METADATA({WORDS}:masked)%",
 }
 """What :class:`_Line` is made of, in Envoy's words; service, environment, local and dark are written in by the
 listener. What is empty is left out."""
@@ -175,6 +178,7 @@ def parsed(line: bytes) -> Told | None:
         compared=found.type is not None or found.digest is not None,
         content_type=found.type or "",
         digest=found.digest or "",
+        masked=None if found.masked is None else int(found.masked),
     )
 
 

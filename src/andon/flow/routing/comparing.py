@@ -110,4 +110,5 @@ def _answer(one: Told) -> Answer:
         sent=one.access.sent,
         content_type=one.content_type,
         digest=one.digest,
+        masked=one.masked,
     )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from andon.feedback.rollouts.contract import StageKind, StagePlan
-from andon.flow.definition.contract import Audience, MirrorDefinition, MirrorStep, ReleaseDefinition
+from andon.flow.definition.contract import Audience, Ignored, MirrorDefinition, MirrorStep, ReleaseDefinition
 from andon.flow.definition.contract import Sticky as Stickiness
 from andon.flow.environments.contract import SetId
 from andon.flow.routing.contract import PARTS, Arm, Comparison, Condition, Match, Mirror, Plan, Share, Sticky, Where
@@ -21,6 +21,8 @@ class Stage:
     audiences: tuple[Audience, ...] = ()
     methods: tuple[str, ...] = ()
     """Of a mirror."""
+    ignore: Ignored = field(default_factory=Ignored)
+    """What is no difference between its answers."""
 
     @property
     def dark(self) -> bool:
@@ -49,7 +51,8 @@ def stages_of(release: ReleaseDefinition) -> tuple[Stage, ...]:
             seconds=step.seconds,
             requests=step.requests,
         )
-        found.append(Stage(plan=plan, methods=mirror.methods if mirror is not None else ()))
+        assert mirror is not None  # noqa: S101 - the steps are its own
+        found.append(Stage(plan=plan, methods=mirror.methods, ignore=mirror.ignore))
     parts = 0
     audiences: tuple[Audience, ...] = ()
     for one in release.stages:
@@ -88,7 +91,7 @@ def divided(stage: Stage, sets: Sets, sticky: Stickiness) -> Plan:
         return Plan(
             shares=(Share(sets.former, PARTS),),
             arms={sets.former: Arm.STABLE, sets.canary: Arm.DARK},
-            mirror=Mirror(sets.canary, stage.plan.parts, stage.methods),
+            mirror=Mirror(sets.canary, stage.plan.parts, stage.methods, stage.ignore),
             sticky=None,
         )
     beside = baseline_parts(stage, sets)

@@ -19,12 +19,14 @@ from andon.flow.definition.contract.release import (
     FlagPolicy,
     FlagState,
     Harm,
+    Ignored,
     MirrorDefinition,
     MirrorStep,
     ReleaseDefinition,
     ReleaseStage,
     Sticky,
     Strategy,
+    Varying,
     share_text,
 )
 from andon.flow.schema.contract import Dialect
@@ -45,6 +47,7 @@ __all__ = [
     "HealthDefinition",
     "HelperService",
     "HttpMethod",
+    "Ignored",
     "JobDefinition",
     "MigrationDefinition",
     "MirrorDefinition",
@@ -61,6 +64,7 @@ __all__ = [
     "Strategy",
     "TelemetryDefinition",
     "Trigger",
+    "Varying",
     "share_text",
 ]
 

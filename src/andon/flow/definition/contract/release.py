@@ -85,6 +85,25 @@ class MirrorStep:
     """How many both versions must have answered in it at least."""
 
 
+class Varying(StrEnum):
+    """What may stand anywhere in an answer and be another each time."""
+
+    UUID = "uuid"
+    TIME = "time"
+    """As ISO 8601 writes it, with its date."""
+    NUMBER = "number"
+    """Digits in a row."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ignored:
+    """What is no difference between two answers."""
+
+    fields: tuple[str, ...] = ()
+    """Of JSON, wherever they stand: their texts, numbers and truths."""
+    values: tuple[Varying, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MirrorDefinition:
     """Dark launch: a share of the traffic is sent to the new version as well, and its answers are thrown away."""
@@ -96,6 +115,7 @@ class MirrorDefinition:
     methods: tuple[str, ...] = ("GET", "HEAD")
     steps: tuple[MirrorStep, ...] = ()
     """In which the share grows; none: one step as said above."""
+    ignore: Ignored = field(default_factory=Ignored)
     differing: int | None = None
     """How many of the pairs of answers of a step may differ, of :data:`PARTS`; ``None`` does not hold it up."""
 

@@ -9,12 +9,14 @@ from andon.flow.definition.contract import (
     FlagPolicy,
     Harm,
     HttpMethod,
+    Ignored,
     MirrorDefinition,
     MirrorStep,
     ReleaseDefinition,
     ReleaseStage,
     Sticky,
     Strategy,
+    Varying,
 )
 from andon.flow.definition.kinds import (
     Choice,
@@ -31,7 +33,7 @@ from andon.flow.definition.kinds import (
     duration,
 )
 from andon.flow.definition.shape.stages import DAY
-from andon.flow.definition.shape.texts import COOKIE, HEADER, METRIC, RELEASE_STAGE
+from andon.flow.definition.shape.texts import COOKIE, HEADER, JSON_FIELD, METRIC, RELEASE_STAGE
 
 _STAGE = ReleaseStage(name="")
 _MIRROR = MirrorDefinition(parts=1)
@@ -121,6 +123,43 @@ STEPS = Field(
     "Instead of one share: shares that grow, in the order of the file.",
     _NO_STEPS,
 )
+_IGNORED = Ignored()
+IGNORED_FIELDS = Field(
+    "fields",
+    ListOf(JSON_FIELD, most=20),
+    "Fields of JSON whose texts, numbers and truths are no difference, at whatever depth they stand. A field that "
+    "holds a list or an object is compared all the same.",
+    _IGNORED.fields,
+)
+IGNORED_VALUES = Field(
+    "values",
+    ListOf(
+        Text(
+            what="a kind of value",
+            sample="uuid",
+            pattern=f"^({'|'.join(Varying)})$",
+            hint=lambda text: text.lower() if text.lower() in set(Varying) else None,
+            limit=10,
+        ),
+    ),
+    "Kinds of text that are no difference anywhere: `uuid`, `time` (with a date, as ISO 8601 writes it), `number` (any "
+    "digits).",
+    (),
+)
+
+
+def _ignored(_name: str, values: Values) -> Ignored:
+    return Ignored(fields=values[IGNORED_FIELDS], values=tuple(map(Varying, values[IGNORED_VALUES])))
+
+
+IGNORED = Record(
+    "what is no difference",
+    "Answers are compared without it. It is looked for in the first 64 kB of each, unless they are compressed.",
+    (IGNORED_FIELDS, IGNORED_VALUES),
+    _ignored,
+    one_of=("fields", "values"),
+)
+IGNORE = Field("ignore", IGNORED, "What differs between two answers anyway.", _IGNORED, shown_default="nothing")
 DIFFERING: Field[int | None] = Field(
     "differing",
     Percent("1%"),
@@ -154,6 +193,7 @@ def _mirror(_name: str, values: Values) -> MirrorDefinition:
         requests=values[MIRROR_REQUESTS],
         methods=values[METHODS],
         steps=steps,
+        ignore=values[IGNORE],
         differing=values[DIFFERING],
     )
 
@@ -162,7 +202,7 @@ MIRROR = Record(
     "a mirror",
     "Dark launch: requests are sent to the new version as well, and its answers are compared and thrown away. "
     "They carry the header `andon-dark`.",
-    (MIRROR_SHARE, MIRROR_FOR, MIRROR_REQUESTS, METHODS, STEPS, DIFFERING),
+    (MIRROR_SHARE, MIRROR_FOR, MIRROR_REQUESTS, METHODS, STEPS, IGNORE, DIFFERING),
     _mirror,
     together=(("share", "steps"), ("for", "steps"), ("requests", "steps")),
     one_of=("share", "steps"),

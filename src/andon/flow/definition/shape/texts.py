@@ -116,6 +116,13 @@ OWNER = Text(
     pattern=SMOKE_NAME.pattern,
     limit=80,
 )
+JSON_FIELD = Text(
+    what="the name of a field",
+    form="letters, digits, _, dashes and dots",
+    sample="created_at",
+    pattern=r"^[A-Za-z0-9_.-]+$",
+    limit=100,
+)
 METRIC = Text(
     what="the name of a metric",
     form="letters, digits, _, : and dots, a letter first, at most 200",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from andon.flow.definition.contract import PARTS
+from andon.flow.definition.contract import PARTS, Ignored
 from andon.flow.environments.contract import SetId
 from andon.flow.sources.contract import Service
 from andon.kernel.errors import Invalid
@@ -18,11 +18,13 @@ COPIED_BYTES = 256 * 1024
 MOST_SETS = 8
 MOST_MATCHES = 32
 MOST_CONDITIONS = 8
+MOST_IGNORED = 20
 _LONGEST_VALUE = 256
 _LONGEST_PATH = 1024
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")  # RFC 9110, 5.6.2: names of headers, cookies and methods
 _QUERY = re.compile(r"[A-Za-z0-9._~-]{1,100}")
 _TEXT = re.compile(r"[\x20-\x7e]*")
+_JSON = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _METHOD = re.compile(r"[A-Z]{1,16}")
 _OURS = ("andon-", "x-envoy-", "x-request-id", "x-forwarded-")
 
@@ -139,6 +141,8 @@ class Mirror:
     parts: int
     methods: tuple[str, ...] = ("GET", "HEAD")
     """What else is copied is done twice: only for a service whose dark version knows not to act."""
+    ignore: Ignored = field(default_factory=Ignored)
+    """Answers are compared without it."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.parts <= PARTS:
@@ -147,6 +151,8 @@ class Mirror:
             raise PlanInvalid("A mirror copies requests of one to sixteen methods.")
         if any(_METHOD.fullmatch(one) is None or one == "CONNECT" for one in self.methods):
             raise PlanInvalid("A method to mirror has up to 16 capital letters, and is not CONNECT.")
+        if len(self.ignore.fields) > MOST_IGNORED or any(_JSON.fullmatch(one) is None for one in self.ignore.fields):
+            raise PlanInvalid(f"At most {MOST_IGNORED} fields are ignored: letters, digits, _, dashes and dots.")
 
 
 class StickyBy(StrEnum):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from andon.flow.routing.contract import PARTS, Comparison, Condition, StickyBy, Where
+from andon.flow.routing.contract import PARTS, Comparison, Condition, Mirror, StickyBy, Where
 from andon.flow.routing.model.program import MIRRORED, NUMBER, Entrance, program, shuffle
 from andon.flow.routing.model.table import Listener, Rule, Table, Upstream
 
@@ -168,7 +168,14 @@ def _told(listener: Listener, rule: Rule) -> Tree:
         }
     if listener.mirror is not None and listener.mirror.parts:
         told["mirror"] = {"parts": listener.mirror.parts, "methods": " ".join(listener.mirror.methods)}
+        told |= _ignored(listener.mirror)
     return told
+
+
+def _ignored(mirror: Mirror) -> dict[str, Value]:
+    if not (mirror.ignore.fields or mirror.ignore.values):
+        return {}
+    return {"ignore": {"fields": " ".join(mirror.ignore.fields), "values": " ".join(mirror.ignore.values)}}
 
 
 def _target(rule: Rule) -> Tree:
@@ -382,7 +389,8 @@ def _rds(listener: Listener, routes: str) -> Tree:
 def _copies(listener: Listener) -> Tree:
     assert listener.mirror is not None  # noqa: S101 - the caller has looked
     target = {"cluster": listener.mirror.set + COPIES, "timeout": _LONGEST_COPY}
-    routes = [{"match": {"prefix": "/"}, "route": target}]
+    told: Tree = {"filter_metadata": {"envoy.filters.http.lua": _ignored(listener.mirror)}}
+    routes: list[Tree] = [{"match": {"prefix": "/"}, "route": target, "metadata": told}]
     return {
         "route_config": {
             "name": f"dark.{listener.name}",
