@@ -188,13 +188,13 @@ def test_what_no_job_runs_for_is_given_back_by_the_next_look(tmp_path: Path) -> 
     own = served(line)
     pretences = line.execution._flags._pretences
 
-    def begin(environment: str) -> None:
+    def begin(environment: str, state: FlagState = FlagState.ALL_OFF) -> None:
         with line.database.transaction() as tx:
             pretences.begin(
                 tx,
                 service=SHOP,
                 environment=environment,
-                state=FlagState.ALL_OFF,
+                state=state,
                 like=None,
                 run=RunId("run_gone"),
                 stage=1,
@@ -206,34 +206,16 @@ def test_what_no_job_runs_for_is_given_back_by_the_next_look(tmp_path: Path) -> 
     assert served(line) == '"off"'
     line.execution.return_flags("its jobs are over")
     assert served(line) == own
+    with line.database.transaction() as tx:
+        line.flags.flags.kill(tx, SYSTEM, SHOP, "acceptance", "new-checkout", why="")
+    begin("acceptance", FlagState.ALL_ON)
+    with line.database.reading() as reading:
+        document = line.flags.flags.built(reading, SHOP, "acceptance").document
+    # even one that was killed is on, and explanations tell what is served
+    assert explain(document, "new-checkout", {}, 0.0).value is True
     # whatever a branch says, the default branch deploys to production last
     with pytest.raises(Conflict, match="is production"):
         begin("production")
-    line.database.close()
-
-
-def test_explanations_tell_what_is_served_meanwhile(tmp_path: Path) -> None:
-    line = Line(tmp_path, flagged=True)
-    line.create()
-    flags(line)
-    with line.database.transaction() as tx:
-        # even one that was killed is on, and on for everybody
-        line.flags.flags.kill(tx, SYSTEM, SHOP, "acceptance", "new-checkout", why="")
-        line.execution._flags._pretences.begin(
-            tx,
-            service=SHOP,
-            environment="acceptance",
-            state=FlagState.ALL_ON,
-            like=None,
-            run=RunId("run_one"),
-            stage=1,
-            commit=NO_COMMIT,
-            by=ANDON,
-        )
-    with line.database.reading() as reading:
-        document = line.flags.flags.built(reading, SHOP, "acceptance").document
-    assert explain(document, "new-checkout", {}, 0.0).value is True
-    assert explain(document, "banner", {}, 0.0).value == "Sale"
     line.database.close()
 
 
