@@ -75,6 +75,7 @@ def addresses(line: Line, page: Page) -> dict[str, str]:
         "deployment": f"/deployments/{deployment}",
         "environments": "/environments",
         "environment": f"{PLACE}/production",
+        "migrations": f"{PLACE}/production/migrations",
         "instance": instance,
         "graphs-home": "/graphs",
         "graphs-service": f"/graphs/services/{SERVICE}?environment=production&from=5m",

@@ -39,7 +39,10 @@ def test_it_is_started_beside_asked_its_own_smoke_tests_and_put_away(local: Inst
     ended = local.deploy(new, "acceptance")
     assert ended.state is DeploymentState.SUCCEEDED
     expand = next(one for one in ended.steps if one.name is StepName.EXPAND)
-    assert expand.reason == f"{old[:7]}, which serves, passes its 1 smoke test on the new schema"
+    assert expand.reason == (
+        "not tried on the old schema, because andon.yaml does not say that it works there (old_schema); "
+        f"{old[:7]}, which serves, passes its 1 smoke test on the new schema"
+    )
     told = [(one.commit, one.key.partition("-")[2]) for one in local.environments.commands]
     assert told[:3] == [
         (new, "expand"),
@@ -138,3 +141,24 @@ def test_one_that_does_not_is_told_and_nothing_is_migrated(local: Installation) 
     assert "no column tax" in ended.reason
     assert all(one.key.partition("-")[2] != "expand" for one in local.environments.commands)
     assert ended.set not in local.environments.running()
+
+
+def test_where_its_migrations_have_run_before_no_old_schema_is_claimed(local: Installation) -> None:
+    serving(local)
+    local.deploy(local.built(TOLERANT, through="commit"), "acceptance")
+    again = local.built({"app/x": "y"}, through="commit")
+    ended = local.deploy(again, "acceptance")
+    expand = next(one for one in ended.steps if one.name is StepName.EXPAND)
+    assert expand.reason.startswith("not tried on the old schema, because its migrations have run here before; ")
+    own = [one.key.partition("-")[2] for one in local.environments.commands if one.commit == again]
+    assert own[0] == "expand"
+
+
+def test_one_that_was_mended_after_failing_on_the_old_schema_is_tried_there_again(local: Installation) -> None:
+    serving(local)
+    new = local.built(TOLERANT, through="commit")
+    local.environments.imagine(new, Behaviour(commands={"old schema": 1}, outputs={"old schema": "no column tax\n"}))
+    assert local.deploy(new, "acceptance").state is DeploymentState.FAILED
+    mended = local.built({"app/x": "y"}, through="commit")
+    expand = next(one for one in local.deploy(mended, "acceptance").steps if one.name is StepName.EXPAND)
+    assert expand.reason.startswith("it works on the old schema, too; ")

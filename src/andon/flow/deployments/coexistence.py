@@ -10,12 +10,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from andon.flow.definition.contract import SmokeTest
-from andon.flow.deployments.contract import DeploymentId, DeploymentView
+from andon.flow.deployments.contract import DeploymentId, DeploymentView, StepName
 from andon.flow.deployments.model import Deployment, NewVersionBroken, OldVersionBroken, is_rehearsal
 from andon.flow.deployments.service.deployments import DeploymentService
+from andon.flow.deployments.service.steps import StepRecord
 from andon.flow.environments.contract import Environments, SetId, SetSpec, Standing
+from andon.flow.sources.contract import CommitHash
 from andon.kernel.db import Database
-from andon.kernel.errors import AndonError
+from andon.kernel.errors import AndonError, NotFound
+
+_LOOKED_AT = 20
+"""Deployments to the rehearsal's environment, newest first."""
+
+EXPAND = "expand"
+"""What the migration's command is called among those of a deployment."""
 
 Smoke = Callable[[Deployment, Sequence[SmokeTest]], None]
 """Puts smoke tests to the deployment's set; raises an :class:`AndonError` for one that fails."""
@@ -37,8 +45,12 @@ class Coexistence:
     def _early(self, found: Deployment, smoke: Smoke, stopping: Callable[[], bool]) -> str:
         """Try the new version before its migration, where its definition says that it works there."""
         definition = self._service.definition(found.service, found.commit)
-        if not definition.migrations.old_schema or self._serving(found) is None:
+        if self._serving(found) is None:
             return ""
+        if not definition.migrations.old_schema:
+            return "not tried on the old schema, because andon.yaml does not say that it works there (old_schema)"
+        if self._has_been_expanded(found):
+            return "not tried on the old schema, because its migrations have run here before"
         assert found.set is not None  # noqa: S101 - the plan has chosen it
         try:
             self._environments.start(found.set)
@@ -100,6 +112,27 @@ class Coexistence:
         if live is None or not self._service.brings_migrations(found.service, live.commit, found.commit):
             return None
         return live
+
+    def _has_been_expanded(self, found: Deployment) -> bool:
+        """Whether these very migrations have run here before: then there is no old schema to try anything on."""
+        record = StepRecord()
+        with self._database.reading() as reading:
+            recent = self._service.recent(reading, found.service, found.environment, limit=_LOOKED_AT)
+            ran = [
+                one.commit
+                for one in recent
+                if any(
+                    command.step is StepName.EXPAND and command.name == EXPAND
+                    for command in record.commands(reading, one.id)
+                )
+            ]
+        return any(self._has_the_same(found, one) for one in dict.fromkeys(ran))
+
+    def _has_the_same(self, found: Deployment, other: CommitHash) -> bool:
+        try:
+            return not self._service.brings_migrations(found.service, other, found.commit)
+        except NotFound:
+            return False  # that commit is gone from the repository
 
     def _running(self, found: Deployment, old: DeploymentView) -> SetId | None:
         with self._database.reading() as reading:

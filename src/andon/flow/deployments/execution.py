@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from andon.flow.definition.contract import SmokeTest
-from andon.flow.deployments.coexistence import Coexistence
+from andon.flow.deployments.coexistence import EXPAND, Coexistence
 from andon.flow.deployments.contract import DeploymentId, DeploymentState, Kind, StepName, StepState
 from andon.flow.deployments.contract.release import AtOnce, ReleaseEnd, Releasing
 from andon.flow.deployments.model import STEPS, Course, Deployment, StepFailed, StepOutcome
@@ -200,7 +200,7 @@ class Execution:
 
     def _run_expand(self, found: Deployment, command: str, timeout: float) -> None:
         try:
-            self._command(found, StepName.EXPAND, "expand", command, timeout, {})
+            self._command(found, StepName.EXPAND, EXPAND, command, timeout, {})
         except StepFailed as error:
             raise StepFailed(error.message, safe=_HALF_WAY_SAFE, remedy=_HALF_WAY_REMEDY) from None
 
