@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from andon.app.people.room import people_room
-from andon.feedback.webhooks.contract import WebhookAdded, WebhookFailing, WebhookId, WebhookRecovered
+from andon.feedback.webhooks.contract import (
+    WebhookAdded,
+    WebhookFailing,
+    WebhookId,
+    WebhookRecovered,
+    WebhookState,
+)
 from andon.feedback.webhooks.room import webhooks_room
+from andon.feedback.webhooks.storage import webhooks
 from andon.feedback.webhooks.telling import tell
 from andon.flow.configuration.sealing import FileSecretBox
 from andon.kernel.access.people import PeopleDirectory
@@ -23,9 +31,10 @@ from tests.serving import Serving, quick_passwords, serving, settings_for
 TYPES = ["dev.andon.webhook.*"]
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Iterator[Serving]:
-    settings = settings_for(tmp_path_factory.mktemp("webhooks") / "data", databases.url("sqlite"))
+@contextmanager
+def webhooks_served(folder: Path, databases: Databases) -> Iterator[Serving]:
+    """People and webhooks, served; nothing else."""
+    settings = settings_for(folder / "data", databases.url("sqlite"))
     settings.data.mkdir(mode=0o700)
     database = Database(open_engine(settings.database_url))
     passwords = quick_passwords()
@@ -37,6 +46,12 @@ def server(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> It
         source=settings.address,
     )
     with serving(settings, database, (people_room(settings, passwords), room), passwords) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Iterator[Serving]:
+    with webhooks_served(tmp_path_factory.mktemp("webhooks"), databases) as running:
         yield running
 
 
@@ -97,6 +112,11 @@ def test_the_console_adds_tries_and_removes(server: Serving, receiver: Receiver)
     page = browser.get(href).text
     assert "taken, 204" in page
     assert "it answered 500" in page
+    assert "It did not take the last test: it answered 500." in page
+    assert "takes no webhooks any more" not in page
+    with server.database.transaction() as tx:
+        tx.connection.execute(webhooks.update().where(webhooks.c.id == name).values(state=WebhookState.FAILING))
+    assert f"{host} takes no webhooks any more" in browser.get("/people").text, "the light says it everywhere"
     assert browser.submit(href, f"{href}/remove", confirm="other").status_code == 400
     assert browser.submit(href, f"{href}/remove", confirm=host).status_code == 303
     assert browser.get(href).status_code == 404

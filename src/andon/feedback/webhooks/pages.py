@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from andon.feedback.webhooks.contract import WEBHOOKS, WebhookState
 from andon.feedback.webhooks.delivering import Deliverer
-from andon.feedback.webhooks.model.records import Webhook
+from andon.feedback.webhooks.model.records import Delivery, Webhook
 from andon.feedback.webhooks.service import WebhookService
 from andon.feedback.webhooks.telling import address
 from andon.kernel.access.contract import People
@@ -18,11 +18,11 @@ from andon.web.shell import Action, Crumb, Page
 
 _CRUMBS = (Crumb("Webhooks", WEBHOOKS),)
 OFFERED = (
-    ("dev.andon.rollout.*", "rollouts: stages, pauses, what was taken back"),
-    ("dev.andon.release.*", "versions that were taken back after everybody had them"),
+    ("dev.andon.rollout.*", "rollouts, stage by stage"),
+    ("dev.andon.release.*", "versions taken back late"),
     ("dev.andon.deployment.*", "deployments and roll-backs"),
     ("dev.andon.run.*", "runs of the pipeline"),
-    ("dev.andon.flag.*", "flags: changes, ramps, kill switches"),
+    ("dev.andon.flag.*", "flags and their ramps"),
     ("*", "everything"),
 )
 
@@ -99,7 +99,7 @@ def webhook_pages(service: WebhookService, deliverer: Deliverer, people: People)
             Page(
                 title=one.host,
                 sentence=_sentence(one),
-                lede=f"{one.error[:1].upper()}{one.error[1:]}." if one.error else "",
+                lede=_lede(one, tries),
                 crumbs=_CRUMBS,
                 state=state if one.error else None,
                 word=word if one.error else "",
@@ -161,6 +161,14 @@ def _sentence(one: Webhook) -> str:
     if one.error:
         return f"{one.host} did not take the last event; it is tried again"
     return f"{one.host} is told what happens"
+
+
+def _lede(one: Webhook, tries: Sequence[Delivery]) -> str:
+    if one.error:
+        return f"{one.error[:1].upper()}{one.error[1:].removesuffix('.')}."
+    if tries and not tries[0].taken:
+        return f"It did not take the last test: {tries[0].problem}."
+    return ""
 
 
 def _facts(one: Webhook, owner: str) -> tuple[Fact, ...]:

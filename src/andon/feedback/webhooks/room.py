@@ -7,12 +7,14 @@ from andon.feedback.webhooks.api import webhook_routes
 from andon.feedback.webhooks.contract import WEBHOOKS
 from andon.feedback.webhooks.delivering import Deliverer
 from andon.feedback.webhooks.pages import webhook_pages
-from andon.feedback.webhooks.service import WebhookService, administers
-from andon.feedback.webhooks.telling import TELLING
+from andon.feedback.webhooks.service import WebhookService, administers, failing
+from andon.feedback.webhooks.telling import TELLING, address
 from andon.flow.configuration.contract import SecretBox
+from andon.kernel.access import Principal
 from andon.kernel.access.contract import People
-from andon.kernel.db import Database
+from andon.kernel.db import Database, Reading
 from andon.kernel.events import Bell
+from andon.web.model import Light, State
 from andon.web.room import Room
 from andon.web.shell import ADMINISTRATION, NavItem
 
@@ -30,11 +32,22 @@ def webhooks_room(
     service = WebhookService(box, plain_http=plain_http)
     post = HttpPost(plain_http=plain_http)
     deliverer = Deliverer(database=database, bell=bell, service=service, post=post, source=source)
+
+    def light(reading: Reading, principal: Principal) -> Light | None:
+        silent = failing(service, reading, principal)
+        if not silent:
+            return None
+        said = (
+            f"{silent[0].host} takes no webhooks any more" if len(silent) == 1 else f"{len(silent)} webhooks given up"
+        )
+        return Light(State.WARN, said, address(silent[0].id) if len(silent) == 1 else WEBHOOKS)
+
     return Room(
         name="webhooks",
         templates="andon.feedback.webhooks",
         handlers=(*webhook_pages(service, deliverer, people), *webhook_routes(service, deliverer)),
         navigation=(NavItem(ADMINISTRATION, "Webhooks", WEBHOOKS, "link", shown_to=administers),),
+        light=light,
         telling=TELLING,
         begin=deliverer.begin,
         end=deliverer.end,

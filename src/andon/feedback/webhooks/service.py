@@ -211,6 +211,13 @@ class WebhookService:
         return matches(one.types, envelope.type) or (other is not None and matches(one.types, other))
 
 
+def failing(service: WebhookService, reading: Reading, principal: Principal) -> tuple[Webhook, ...]:
+    """Those that were given up, among those that somebody administers."""
+    if not administers(principal):
+        return ()
+    return tuple(one for one in service.all(reading, principal) if one.state is WebhookState.FAILING)
+
+
 def administers(principal: Principal) -> bool:
     """Whether there is anything of which somebody may add webhooks."""
     places = {None, *(grant.service for grant in principal.grants), *(principal.services or ())}
