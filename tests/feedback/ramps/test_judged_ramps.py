@@ -73,7 +73,7 @@ def test_what_the_business_counts_takes_a_variant_back_too(world: World) -> None
 def test_a_ramp_that_nobody_tells_of_waits_and_says_so(here: Flagged, clock: SettableClock) -> None:
     world = World(here, clock, telling=False, rate=1)
     assert "does not tell how its requests end" in world.start(Judging.JUDGED)[0]
-    world.live(60)
+    world.live(40)
     assert (world.share, world.ramp.state) == (40, RampState.RUNNING)
     assert "nothing is told of how requests of store with this flag end" in world.ramp.said
     assert len(told(here, FlagRampHeld)) == 1
@@ -84,7 +84,7 @@ def test_a_ramp_without_telemetry_waits_until_it_is_back(world: World) -> None:
     world.live(10)
     world.store.away = True
     world.rate = 10
-    world.live(120)
+    world.live(100)
     assert (world.share, world.ramp.state) == (40, RampState.RUNNING)
     assert "telemetry has not answered" in world.ramp.said
     world.store.away = False
@@ -104,7 +104,7 @@ def test_requests_that_are_missing_are_no_pass(world: World) -> None:
 def test_a_variant_that_nobody_has_asked_for_does_not_go_on(world: World) -> None:
     changed(world, gone=True)
     world.start()
-    world.live(60)
+    world.live(36)
     assert (world.share, world.ramp.state) == (40, RampState.RUNNING)
     assert "too few" in world.ramp.said
 
@@ -118,7 +118,7 @@ def test_a_service_that_tells_nothing_goes_by_time_alone_and_is_said_to(here: Fl
 
 def test_what_was_found_is_kept_metric_by_metric(world: World) -> None:
     world.start()
-    world.live(40)
+    world.live(30)
     with world.place.installation.database.reading() as reading:
         found = world.watch.found(reading, world.ramp.id)
     assert found is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -150,7 +151,8 @@ class World:
         at = int(self.clock.now().timestamp() * 1000)
         for line in sent if self.telling else ():
             if not (self.on.gone and "variant:on," in line):
-                self.store.tell(line, at)
+                # what this machine is at while the test runs is nothing of the customers'
+                self.store.tell(re.sub(r"le:\w+", "le:10", line), at)
 
 
 def changed(world: World, **on: object) -> None:
