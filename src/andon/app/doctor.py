@@ -59,6 +59,7 @@ def _checks(settings: Settings) -> Iterator[Check]:
     yield _room(settings.data)
     yield _port(settings)
     yield from _telemetry(settings)
+    yield from _flags(settings)
 
 
 def _git() -> Check:
@@ -136,6 +137,32 @@ def _telemetry(settings: Settings) -> Iterator[Check]:
         )
     if not state.faults and not state.trouble:
         yield Check("telemetry", Grade.GOOD, f"{len(state.places)} ways in listen on ports of this machine")
+
+
+def _flags(settings: Settings) -> Iterator[Check]:
+    """Nothing where Andon does not run: then files need not be the newest."""
+    if running_pid(settings.data) is None:
+        return
+    from andon.app.composition import compose  # noqa: PLC0415 - every room: only who asks the doctor waits for them
+
+    try:
+        andon = compose(settings)
+    except AndonError as error:
+        yield Check("flags", Grade.WARNING, error.message, error.remedy)
+        return
+    try:
+        with andon.database.reading() as reading:
+            running = [(one.service, one.name) for one in andon.flow.environments.all(reading)]
+            found = tuple(andon.flow.flags.examination(andon.flow.layout.doors).findings(reading, running))
+    except AndonError as error:
+        yield Check("flags", Grade.WARNING, error.message, error.remedy)
+        return
+    finally:
+        andon.close()
+    yield from (Check("flags", Grade.WARNING, one.found, one.remedy) for one in found)
+    if not found:
+        told = f"{len(running)} {'environment has' if len(running) == 1 else 'environments have'} the newest flags"
+        yield Check("flags", Grade.GOOD, told)
 
 
 def _port(settings: Settings) -> Check:

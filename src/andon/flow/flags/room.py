@@ -12,6 +12,7 @@ from andon.flow.flags.api import flag_routes
 from andon.flow.flags.contract import EvaluationsSeen, Flags, OpenGate, RampGate
 from andon.flow.flags.desk import Desk, NobodyCounts
 from andon.flow.flags.equipping import FlagEquipper, FlagFolders
+from andon.flow.flags.examining import Examination
 from andon.flow.flags.files import FlagFiles
 from andon.flow.flags.model.pretending import pretends_words
 from andon.flow.flags.pages import pages_of
@@ -76,6 +77,10 @@ class BuiltFlags:
     def counted_by(self, seen: EvaluationsSeen) -> None:
         """Let an upper room say when services last asked for a flag."""
         self.seen = seen
+
+    def examination(self, doors: Path) -> Examination:
+        """What looks for what is amiss; ``doors`` is the folder of Andon's own sockets."""
+        return Examination(self.flags, self.segments, self.code.sources, FlagFolders(doors))
 
 
 def flag_equipper(doors: Path) -> Equipper:
