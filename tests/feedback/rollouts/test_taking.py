@@ -77,6 +77,7 @@ def test_a_new_service_that_fails_requests_loses_them_within_seconds_and_other_r
     (failed,) = judged.local.events(RolloutFailed)
     assert isinstance(failed, RolloutFailed)
     assert failed.metric == "errors"
+    assert "in the new service" in failed.reason
     assert failed.harmed is not None
     assert 0 < failed.harmed < 100 * 30 * 0.05
 

@@ -139,7 +139,12 @@ def line_of(one: Report) -> tuple[Step, ...]:
 def _station(one: Report, place: int, stage: Stage, record: StageRecord | None) -> Step:
     label = stage.plan.name
     note = ", ".join(
-        part for part in (_given_shortly(stage), *(audience_words(who) for who in stage.audiences)) if part
+        part
+        for part in (
+            "" if one.rollout.takeover is not None else _given_shortly(stage),
+            *(audience_words(who) for who in stage.audiences),
+        )
+        if part
     )
     if record is None:
         return Step(label, State.NONE, "not yet", note=note)
@@ -341,8 +346,12 @@ def actions_of(rollout: Rollout, *, may_release: bool, may_end: bool) -> tuple[A
     first = (
         action(Wish.RESUME, "Go on", "run", "primary") if paused else action(Wish.PAUSE, "Pause at this stage", "hold")
     )
-    promote = action(Wish.PROMOTE, f"Go to {following} now", "arrow")
-    finish = () if rollout.is_last else (action(Wish.FINISH, "Give it to everybody now", "deploy"),)
+    onward = f"Go to {following} now"
+    if rollout.takeover is not None and rollout.is_last:
+        onward = "Give it everything now"
+    promote = action(Wish.PROMOTE, onward, "arrow")
+    all_of_it = "Give it to everybody now" if rollout.takeover is None else "Give it everything now"
+    finish = () if rollout.is_last else (action(Wish.FINISH, all_of_it, "deploy"),)
     ended = "" if may_release or may_end else "You may not roll back here."
     to = rollout.former_commit[:7] if rollout.takeover is None else rollout.service
     abort = action(Wish.ABORT, f"Take it back to {to}", "back", "danger", ended)

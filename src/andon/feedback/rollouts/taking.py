@@ -14,7 +14,7 @@ from datetime import datetime
 from andon.feedback.judge.contract import Because, Judgement, Verdict
 from andon.feedback.rollouts.contract import Hold, RolloutId, RolloutState, Wish
 from andon.feedback.rollouts.looking import Looking, Memory
-from andon.feedback.rollouts.model.judging import kept, told
+from andon.feedback.rollouts.model.judging import kept, of_services, told
 from andon.feedback.rollouts.model.pacing import Rhythm, is_over
 from andon.feedback.rollouts.model.records import LookRecord, Rollout, Seen
 from andon.feedback.rollouts.model.takeovers import Takeover
@@ -25,7 +25,7 @@ from andon.flow.definition.contract import PARTS
 from andon.flow.environments.contract import Environments, SetId
 from andon.flow.routing.contract import Access, AccessLog, AccessPosition, Router
 from andon.kernel.db import Database, Transaction
-from andon.kernel.errors import AndonError, NotFound, Unavailable
+from andon.kernel.errors import AndonError, NotFound
 from andon.kernel.events import ANDON
 from andon.kernel.workflows import Interrupted
 
@@ -84,8 +84,9 @@ class Taking:
                 if self._turn(rollout, watch):
                     self._apply(name)
                     continue
-            except Unavailable as error:
-                _log.warning("a takeover of %s waits: %s", name, error.message)
+            except AndonError as error:
+                # such as a rule that somebody changes at this moment: the next turn sees what has become of it
+                _log.warning("the takeover %s waits: %s", name, error.message)
             self._sleep(self._rhythm.tick)
 
     # One turn
@@ -173,7 +174,7 @@ class Taking:
         with self._database.reading() as reading:
             stage = self._service.stage(reading, rollout)
         assert stage is not None  # noqa: S101 - it is in a stage that was entered
-        judgement = self._looking.judged(rollout, stage, memory, now)
+        judgement = of_services(self._looking.judged(rollout, stage, memory, now))
         with self._database.transaction() as tx:
             self._service.look(tx, rollout.id, record, None, kept(judgement, rollout.watched, now))
             if read is not None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from andon.feedback.judge.contract import Because, Judgement, MetricJudgement, Verdict
@@ -28,9 +30,21 @@ def told(judgement: Judgement) -> str:
     """Why a version was taken back: the sentence of the metric that says it, and whether both are worse."""
     cause = next((one for one in judgement.metrics if one.verdict is Verdict.FAIL), None)
     said = judgement.sentence if cause is None else cause.reason
-    if judgement.because in {Because.BOTH_WORSE, Because.BOTH_BROKEN} and "oth versions" not in said:
+    if judgement.because in {Because.BOTH_WORSE, Because.BOTH_BROKEN} and not re.search(
+        "oth (versions|services)", said
+    ):
         return f"{BOTH}. {said}"
     return said
+
+
+def of_services(judgement: Judgement) -> Judgement:
+    """The same in words of two services, not of two versions of one."""
+
+    def said(text: str) -> str:
+        return text.replace("he new version", "he new service").replace("oth versions", "oth services")
+
+    metrics = tuple(replace(one, reason=said(one.reason)) for one in judgement.metrics)
+    return replace(judgement, sentence=said(judgement.sentence), metrics=metrics)
 
 
 def _metric(one: MetricJudgement, watched: Watched) -> MetricVerdict:
