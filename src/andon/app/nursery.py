@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import array
 import gc
+import importlib
 import os
 import select
 import signal
@@ -188,10 +189,9 @@ def main() -> int:
 
 def _load() -> None:
     """All that a role is made of. What cannot be imported is told by the role that needs it."""
-    with suppress(Exception):
-        import andon.app.telemetry  # noqa: PLC0415
-        import andon.app.web  # noqa: PLC0415
-        import andon.app.worker  # noqa: F401, PLC0415 - nothing is asked of it here
+    with suppress(Exception):  # whatever it is: the role meets it again, where it can be told
+        for role in ("telemetry", "web", "worker"):
+            importlib.import_module(f"andon.app.{role}")
     gc.collect()
     # The collector would write into each object that it looks at, and so make a copy of it in each role.
     gc.freeze()
