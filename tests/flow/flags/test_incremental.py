@@ -29,21 +29,21 @@ def befriend(place: Flagged, *members: str) -> None:
         place.segments.change_members(tx, place.maxine, "friends", add=members, remove=())
 
 
-def test_flags_and_segments_that_did_not_change_are_the_very_same(place: Flagged) -> None:
-    befriend(place, "u1")
+def test_flags_and_segments_that_did_not_change_are_the_very_same(here: Flagged) -> None:
+    befriend(here, "u1")
     for name in ("one", "two", "three"):
-        create(place, name)
-    change(place, lambda wanted: replace(wanted, rules=FRIENDS), "one")
-    before = built(place)
-    change(place, share(5), "two")
-    after = built(place)
+        create(here, name)
+    change(here, lambda wanted: replace(wanted, rules=FRIENDS), "one")
+    before = built(here)
+    change(here, share(5), "two")
+    after = built(here)
     assert after.document.flags["one"] is before.document.flags["one"]
     assert after.document.flags["three"] is before.document.flags["three"]
     assert after.document.flags["two"] is not before.document.flags["two"]
     assert after.document.segments["friends"] is before.document.segments["friends"]
     assert after.told.content == write(after.document)
-    befriend(place, "u2")
-    newest = built(place)
+    befriend(here, "u2")
+    newest = built(here)
     assert newest.document.segments["friends"] is not before.document.segments["friends"]
     assert newest.document.flags["one"] is before.document.flags["one"]
     assert newest.told.content == write(newest.document)

@@ -70,7 +70,8 @@ class MeasuredFlags(EvaluationsSeen):
             for place, one in enumerate(samples.series):
                 times, values = samples.of(place)
                 if len(times):
-                    counted, _ = np.histogram(times, bins=edges, weights=values)
+                    # a roll-up has the time of its end, which is no part of what follows
+                    counted, _ = np.histogram(times - 1, bins=edges, weights=values)
                     sums[one.label(VARIANT)] = sums.get(one.label(VARIANT), np.zeros(parts)) + counted
             found = {name: tuple(float(one) for one in row) for name, row in sums.items() if name}
         return Served(start=start, end=end, counts=found, more=_explored(service, environment, flag))
