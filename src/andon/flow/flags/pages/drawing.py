@@ -55,7 +55,7 @@ class Standing:
     audiences: tuple[Audience, ...]
     bands: tuple[Band, ...]
     topics: tuple[str, ...]
-    """What the page listens to: the flag, and the segments that its rules name."""
+    """What the page listens to: the flag, its environment, and the segments that its rules name."""
     second_person: bool
     may: bool
     keep_in_code: bool
@@ -139,7 +139,11 @@ def standing(desk: Desk, reading: Reading, principal: Principal, flag: StoredFla
         version=one.version,
         changed_at=one.changed_at,
         audiences=tuple(audiences),
-        topics=(f"flag:{flag.name}", *(f"segment:{name}" for name in _segments(there))),
+        topics=(
+            f"flag:{flag.name}",
+            f"environment:{flag.service}/{place}",
+            *(f"segment:{name}" for name in _segments(there)),
+        ),
         bands=_bands(shares, tuple(flag.head.variants), there.off),
         second_person=desk.flags.needs_second_person(reading, flag.service, place),
         may=may,
