@@ -13,7 +13,10 @@ ALPHA = 0.01
 """How probable it is that a variant that is not worse is taken back: in the whole ramp, of all metrics together."""
 MOST_EVENTS = 10
 """Things that the business counts, of which one metric each is made."""
-_LATENCY_TOLERANCE = 0.5  # as of versions: half as many slow requests again are not worth going back for
+# A ramp divides users, and requests of one user are alike: whose account is large is slow on either side. As many count
+# as one request. Without it, one ramp in ten of 600 users was taken back for nothing, in simulation.
+_TOGETHER, _COME_TOGETHER = 5.0, 10.0
+_LATENCY_TOLERANCE = 1.0  # twice as many slow requests: users differ more than instances of a version do
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,14 +49,15 @@ def metrics(events: Sequence[str]) -> tuple[Metric, ...]:
             title=f"Latency (p{quantile * 100:g})",
             quantile=quantile,
             tolerance=_LATENCY_TOLERANCE,
+            clusters=_TOGETHER,
             unit="ms",
         )
         for quantile in (0.5, 0.95, 0.99)
     )
     return (
-        Metric(name=ERRORS, kind=Kind.SHARE, title="Errors", weight=2.0),
+        Metric(name=ERRORS, kind=Kind.SHARE, title="Errors", weight=2.0, clusters=_TOGETHER),
         *latencies,
-        Metric(name=TRAFFIC, kind=Kind.TRAFFIC, title="Traffic", unit="/s"),
+        Metric(name=TRAFFIC, kind=Kind.TRAFFIC, title="Traffic", unit="/s", clusters=_COME_TOGETHER),
         *(
             Metric(name=f"{EVENT}:{one}", kind=Kind.RATE, title=one, direction=Direction.LESS_IS_WORSE)
             for one in events[:MOST_EVENTS]
