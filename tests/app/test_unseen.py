@@ -133,8 +133,9 @@ def installation(tmp_path_factory: pytest.TempPathFactory, databases: Databases)
 def released(flow: Installation, by: Principal, deployment: DeploymentView) -> dict[str, str]:
     """A flag with a change that waits and a ramp, a segment with an upload, a rollout: all of the hidden service."""
     service, documents = Service(HIDDEN), Documents()
-    flags = FlagService(documents, DefinedPlaces(flow.sources, YamlDefinitionReader(), flow.environments))
-    segments = SegmentService(documents)
+    places = DefinedPlaces(flow.sources, YamlDefinitionReader(), flow.environments)
+    flags = FlagService(documents, places)
+    segments = SegmentService(documents, places)
     assert deployment.set is not None
     candidate = Candidate(
         deployment=deployment.id,

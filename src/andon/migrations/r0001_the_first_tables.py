@@ -251,6 +251,43 @@ def expand(op: Operations) -> None:
         sa.PrimaryKeyConstraint("segment", "edition", "hash", name=op.f("pk_flag_segment_members")),
     )
     op.create_table(
+        "flag_segment_proposals",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("segment", sa.String(length=100), nullable=False),
+        sa.Column("service", sa.String(length=80), nullable=False),
+        sa.Column("base", sa.Integer(), nullable=False),
+        sa.Column("change", sa.Text(), nullable=False),
+        sa.Column("members", sa.Text(), nullable=False),
+        sa.Column("places", sa.Text(), nullable=False),
+        sa.Column("sentence", sa.Text(), nullable=False),
+        sa.Column("why", sa.Text(), server_default="", nullable=False),
+        sa.Column("person", sa.String(length=40), nullable=True),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.String(length=40), nullable=False),
+        sa.Column("decided_by", sa.String(length=40), nullable=True),
+        sa.Column("decided_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_flag_segment_proposals")),
+    )
+    with op.batch_alter_table("flag_segment_proposals", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_flag_segment_proposals_segment_state"), ["segment", "state"], unique=False)
+        batch_op.create_index(batch_op.f("ix_flag_segment_proposals_state"), ["state"], unique=False)
+
+    op.create_table(
+        "flag_segment_versions",
+        sa.Column("segment", sa.String(length=100), nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("service", sa.String(length=80), nullable=False),
+        sa.Column("description", sa.Text(), server_default="", nullable=False),
+        sa.Column("when", sa.Text(), nullable=False),
+        sa.Column("members", sa.Text(), nullable=False),
+        sa.Column("sentence", sa.Text(), nullable=False),
+        sa.Column("why", sa.Text(), server_default="", nullable=False),
+        sa.Column("actor", sa.String(length=100), nullable=False),
+        sa.Column("person", sa.String(length=40), nullable=True),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("segment", "number", name=op.f("pk_flag_segment_versions")),
+    )
+    op.create_table(
         "flag_segments",
         sa.Column("name", sa.String(length=100), nullable=False),
         sa.Column("service", sa.String(length=80), nullable=False),
@@ -260,6 +297,8 @@ def expand(op: Operations) -> None:
         sa.Column("edition", sa.Integer(), server_default="0", nullable=False),
         sa.Column("size", sa.Integer(), server_default="0", nullable=False),
         sa.Column("changed_at", sa.BigInteger(), nullable=False),
+        sa.Column("uploading", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("handed", sa.Integer(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_flag_segments")),
     )
     op.create_table(

@@ -37,7 +37,7 @@ def flagged(installation: Installation, andon_yaml: str = "") -> Flagged:
     return Flagged(
         installation=installation,
         flags=FlagService(documents, places),
-        segments=SegmentService(documents),
+        segments=SegmentService(documents, places),
         maxine=installation.sign_up("Maxine", Grant(Role.DEVELOPER, "store")),
         patty=installation.sign_up("Patty", Grant(Role.DEVELOPER, "store")),
         wes=installation.sign_up("Wes", Grant(Role.VIEWER, "store")),

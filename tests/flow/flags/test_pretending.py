@@ -91,7 +91,7 @@ def test_a_test_begins_when_every_program_has_confirmed_and_pages_say_what_is_pr
         assert told["production"] == ""
         maxine = site.serving.browser()
         assert maxine.sign_in("Maxine", PASSWORD).status_code == 303
-        for address in ("/flags/store", "/flags/store/new-checkout"):
+        for address in ("/flags", "/flags/store", "/flags/store/new-checkout"):
             shown = maxine.get(address).text
             assert "the flags of acceptance are all on, for tests of" in " ".join(shown.split()).lower()
 

@@ -86,7 +86,7 @@ def test_a_segment_in_use_says_by_what_and_offers_no_deletion(site: FlagSite) ->
     maxine = sign_in(site)
     text = maxine.get(PAGE).text
     assert "It is named by new-checkout (store/production). Take it out of their rules first." in text
-    assert "In store/production changes of flags wait for a second person; changes of a segment do not." in text
+    assert "A second person has to agree in store/production" in text
     assert maxine.submit(PAGE, f"{PAGE}/remove", confirm="friends").status_code == 409
 
 

@@ -26,7 +26,8 @@ def put(place: Flagged, name: str = "friends", when: tuple[tuple[Condition, ...]
 
 def members(place: Flagged, *add: str, remove: tuple[str, ...] = ()) -> int:
     with place.installation.database.transaction() as tx:
-        return place.segments.change_members(tx, place.maxine, "friends", add=add, remove=remove).size
+        place.segments.change_members(tx, place.maxine, "friends", add=add, remove=remove)
+        return place.segments.get(tx, place.maxine, "friends").size
 
 
 def upload(place: Flagged, *parts: list[str]) -> int:
@@ -36,7 +37,8 @@ def upload(place: Flagged, *parts: list[str]) -> int:
         with place.installation.database.transaction() as tx:
             place.segments.upload(tx, place.maxine, "friends", number, part)
     with place.installation.database.transaction() as tx:
-        return place.segments.complete_upload(tx, place.maxine, "friends", number).size
+        place.segments.complete_upload(tx, place.maxine, "friends", number)
+        return place.segments.get(tx, place.maxine, "friends").size
 
 
 def revision(place: Flagged, environment: str = "production") -> int:
@@ -66,7 +68,7 @@ def test_a_change_of_a_segment_is_a_revision_where_it_is_used_only(place: Flagge
     assert (revision(place), revision(place, "acceptance")) == (before[0] + 1, before[1])
     event = told(place, SegmentChanged)[0]
     assert isinstance(event, SegmentChanged)
-    assert event.sentence == "1 members, was 0"
+    assert event.sentence == "1 added: 1 member, was 0"
     assert "u1" not in str(event)
 
 

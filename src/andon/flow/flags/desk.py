@@ -7,17 +7,22 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from andon.flow.flags.contract import EvaluationsSeen, Served
-from andon.flow.flags.model.flag import Proposal, StoredFlag, StoredSetting, Version
+from andon.flow.flags.model.flag import Proposal, StoredFlag, StoredSegment, StoredSetting, Version
+from andon.flow.flags.model.naming import reason_of
+from andon.flow.flags.model.outcomes import Outcome
 from andon.flow.flags.model.pretending import pretends_words
+from andon.flow.flags.model.segment import SegmentProposal, SegmentVersion
 from andon.flow.flags.model.stale import Finding, finding
 from andon.flow.flags.references import Aged, Remembered, Search
 from andon.flow.flags.service.flags import FlagService
+from andon.flow.flags.service.segment_changes import is_segment_proposal
 from andon.flow.flags.service.segments import SegmentService
 from andon.flow.flags.views.answers import EnvironmentSetting, FlagShape, ProposalShape
+from andon.flow.flags.views.segments import SegmentProposalShape
 from andon.flow.sources.contract import CommitHash, Service, Sources
 from andon.kernel.access import Principal
 from andon.kernel.access.contract import People
-from andon.kernel.db import Database, Reading
+from andon.kernel.db import Database, Reading, Transaction
 from andon.kernel.errors import NotFound, Unavailable
 from andon_flags.explaining import Explanation, explain
 
@@ -169,11 +174,63 @@ class Desk:
         names = self._names(reading, [one.person for one in listed])
         return [ProposalShape.of(one, names.get(one.person or "")) for one in listed]
 
+    def segment_proposals(
+        self,
+        reading: Reading,
+        principal: Principal,
+        *,
+        service: Service | None = None,
+        segment: StoredSegment | None = None,
+    ) -> list[tuple[SegmentProposal, SegmentProposalShape]]:
+        """Changes of segments that wait, newest first; of a service: those of its segments and of those its flags
+        name."""
+        found = [
+            one
+            for one in self.segments.changes.waiting(reading, principal, segment)
+            if service is None or service == one.service or service in {place for place, _ in one.places}
+        ]
+        names = self._names(reading, [one.person for one in found])
+        stored = {one.name: one for one in self.segments.stored(reading, {one.segment for one in found})}
+        visible = principal.visible_services()
+        return [
+            (
+                one,
+                SegmentProposalShape.of(
+                    one,
+                    names.get(one.person or ""),
+                    diff=self.segments.difference(stored[one.segment], one),
+                    visible=visible,
+                ),
+            )
+            for one in found
+            if one.segment in stored
+        ]
+
+    def approve(self, tx: Transaction, principal: Principal, proposal: str) -> Outcome:
+        """Of a flag or of a segment. Raises ``NotFound``, ``Forbidden``, ``Conflict``."""
+        if is_segment_proposal(proposal):
+            return self.segments.changes.approve(tx, principal, proposal)
+        return self.flags.approve(tx, principal, proposal)
+
+    def reject(self, tx: Transaction, principal: Principal, proposal: str, *, why: str = "") -> Outcome:
+        """Of a flag or of a segment. Raises ``NotFound``, ``Forbidden``, ``Conflict``."""
+        if is_segment_proposal(proposal):
+            return self.segments.changes.reject(tx, principal, proposal, reason_of(why))
+        return self.flags.reject(tx, principal, proposal, why=why)
+
     def authors(self, reading: Reading, found: Iterable[Version]) -> list[tuple[Version, str]]:
         """Each version with who made it."""
         listed = list(found)
         names = self._names(reading, [one.person for one in listed])
-        return [(one, names.get(one.person or "", "Andon" if one.person is None else one.person)) for one in listed]
+        return [(one, names.get(one.person or "", one.person or "Andon")) for one in listed]
+
+    def segment_history(
+        self, reading: Reading, segment: StoredSegment, *, limit: int
+    ) -> list[tuple[SegmentVersion, str, tuple[str, ...]]]:
+        """Every version, newest first, with who made it and what it changed."""
+        found = self.segments.history(reading, segment, limit=limit)
+        names = self._names(reading, [one.person for one, _ in found])
+        return [(one, names.get(one.person or "", one.person or "Andon"), diff) for one, diff in found]
 
     def _names(self, reading: Reading, people: Iterable[str | None]) -> dict[str, str]:
         wanted = {one for one in people if one}

@@ -10,6 +10,7 @@ from andon.flow.environments.contract import Environments
 from andon.flow.environments.contract.equipment import Equipper
 from andon.flow.flags.api import flag_routes
 from andon.flow.flags.contract import EvaluationsSeen, Flags, OpenGate, RampGate
+from andon.flow.flags.contract.audiences import Segments
 from andon.flow.flags.desk import Desk, NobodyCounts
 from andon.flow.flags.equipping import FlagEquipper, FlagFolders
 from andon.flow.flags.examining import Examination
@@ -23,6 +24,7 @@ from andon.flow.flags.pushing import FlagsAnnouncer, FlagsAsCode
 from andon.flow.flags.reaching import FolderReach
 from andon.flow.flags.reactions import reactions
 from andon.flow.flags.references import Remembered
+from andon.flow.flags.service.audiences import AudienceService
 from andon.flow.flags.service.code import CodeService
 from andon.flow.flags.service.documents import Documents
 from andon.flow.flags.service.flags import FlagService
@@ -65,6 +67,11 @@ class BuiltFlags:
     def contract(self) -> Flags:
         return self.flags
 
+    @property
+    def audiences(self) -> Segments:
+        """What rooms ask that give segments their traffic."""
+        return AudienceService(self.documents)
+
     def judged_by(self, gate: RampGate) -> None:
         """Let an upper room judge ramps too."""
         self.flags.ramping.judged_by(gate)
@@ -102,7 +109,7 @@ def build_flags(
     code = FlagsAsCode(CodeService(flags), sources, authority)
     return BuiltFlags(
         flags=flags,
-        segments=SegmentService(documents),
+        segments=SegmentService(documents, places),
         code=code,
         announcer=FlagsAnnouncer(database, code),
         places=places,

@@ -21,7 +21,10 @@ from andon.flow.flags.contract import (
     FlagsFileRefused,
     Origin,
     RampState,
+    SegmentChangeApproved,
     SegmentChanged,
+    SegmentChangeProposed,
+    SegmentChangeRejected,
     SegmentRemoved,
 )
 from andon.flow.flags.model.pretending import PRETENDED
@@ -87,8 +90,17 @@ def tell(happened: Event, names: Names) -> Sentence | None:
         case FlagsGivenBack(service=service, environment=environment, why=why):
             where = f"in {environment} their own settings"
             return Sentence("gave the flags of", service, f"/flags/{service}", where, why, "flag")
-        case SegmentChanged(segment=segment, sentence=sentence):
-            return Sentence("changed the segment", segment, _segment(segment), f", {sentence}", icon="flag")
+        case SegmentChanged(segment=segment, sentence=sentence, why=why):
+            return Sentence("changed the segment", segment, _segment(segment), f", {sentence}", why, "flag")
+        case SegmentChangeProposed(segment=segment, sentence=sentence, why=why):
+            what = "proposed to change the segment"
+            return Sentence(what, segment, _segment(segment), f", {sentence}", why, "flag", State.HOLD)
+        case SegmentChangeApproved(segment=segment, sentence=sentence):
+            what = "approved the change of the segment"
+            return Sentence(what, segment, _segment(segment), f", {sentence}", "", "flag", State.OK)
+        case SegmentChangeRejected(segment=segment, sentence=sentence, why=why):
+            what = "turned down the change of the segment"
+            return Sentence(what, segment, _segment(segment), f", {sentence}", why, "cancel")
         case SegmentRemoved(segment=segment):
             return Sentence("removed the segment", segment, icon="flag")
         case FlagsFileRefused(service=service, faults=faults):

@@ -10,4 +10,4 @@ from andon.web.http.api import Handlers
 
 
 def flag_routes(desk: Desk) -> Handlers:
-    return [*question_routes(desk), *deed_routes(desk), *segment_routes(desk.segments)]
+    return [*question_routes(desk), *deed_routes(desk), *segment_routes(desk)]

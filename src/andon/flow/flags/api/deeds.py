@@ -160,14 +160,14 @@ def _ramps(desk: Desk) -> Handlers:
 def _proposals(desk: Desk) -> Handlers:
     @api.post("/flags/proposals/{proposal:str}/approve")
     def approve_flag_change(call: Call, proposal: str) -> Done:
-        """Say yes to somebody else's change; it is made at once."""
+        """Say yes to somebody else's change of a flag or a segment; it is made at once."""
         with call.database.transaction() as tx:
-            return Done.of(desk.flags.approve(tx, call.principal, proposal))
+            return Done.of(desk.approve(tx, call.principal, proposal))
 
     @api.post("/flags/proposals/{proposal:str}/reject")
     def reject_flag_change(call: Call, proposal: str, data: Reasoned) -> Done:
         """Say no to a change, or take one's own back."""
         with call.database.transaction() as tx:
-            return Done.of(desk.flags.reject(tx, call.principal, proposal, why=data.why))
+            return Done.of(desk.reject(tx, call.principal, proposal, why=data.why))
 
     return [approve_flag_change, reject_flag_change]

@@ -94,12 +94,13 @@ def question_routes(desk: Desk) -> Handlers:
 
     @api.get("/flags/proposals")
     def list_flag_proposals(call: Call, service: str | None = None) -> Proposals:
-        """Changes that wait for a second person, newest first."""
+        """Changes of flags and of segments that wait for a second person, newest first."""
         call.principal.require_reading()
         with call.database.reading() as reading:
             owner = None if service is None else desk.known(reading, call.principal, service)
             found = desk.flags.proposals(reading, call.principal, service=owner)
-            return Proposals(proposals=desk.proposals(reading, found))
+            waiting = desk.segment_proposals(reading, call.principal, service=owner)
+            return Proposals(proposals=desk.proposals(reading, found), segments=[shape for _, shape in waiting])
 
     @api.get("/services/{service:str}/stale-flags")
     def stale_flags(call: Call, service: str) -> Stale:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from andon.flow.flags.service.segments import SegmentService
+from typing import Annotated
+
+from litestar.params import Parameter
+
+from andon.flow.flags.desk import Desk
+from andon.flow.flags.model.outcomes import Outcome
 from andon.flow.flags.views.segments import (
     MembersChange,
     MembersPart,
     SegmentDetails,
+    SegmentDone,
+    SegmentHistory,
     SegmentList,
     SegmentPut,
     SegmentShape,
     SegmentUse,
+    SegmentVersionShape,
     Upload,
 )
 from andon.flow.sources.contract import Service
@@ -19,9 +27,13 @@ from andon.kernel.db import Reading
 from andon.web.http import api
 from andon.web.http.api import Call, Handlers
 
+_Limit = Annotated[int, Parameter(ge=1, le=500)]
 
-def segment_routes(segments: SegmentService) -> Handlers:
-    def details(reading: Reading, principal: Principal, name: str, warnings: tuple[str, ...] = ()) -> SegmentDetails:
+
+def segment_routes(desk: Desk) -> Handlers:
+    segments = desk.segments
+
+    def details(reading: Reading, principal: Principal, name: str, outcome: Outcome | None = None) -> SegmentDetails:
         found = segments.get(reading, principal, name)
         members = segments.members(reading, found)
         visible = principal.visible_services()
@@ -33,7 +45,9 @@ def segment_routes(segments: SegmentService) -> Handlers:
                 for one in segments.uses(reading, name)
                 if visible is None or one.service in visible
             ],
-            warnings=list(warnings),
+            warnings=[] if outcome is None else list(outcome.warnings),
+            waiting=[shape for _, shape in desk.segment_proposals(reading, principal, segment=found)],
+            proposal=None if outcome is None else outcome.proposal,
         )
 
     @api.get("/segments")
@@ -49,19 +63,28 @@ def segment_routes(segments: SegmentService) -> Handlers:
         with call.database.reading() as reading:
             return details(reading, call.principal, segment)
 
+    @api.get("/segments/{segment:str}/history")
+    def segment_history(call: Call, segment: str, limit: _Limit = 100) -> SegmentHistory:
+        """Every version, newest first: what has changed, by whom, why."""
+        with call.database.reading() as reading:
+            found = segments.get(reading, call.principal, segment)
+            versions = desk.segment_history(reading, found, limit=limit)
+            return SegmentHistory(versions=[SegmentVersionShape.of(*one) for one in versions])
+
     @api.put("/segments/{segment:str}")
     def put_segment(call: Call, segment: str, data: SegmentPut) -> SegmentDetails:
         """Make a segment of a service, or change its conditions; its members stay."""
         with call.database.transaction() as tx:
-            warnings = segments.put(
+            outcome = segments.put(
                 tx,
                 call.principal,
                 Service(data.service),
                 segment,
                 when=tuple(tuple(one.meant() for one in every) for every in data.when),
                 description=data.description,
+                why=data.why,
             )
-            return details(tx, call.principal, segment, warnings)
+            return details(tx, call.principal, segment, outcome)
 
     @api.delete("/segments/{segment:str}")
     def remove_segment(call: Call, segment: str) -> None:
@@ -70,12 +93,13 @@ def segment_routes(segments: SegmentService) -> Handlers:
             segments.remove(tx, call.principal, segment)
 
     @api.post("/segments/{segment:str}/members")
-    def change_members(call: Call, segment: str, data: MembersChange) -> SegmentShape:
+    def change_members(call: Call, segment: str, data: MembersChange) -> SegmentDone:
         """Add and remove some members."""
         with call.database.transaction() as tx:
-            return SegmentShape.of(
-                segments.change_members(tx, call.principal, segment, add=data.add, remove=data.remove)
+            outcome = segments.change_members(
+                tx, call.principal, segment, add=data.add, remove=data.remove, why=data.why
             )
+            return SegmentDone.after(segments.get(tx, call.principal, segment), outcome)
 
     @api.post("/segments/{segment:str}/uploads", status=201)
     def begin_upload(call: Call, segment: str) -> Upload:
@@ -91,14 +115,18 @@ def segment_routes(segments: SegmentService) -> Handlers:
             return Upload(upload=_number(upload), size=size)
 
     @api.post("/segments/{segment:str}/uploads/{upload:str}/complete")
-    def complete_upload(call: Call, segment: str, upload: str) -> SegmentShape:
-        """The new list counts instead of the old one, at once."""
+    def complete_upload(
+        call: Call, segment: str, upload: str, why: Annotated[str, Parameter(max_length=500)] = ""
+    ) -> SegmentDone:
+        """The new list counts instead of the old one, at once; or waits as a whole for a second person."""
         with call.database.transaction() as tx:
-            return SegmentShape.of(segments.complete_upload(tx, call.principal, segment, _number(upload)))
+            outcome = segments.complete_upload(tx, call.principal, segment, _number(upload), why=why)
+            return SegmentDone.after(segments.get(tx, call.principal, segment), outcome)
 
     return [
         list_segments,
         show_segment,
+        segment_history,
         put_segment,
         remove_segment,
         change_members,

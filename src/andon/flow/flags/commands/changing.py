@@ -272,10 +272,23 @@ def approve_change(
             found = andon.get("/flags/proposals", Proposals)
             show(
                 found,
-                Table("proposal", "service", "environment", "flag", "what", "who", "when", empty="Nothing waits."),
+                Table(
+                    "proposal",
+                    "service",
+                    "environment",
+                    "flag or segment",
+                    "what",
+                    "who",
+                    "when",
+                    empty="Nothing waits.",
+                ),
                 [
                     (one.id, one.service, one.environment, one.flag, one.sentence, one.by, ago(one.at))
                     for one in found.proposals
+                ]
+                + [
+                    (one.id, one.service, ", ".join(one.places), one.segment, one.sentence, one.by, ago(one.at))
+                    for one in found.segments
                 ],
             )
             return

@@ -162,6 +162,10 @@ class StoredSegment:
     size: int
     """Members, those that only fulfil conditions not counted."""
     changed_at: datetime
+    uploading: int = 0
+    """The list that members may be sent into; 0 for none."""
+    handed: int = 0
+    """The newest list that was ever begun: none is begun twice."""
 
     def document(self, members: Segment) -> Segment:
         return Segment(name=self.name, members=members.members, when=self.when)

@@ -17,3 +17,14 @@ def require_name(name: str, what: str) -> None:
             safe="Nothing was changed.",
             remedy="Use lower case letters, digits, dots, dashes and underscores, at most 100.",
         )
+
+
+LONGEST_WHY = 500
+
+
+def reason_of(text: str) -> str:
+    """Why somebody changes something, in one line. Raises ``Invalid``."""
+    text = " ".join(text.split())
+    if len(text) > LONGEST_WHY or not text.isprintable():
+        raise Invalid(f"A reason has at most {LONGEST_WHY} characters.", safe="Nothing was changed.")
+    return text

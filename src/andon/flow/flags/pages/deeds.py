@@ -13,8 +13,10 @@ from andon.flow.flags.model.wishes import Wanted, wanted_of
 from andon.flow.flags.pages.drawing import flag_address
 from andon.flow.flags.pages.looking import draw_flag
 from andon.flow.flags.pages.written import read_yaml
+from andon.flow.flags.service.segment_changes import is_segment_proposal
 from andon.flow.flags.views.settings import SettingShape
 from andon.flow.sources.contract import Service
+from andon.kernel.access import Permission
 from andon.kernel.db import Transaction
 from andon.kernel.errors import Conflict, Invalid
 from andon.web.http.pages import Handlers, Html, PageContext, deed
@@ -170,19 +172,23 @@ def _of_flags(desk: Desk) -> Handlers:
 def _of_proposals(desk: Desk) -> Handlers:
     def back(context: PageContext, proposal: str) -> Html:
         with context.database.reading() as reading:
+            if is_segment_proposal(proposal):
+                concerned = desk.segments.changes.proposal(reading, context.principal, proposal)
+                sees = context.principal.may(Permission.READ, concerned.service)
+                return context.go(f"/segments/{concerned.segment}" if sees else "/flags")
             found = desk.flags.proposal(reading, context.principal, proposal)
         return context.go(flag_address(found.service, found.flag))
 
     @deed("/flags/proposals/{proposal:str}/approve")
     def approve(context: PageContext, proposal: str) -> Html:
         with context.database.transaction() as tx:
-            desk.flags.approve(tx, context.principal, proposal)
+            desk.approve(tx, context.principal, proposal)
         return back(context, proposal)
 
     @deed("/flags/proposals/{proposal:str}/reject")
     def reject(context: PageContext, proposal: str) -> Html:
         with context.database.transaction() as tx:
-            desk.flags.reject(tx, context.principal, proposal)
+            desk.reject(tx, context.principal, proposal)
         return back(context, proposal)
 
     return [approve, reject]

@@ -18,6 +18,7 @@ from andon.flow.flags.pages.drawing import (
     standing,
     waiting,
 )
+from andon.flow.flags.pages.segment_waiting import waiting_segments
 from andon.flow.flags.pages.served import USUAL, served_view
 from andon.flow.flags.pages.written import write_yaml
 from andon.flow.flags.views.settings import SettingShape
@@ -45,20 +46,26 @@ def flag_pages(desk: Desk) -> Handlers:
                     "service": name,
                     "href": flag_address(name),
                     "rows": _rows(desk, reading, name, archived=False),
+                    "pretends": [
+                        (place, pretends_words(one)) for place, one in desk.flags.pretences(reading, name).items()
+                    ],
                 }
                 for name in services
                 if counts.get(name)
             ]
             found = desk.flags.proposals(reading, context.principal)
             shapes = desk.proposals(reading, found)
+            segments = waiting_segments(desk, reading, context.principal)
         total = sum(counts.values())
         said = f"{total} {'flag' if total == 1 else 'flags'}" if total else "No flag yet"
-        waits = f"; {len(found)} {'change waits' if len(found) == 1 else 'changes wait'} for a second person"
+        number = len(found) + len(segments)
+        waits = f"; {number} {'change waits' if number == 1 else 'changes wait'} for a second person"
         return context.page(
             "flags/flags.html",
-            Page(title="Flags", sentence=f"{said}{waits if found else ''}", lede="Who gets what, without deploying."),
+            Page(title="Flags", sentence=f"{said}{waits if number else ''}", lede="Who gets what, without deploying."),
             sections=sections,
             waiting=waiting(context.principal, shapes, {one.id: one.person for one in found}),
+            segments_waiting=segments,
             first=services[0] if services else "",
         )
 
@@ -71,6 +78,7 @@ def flag_pages(desk: Desk) -> Handlers:
             unknown = desk.unknown(reading, owner)
             found = desk.flags.proposals(reading, context.principal, service=owner)
             shapes = desk.proposals(reading, found)
+            segments = waiting_segments(desk, reading, context.principal, service=owner)
             pretends = [(name, pretends_words(one)) for name, one in desk.flags.pretences(reading, owner).items()]
         live = sum(not one.archived for one in rows)
         return context.page(
@@ -87,6 +95,7 @@ def flag_pages(desk: Desk) -> Handlers:
             pretends=pretends,
             archived=archived,
             waiting=waiting(context.principal, shapes, {one.id: one.person for one in found}),
+            segments_waiting=segments,
             may=context.principal.may(Permission.RELEASE, owner),
         )
 

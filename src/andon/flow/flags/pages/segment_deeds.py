@@ -53,6 +53,7 @@ def segment_deeds(desk: Desk) -> Handlers:
                 when=tuple(tuple(one.meant() for one in every) for every in found),
                 description=context.form.get("description", "").strip(),
                 base=base_of(context),
+                why=_why(context),
             )
 
         return made(context, segment, "conditions", making)
@@ -61,7 +62,7 @@ def segment_deeds(desk: Desk) -> Handlers:
     def add_members(context: PageContext, segment: str) -> Html:
         def making(tx: Transaction) -> None:
             found = _some(context)
-            desk.segments.change_members(tx, context.principal, segment, add=found, remove=())
+            desk.segments.change_members(tx, context.principal, segment, add=found, remove=(), why=_why(context))
 
         return made(context, segment, "add", making)
 
@@ -69,7 +70,7 @@ def segment_deeds(desk: Desk) -> Handlers:
     def drop_members(context: PageContext, segment: str) -> Html:
         def making(tx: Transaction) -> None:
             found = _some(context)
-            desk.segments.change_members(tx, context.principal, segment, add=(), remove=found)
+            desk.segments.change_members(tx, context.principal, segment, add=(), remove=found, why=_why(context))
 
         return made(context, segment, "drop", making)
 
@@ -79,7 +80,7 @@ def segment_deeds(desk: Desk) -> Handlers:
             found = _some(context)
             number = desk.segments.begin_upload(tx, context.principal, segment)
             desk.segments.upload(tx, context.principal, segment, number, found)
-            desk.segments.complete_upload(tx, context.principal, segment, number)
+            desk.segments.complete_upload(tx, context.principal, segment, number, why=_why(context))
 
         return made(context, segment, "exchange", making)
 
@@ -95,6 +96,10 @@ def segment_deeds(desk: Desk) -> Handlers:
         return context.go("/segments")
 
     return [create_segment, set_conditions, add_members, drop_members, exchange_members, remove_segment]
+
+
+def _why(context: PageContext) -> str:
+    return context.form.get("why", "")
 
 
 def _some(context: PageContext) -> list[str]:

@@ -9,6 +9,7 @@ from andon.flow.flags.desk import Desk
 from andon.flow.flags.model import words
 from andon.flow.flags.model.flag import StoredSegment
 from andon.flow.flags.pages.drawing import flag_address
+from andon.flow.flags.pages.segment_waiting import places_words, waiting_segments
 from andon.flow.flags.pages.written import conditions_of
 from andon.flow.flags.service.segments import Use
 from andon.kernel.access import Permission
@@ -22,6 +23,8 @@ from andon_flags.document import Condition
 
 _SHOWN = 200
 _NAMED = 3
+_VERSIONS = 20
+_LINES = 30
 
 
 def segment_pages(desk: Desk) -> Handlers:
@@ -49,6 +52,7 @@ def draw_segments(desk: Desk, context: PageContext, wrong: AndonError | None = N
     with context.database.reading() as reading:
         found = desk.segments.all(reading, context.principal)
         visible = context.principal.visible_services()
+        waiting = waiting_segments(desk, reading, context.principal)
         services = [
             one
             for one in desk.sources.services(reading)
@@ -66,6 +70,7 @@ def draw_segments(desk: Desk, context: PageContext, wrong: AndonError | None = N
         status=200 if wrong is None else wrong.status,
         segments=[(one, who_of(one.when)) for one in found],
         services=services,
+        segments_waiting=waiting,
         wrong=wrong,
         name=context.form.get("name", ""),
         description=context.form.get("description", ""),
@@ -94,13 +99,10 @@ def draw_segment(
         has = desk.segments.has(reading, found, asked) if asked else None
         facets = Facets(subject=f"segment:{segment}", sight=context.principal.sight())
         lines = context.told(reading, record(reading, facets, limit=20))
-        guarded = sorted(
-            {
-                f"{one.service}/{one.environment}"
-                for one, _ in uses
-                if desk.flags.needs_second_person(reading, one.service, one.environment)
-            }
-        )
+        guards = desk.segments.changes.guards(reading, segment)
+        seen = [f"{service}/{name}" for service, name in guards if visible is None or service in visible]
+        waiting = waiting_segments(desk, reading, context.principal, segment=found)
+        versions = desk.segment_history(reading, found, limit=_VERSIONS)
     may = context.principal.may(Permission.RELEASE, found.service)
     values: dict[str, Any] = {  # Any: whatever the template draws
         "segment": found,
@@ -112,7 +114,9 @@ def draw_segment(
         "has": has,
         "membership": _membership(found, asked, has) if may else None,
         "lines": lines,
-        "guarded": guarded,
+        "guarded": places_words(seen, len(guards) - len(seen)),
+        "segments_waiting": waiting,
+        "versions": [(one, who, diff[:_LINES], max(0, len(diff) - _LINES)) for one, who, diff in versions],
     }
     if part:
         return context.part(part, **values)

@@ -33,8 +33,6 @@ from andon_flags.document.doubts import warnings_of
 from andon_flags.document.limits import MOST_BYTES
 from andon_flags.document.writing import write_change
 
-LONGEST_WHY = 500
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manner:

@@ -32,11 +32,11 @@ from andon.flow.flags.model.flag import (
     StoredFlag,
     Version,
 )
-from andon.flow.flags.model.naming import require_name
+from andon.flow.flags.model.naming import reason_of, require_name
 from andon.flow.flags.model.outcomes import Author, FlagInvalid, NeedsSecondPerson, Outcome
 from andon.flow.flags.model.wishes import Wanted, raised, settled
 from andon.flow.flags.ports import Places
-from andon.flow.flags.service.changing import LONGEST_WHY, Manner, kept_in_code, listed
+from andon.flow.flags.service.changing import Manner, kept_in_code, listed
 from andon.flow.flags.service.documents import Documents
 from andon.flow.flags.service.questions import Questions, found_flag, no_proposal
 from andon.flow.flags.service.ramps import RampService, no_ramp, view
@@ -146,7 +146,7 @@ class FlagService(Questions, contract.Flags):
         head = completed(change(flag.head), name)
         if head.salt != flag.head.salt:
             raise Invalid("The salt of a flag stays for life.", safe="Nothing was changed.")
-        return self.changes.set_head(tx, _author(principal), flag, head, Manner(why=_why(why), base=base))
+        return self.changes.set_head(tx, _author(principal), flag, head, Manner(why=reason_of(why), base=base))
 
     def change(
         self,
@@ -181,7 +181,9 @@ class FlagService(Questions, contract.Flags):
             environment,
             new,
             Manner(
-                why=_why(why), base=base, switch=switch and replace(new, enabled=old.setting.enabled) == old.setting
+                why=reason_of(why),
+                base=base,
+                switch=switch and replace(new, enabled=old.setting.enabled) == old.setting,
             ),
         )
 
@@ -229,7 +231,7 @@ class FlagService(Questions, contract.Flags):
         author = _author(principal)
         old = self.changes.current(tx, flag, environment)
         outcome = self.changes.set(
-            tx, author, flag, environment, replace(old.setting, enabled=False), Manner(why=_why(why), switch=True)
+            tx, author, flag, environment, replace(old.setting, enabled=False), Manner(why=reason_of(why), switch=True)
         )
         self.ramping.stop_all(tx, author, flag, environment, "the flag was killed")
         return outcome
@@ -249,7 +251,7 @@ class FlagService(Questions, contract.Flags):
             flag,
             environment,
             replace(old.setting, enabled=True),
-            Manner(why=_why(why), switch=True),
+            Manner(why=reason_of(why), switch=True),
         )
 
     def restore(
@@ -270,7 +272,7 @@ class FlagService(Questions, contract.Flags):
         found = storage.version(tx.connection, flag.id, environment, number)
         if found is None or found.setting is None:
             raise NotFound(f"{name} has no version {number} in {environment}.", remedy="See them: andon flags history")
-        said = _why(why) or f"as in version {number}"
+        said = reason_of(why) or f"as in version {number}"
         return self.changes.set(tx, _author(principal), flag, environment, found.setting, Manner(why=said))
 
     def ramp(
@@ -300,7 +302,7 @@ class FlagService(Questions, contract.Flags):
             rule=rule,
             variant=variant,
             steps=steps,
-            why=_why(why),
+            why=reason_of(why),
             judging=judging,
             second_person=self._places.needs_second_person(tx, service, environment),
         )
@@ -311,7 +313,7 @@ class FlagService(Questions, contract.Flags):
             raise no_ramp()
         if not principal.may(Permission.ROLL_BACK, found.service, found.environment):
             principal.require(Permission.RELEASE, found.service, found.environment)
-        self.ramping.stop(tx, _author(principal), found, RampState.STOPPED, _why(why), take_back=take_back)
+        self.ramping.stop(tx, _author(principal), found, RampState.STOPPED, reason_of(why), take_back=take_back)
 
     def approve(self, tx: Transaction, principal: Principal, proposal: str) -> Outcome:
         """Say yes to somebody else's change, and make it. Raises ``NotFound``, ``Forbidden``, ``Conflict``."""
@@ -354,7 +356,7 @@ class FlagService(Questions, contract.Flags):
                 environment=found.environment,
                 proposal=found.id,
                 sentence=found.sentence,
-                why=_why(why),
+                why=reason_of(why),
             ),
             by=principal.actor,
         )
@@ -378,7 +380,7 @@ class FlagService(Questions, contract.Flags):
         self.ramping.stop_all(tx, author, flag, None, "the flag was archived")
         storage.update(tx.connection, flag.id, archived_at=tx.now)
         self.changes.tell_everywhere(tx, service)
-        append(tx, FlagArchived(flag=flag.name, service=service, why=_why(why)), by=author.actor)
+        append(tx, FlagArchived(flag=flag.name, service=service, why=reason_of(why)), by=author.actor)
 
     def unarchive(self, tx: Transaction, principal: Principal, service: Service, name: str) -> None:
         """Bring an archived flag back as it was. Raises ``NotFound``, :class:`FlagInvalid`."""
@@ -419,10 +421,3 @@ class FlagService(Questions, contract.Flags):
 
 def _author(principal: Principal) -> Author:
     return Author(principal.actor, principal.person)
-
-
-def _why(text: str) -> str:
-    text = " ".join(text.split())
-    if len(text) > LONGEST_WHY or not text.isprintable():
-        raise Invalid(f"A reason has at most {LONGEST_WHY} characters.", safe="Nothing was changed.")
-    return text

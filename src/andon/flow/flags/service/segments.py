@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
-from andon.flow.flags.contract import SegmentChanged, SegmentName, SegmentRemoved
-from andon.flow.flags.model import words
-from andon.flow.flags.model.flag import MOST_MEMBERS, SHOWN_MEMBERS, StoredSegment
-from andon.flow.flags.model.naming import require_name
-from andon.flow.flags.model.outcomes import FlagInvalid
+from andon.flow.flags.contract import SegmentName, SegmentRemoved
+from andon.flow.flags.model.flag import StoredSegment
+from andon.flow.flags.model.naming import reason_of, require_name
+from andon.flow.flags.model.outcomes import Author, FlagInvalid, Outcome
+from andon.flow.flags.model.segment import (
+    SegmentChange,
+    SegmentProposal,
+    SegmentVersion,
+    When,
+    condition_lines,
+    conditions_sentence,
+    description_lines,
+    version_lines,
+)
+from andon.flow.flags.ports import Places
 from andon.flow.flags.service.documents import Documents
+from andon.flow.flags.service.segment_changes import SegmentChanges, check_size
 from andon.flow.flags.storage import flags as flag_storage
+from andon.flow.flags.storage import segment_changes as change_storage
 from andon.flow.flags.storage import segments as storage
 from andon.flow.sources.contract import Service
 from andon.kernel.access import Permission, Principal
 from andon.kernel.db import Reading, Transaction
 from andon.kernel.errors import Conflict, Invalid, NotFound
 from andon.kernel.events import append
-from andon_flags.document import Condition, Document, DocumentError, Segment, read, warnings, write
+from andon_flags.document import Document, DocumentError, Segment, read, warnings, write
 from andon_flags.document.model import SEGMENTAL, hash_of
 
 MOST_AT_ONCE = 50_000
@@ -39,8 +51,9 @@ class Use:
 class SegmentService:
     """A segment belongs to a service, whose people change it; every service's flags may name it."""
 
-    def __init__(self, documents: Documents) -> None:
+    def __init__(self, documents: Documents, places: Places) -> None:
         self._documents = documents
+        self.changes = SegmentChanges(places)
 
     # Questions
 
@@ -57,6 +70,10 @@ class SegmentService:
             raise NotFound(f"There is no segment {name[:100]!r}.", remedy="See those there are: andon flags segments")
         return found
 
+    def stored(self, reading: Reading, names: Iterable[str]) -> tuple[StoredSegment, ...]:
+        """Whoever asks."""
+        return storage.named(reading.connection, names)
+
     def members(self, reading: Reading, segment: StoredSegment) -> tuple[str, ...] | None:
         """Sorted; ``None`` for a large segment, of which only hashes are kept."""
         found = self._documents.segment(reading, segment).members
@@ -71,6 +88,21 @@ class SegmentService:
         found = flag_storage.naming_segment(reading.connection, name)
         return tuple(Use(service, environment, flag) for service, environment, flag in found)
 
+    def history(
+        self, reading: Reading, segment: StoredSegment, *, limit: int = 100
+    ) -> tuple[tuple[SegmentVersion, tuple[str, ...]], ...]:
+        """Every version, newest first, each with what it changed of the one before it."""
+        found = change_storage.history(reading.connection, segment.name, segment.service, limit=limit + 1)
+        older: tuple[SegmentVersion | None, ...] = (*found[1:], None)
+        return tuple((one, version_lines(before, one)) for one, before in zip(found, older, strict=True))[:limit]
+
+    def difference(self, segment: StoredSegment, proposal: SegmentProposal) -> tuple[str, ...]:
+        """What a change that waits would change."""
+        change = proposal.change
+        found = () if change.description is None else description_lines(segment.description, change.description)
+        conditions = () if change.when is None else condition_lines(segment.when, change.when)
+        return (*found, *conditions, *proposal.members.lines())
+
     # Deeds
 
     def put(
@@ -80,10 +112,11 @@ class SegmentService:
         service: Service,
         name: str,
         *,
-        when: tuple[tuple[Condition, ...], ...],
+        when: When,
         description: str = "",
         base: int | None = None,
-    ) -> tuple[str, ...]:
+        why: str = "",
+    ) -> Outcome:
         """Make a segment, or change its conditions; its members stay. Answers doubts, such as that nobody is in it.
         ``base`` is the version that the change was made from, 0 for a new one; ``None`` takes whatever is there.
 
@@ -92,6 +125,7 @@ class SegmentService:
         principal.require_sight(service)
         principal.require(Permission.RELEASE, service)
         require_name(name, "a segment")
+        why = reason_of(why)
         if len(description) > 2000:
             raise Invalid("The description has more than 2,000 characters.", safe="Nothing was changed.")
         old = storage.find(tx.connection, name, lock=True)
@@ -107,39 +141,52 @@ class SegmentService:
                 safe="It is as it was: nothing of yours was changed.",
                 remedy="Look at what it is now and try again.",
             )
-        size = 0 if old is None else old.size
-        doubts = self._check(name, when, size)
-        if old is None:
-            if len(storage.named(tx.connection)) >= MOST_SEGMENTS:
-                raise Conflict(f"There are {MOST_SEGMENTS} segments.", remedy="Remove one that nobody uses.")
-            storage.insert(tx.connection, SegmentName(name), service, description, when, tx.now)
-            self._tell(tx, principal, name, service, 1, f"new: {_conditions(when)}")
-            return doubts
-        if (old.when, old.description) == (when, description):
-            return doubts
-        version = old.version + 1
-        storage.update(tx.connection, name, when=when, description=description, version=version, changed_at=tx.now)
-        sentence = _conditions(when) if old.when != when else "another description"
-        self._tell(tx, principal, name, service, version, sentence)
-        return doubts
+        doubts = self._check(name, when, 0 if old is None else old.size)
+        author = _author(principal)
+        if old is not None:
+            change = SegmentChange(when=when, description=description)
+            return replace(self.changes.make(tx, author, old, change, why), warnings=doubts)
+        if len(storage.named(tx.connection)) >= MOST_SEGMENTS:
+            raise Conflict(f"There are {MOST_SEGMENTS} segments.", remedy="Remove one that nobody uses.")
+        if self.changes.guards(tx, name):
+            raise Conflict(
+                f"A flag of the archive, or a change that waits, names a segment {name} where a second person has to "
+                "agree to who belongs to it.",
+                safe="Nothing was created.",
+                remedy="Choose another name.",
+            )
+        version = change_storage.newest_version(tx.connection, name) + 1
+        storage.insert(tx.connection, SegmentName(name), service, description, when, version, tx.now)
+        made = storage.find(tx.connection, name)
+        assert made is not None  # noqa: S101 - it was made a moment ago
+        self.changes.first(tx, author, made, why)
+        return Outcome(version=version, sentence=f"new: {conditions_sentence(when)}", warnings=doubts)
 
     def change_members(
-        self, tx: Transaction, principal: Principal, name: str, *, add: Sequence[str], remove: Sequence[str]
-    ) -> StoredSegment:
-        """Add and remove a few. Raises ``NotFound``, ``Forbidden``, ``Invalid``."""
+        self,
+        tx: Transaction,
+        principal: Principal,
+        name: str,
+        *,
+        add: Sequence[str],
+        remove: Sequence[str],
+        why: str = "",
+    ) -> Outcome:
+        """Add and remove a few. Raises ``NotFound``, ``Forbidden``, ``Invalid``, ``Conflict``."""
         segment = self._own(tx, principal, name)
         _check_members(add)
         _check_members(remove)
-        storage.remove_members(tx.connection, name, segment.edition, remove)
-        storage.add_members(tx.connection, name, segment.edition, add)
-        return self._settled(tx, principal, segment, segment.edition)
+        change = SegmentChange(add=tuple(dict.fromkeys(add)), remove=tuple(dict.fromkeys(remove)))
+        return self.changes.make(tx, _author(principal), segment, change, reason_of(why))
 
     def begin_upload(self, tx: Transaction, principal: Principal, name: str) -> int:
         """A new list, to be sent in parts; nobody belongs to it until it is complete. Another one that was begun and
         never completed is thrown away."""
         segment = self._own(tx, principal, name)
-        storage.drop_editions(tx.connection, name, but=segment.edition)
-        return segment.edition + 1
+        storage.drop_editions(tx.connection, name, but=self.changes.kept_editions(tx, segment))
+        number = max(segment.handed, segment.edition) + 1
+        storage.update(tx.connection, name, uploading=number, handed=number)
+        return number
 
     def upload(self, tx: Transaction, principal: Principal, name: str, upload: int, found: Sequence[str]) -> int:
         """Some of the new list; how many it has by now. Safe to repeat."""
@@ -148,29 +195,40 @@ class SegmentService:
         _check_members(found)
         storage.add_members(tx.connection, name, upload, found)
         size = storage.size(tx.connection, name, upload)
-        _check_size(size)
+        check_size(size)
         return size
 
-    def complete_upload(self, tx: Transaction, principal: Principal, name: str, upload: int) -> StoredSegment:
-        """The new list counts instead of the old one, at once for everybody."""
+    def complete_upload(
+        self, tx: Transaction, principal: Principal, name: str, upload: int, *, why: str = ""
+    ) -> Outcome:
+        """The new list counts instead of the old one, at once for everybody; or it waits where it is, and nobody can
+        add to it any more."""
         segment = self._own(tx, principal, name)
         _check_upload(segment, upload)
-        done = self._settled(tx, principal, segment, upload)
-        storage.drop_editions(tx.connection, name, but=upload)
-        return done
+        return self.changes.make(tx, _author(principal), segment, SegmentChange(edition=upload), reason_of(why))
 
     def remove(self, tx: Transaction, principal: Principal, name: str) -> None:
         """Raises ``Conflict`` while a flag names it."""
         segment = self._own(tx, principal, name)
         uses = self.uses(tx, name)
         if uses:
-            shown = ", ".join(f"{one.flag} ({one.service}/{one.environment})" for one in uses[:10])
+            seen = [one for one in uses if principal.may(Permission.READ, one.service)][:10]
+            shown = ", ".join(f"{one.flag} ({one.service}/{one.environment})" for one in seen) or "flags"
             raise Conflict(
                 f"{name} is named by {shown}.",
                 safe="Nothing was changed.",
                 remedy="Take it out of their rules first.",
             )
+        if self.changes.guards(tx, name):
+            raise Conflict(
+                f"A flag of the archive, or a change that waits, names {name} where a second person has to agree to "
+                "who belongs to it.",
+                safe="Nothing was changed.",
+                remedy="Bring the flag back and take the segment out of its rules, or turn the change down.",
+            )
+        self.changes.overtake(tx, _author(principal), segment, "the segment was removed")
         storage.delete(tx.connection, name)
+        change_storage.forget_names(tx.connection, name)
         append(tx, SegmentRemoved(segment=segment.name, service=segment.service), by=principal.actor)
 
     def _own(self, tx: Transaction, principal: Principal, name: str) -> StoredSegment:
@@ -180,28 +238,7 @@ class SegmentService:
             raise NotFound("This segment was removed just now.")
         return found
 
-    def _settled(self, tx: Transaction, principal: Principal, old: StoredSegment, edition: int) -> StoredSegment:
-        size = storage.size(tx.connection, old.name, edition)
-        _check_size(size)
-        if size > SHOWN_MEMBERS:
-            storage.blur(tx.connection, old.name, edition)
-        version = old.version + 1
-        storage.update(tx.connection, old.name, version=version, edition=edition, size=size, changed_at=tx.now)
-        sentence = f"{size:,} members, was {old.size:,}" if size != old.size else f"other members, {size:,} as before"
-        self._tell(tx, principal, old.name, old.service, version, sentence)
-        found = storage.find(tx.connection, old.name)
-        assert found is not None  # noqa: S101 - it was there a moment ago, and nobody else can remove it now
-        return found
-
-    def _tell(
-        self, tx: Transaction, principal: Principal, name: str, service: Service, version: int, sentence: str
-    ) -> None:
-        for place in sorted({(one.service, one.environment) for one in self.uses(tx, name)}):
-            flag_storage.raise_revision(tx.connection, place[0], place[1], tx.now)
-        changed = SegmentChanged(segment=SegmentName(name), service=service, version=version, sentence=sentence)
-        append(tx, changed, by=principal.actor)
-
-    def _check(self, name: str, when: tuple[tuple[Condition, ...], ...], size: int) -> tuple[str, ...]:
+    def _check(self, name: str, when: When, size: int) -> tuple[str, ...]:
         if any(one.operator in SEGMENTAL for every in when for one in every):
             raise FlagInvalid(f"The segment {name} would not do", ["a segment cannot be made of segments"])
         somebody = frozenset({"somebody"}) if size else frozenset()
@@ -215,8 +252,8 @@ class SegmentService:
         return tuple(one.says for one in found)
 
 
-def _conditions(when: tuple[tuple[Condition, ...], ...]) -> str:
-    return " or ".join(words.audience(every) for every in when[:5]) or "no conditions, members only"
+def _author(principal: Principal) -> Author:
+    return Author(principal.actor, principal.person)
 
 
 def _check_members(found: Sequence[str]) -> None:
@@ -241,17 +278,8 @@ def _is_text(text: str) -> bool:
     return True
 
 
-def _check_size(size: int) -> None:
-    if size > MOST_MEMBERS:
-        raise Invalid(
-            f"A segment has at most {MOST_MEMBERS:,} members.",
-            safe="Nothing was changed.",
-            remedy="Let your service send an attribute, and make a condition of it.",
-        )
-
-
 def _check_upload(segment: StoredSegment, upload: int) -> None:
-    if upload != segment.edition + 1:
+    if upload <= 0 or upload != segment.uploading:
         raise Conflict(
             "This upload is no more: another one was begun or completed.",
             safe="Nothing was changed.",

@@ -193,16 +193,19 @@ def version(connection: Connection, flag: str, environment: str, number: int) ->
     return None if row is None else _version(row)
 
 
-def naming_segment(connection: Connection, name: str) -> tuple[tuple[Service, str, str], ...]:
-    """Service, environment and name of the flags whose rules name a segment, those of the archive left out."""
+def naming_segment(
+    connection: Connection, name: str, *, archived: bool = False
+) -> tuple[tuple[Service, str, str], ...]:
+    """Service, environment and name of the flags whose rules name a segment; with ``archived`` those too that are."""
     # the text is only a first look: a flag whose rules hold the name elsewhere is left out below
     hint = settings.c.setting.cast(sa.Text)
-    rows = connection.execute(
+    query = (
         sa.select(flags.c.service, flags.c.name, settings)
         .join(flags, flags.c.id == settings.c.flag)
-        .where(flags.c.archived_at.is_(None), sa.type_coerce(hint, sa.Text).contains(f'"{name}"', autoescape=True))
+        .where(sa.type_coerce(hint, sa.Text).contains(f'"{name}"', autoescape=True))
         .order_by(flags.c.service, settings.c.environment, flags.c.name)
     )
+    rows = connection.execute(query if archived else query.where(flags.c.archived_at.is_(None)))
     return tuple(
         (Service(row.service), row.environment, row.name)
         for row in rows
@@ -291,6 +294,18 @@ def proposals_of(
     if state is not None:
         query = query.where(proposals.c.state == state)
     return tuple(_proposal(row) for row in connection.execute(query))
+
+
+def proposals_naming_segment(connection: Connection, name: str) -> tuple[tuple[Service, str], ...]:
+    """Service and environment of changes that wait and whose rules name a segment."""
+    hint = proposals.c.setting.cast(sa.Text)
+    rows = connection.execute(
+        sa.select(proposals.c.service, proposals.c.environment, proposals.c.setting).where(
+            proposals.c.state == ProposalState.OPEN,
+            sa.type_coerce(hint, sa.Text).contains(f'"{name}"', autoescape=True),
+        )
+    )
+    return tuple((Service(row[0]), str(row[1])) for row in rows if name in _as_setting(row[2]).segments())
 
 
 def decide(connection: Connection, identity: ProposalId, state: ProposalState, by: str | None, now: datetime) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from hashlib import blake2b
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
@@ -42,6 +43,7 @@ def insert(
     service: Service,
     description: str,
     when: tuple[tuple[Condition, ...], ...],
+    version: int,
     now: datetime,
 ) -> bool:
     """``False`` when the name is taken."""
@@ -49,7 +51,7 @@ def insert(
         with connection.begin_nested():
             connection.execute(
                 segments.insert().values(
-                    name=name, service=service, version=1, description=description, when=when, changed_at=now
+                    name=name, service=service, version=version, description=description, when=when, changed_at=now
                 )
             )
     except sa.exc.IntegrityError:
@@ -89,20 +91,66 @@ def remove_members(connection: Connection, name: str, edition: int, found: Seque
         )
 
 
-def drop_editions(connection: Connection, name: str, *, but: int) -> None:
-    connection.execute(members.delete().where(members.c.segment == name, members.c.edition != but))
+def drop_editions(connection: Connection, name: str, *, but: Iterable[int]) -> None:
+    connection.execute(members.delete().where(members.c.segment == name, members.c.edition.not_in(sorted(but))))
+
+
+def drop_edition(connection: Connection, name: str, edition: int) -> None:
+    connection.execute(members.delete().where(members.c.segment == name, members.c.edition == edition))
+
+
+def among(connection: Connection, name: str, edition: int, found: Sequence[str]) -> frozenset[str]:
+    """Those of ``found`` that are members."""
+    by_hash = {hash_of(one) - _HALF: one for one in found}
+    keys = sorted(by_hash)
+    there: set[str] = set()
+    for start in range(0, len(keys), 500):
+        query = sa.select(members.c.hash).where(
+            members.c.segment == name,
+            members.c.edition == edition,
+            members.c.hash.in_(keys[start : start + 500]),
+        )
+        there.update(by_hash[key] for key in connection.execute(query).scalars())
+    return frozenset(there)
+
+
+def common(connection: Connection, name: str, one: int, other: int) -> int:
+    """How many belong to both of two editions."""
+    there = members.alias()
+    query = (
+        sa.select(sa.func.count())
+        .select_from(members)
+        .join(
+            there,
+            sa.and_(there.c.segment == name, there.c.edition == other, there.c.hash == members.c.hash),
+        )
+        .where(members.c.segment == name, members.c.edition == one)
+    )
+    return connection.execute(query).scalar_one()
+
+
+def digest(connection: Connection, name: str, edition: int) -> str:
+    """Of all members' hashes in ascending order, read in parts: however many there are, few are in memory."""
+    told = blake2b(digest_size=8)
+    last = -_HALF - 1
+    while True:
+        query = (
+            sa.select(members.c.hash)
+            .where(members.c.segment == name, members.c.edition == edition)
+            .order_by(members.c.hash)
+            .limit(_AT_ONCE)
+        )
+        part = connection.execute(query if last < -_HALF else query.where(members.c.hash > last)).scalars().all()
+        told.update(b"".join((key + _HALF).to_bytes(8, "big") for key in part))
+        if len(part) < _AT_ONCE:
+            return told.hexdigest()
+        last = part[-1]
 
 
 def size(connection: Connection, name: str, edition: int) -> int:
     return connection.execute(
         sa.select(sa.func.count()).where(members.c.segment == name, members.c.edition == edition)
     ).scalar_one()
-
-
-def newest_edition(connection: Connection, name: str) -> int:
-    """Of those that hold somebody."""
-    found = connection.execute(sa.select(sa.func.max(members.c.edition)).where(members.c.segment == name)).scalar()
-    return int(found or 0)
 
 
 def blur(connection: Connection, name: str, edition: int) -> None:

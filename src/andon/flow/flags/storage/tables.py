@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from andon.flow.definition.contract import FlagState
 from andon.flow.flags.contract import Origin, ProposalState, RampState
 from andon.flow.flags.model.flag import Head, Setting, Step
+from andon.flow.flags.model.segment import MemberChange, SegmentChange, When
 from andon.kernel.db import Enumeration, Instant, Json, metadata
 from andon_flags.document import Condition
 
@@ -107,6 +108,46 @@ segments = sa.Table(
     sa.Column("edition", sa.Integer, nullable=False, server_default="0"),
     sa.Column("size", sa.Integer, nullable=False, server_default="0"),
     sa.Column("changed_at", Instant, nullable=False),
+    sa.Column("uploading", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("handed", sa.Integer, nullable=False, server_default="0"),
+)
+
+# those of segments that are gone stay: their numbers go on when the name is used anew
+segment_versions = sa.Table(
+    "flag_segment_versions",
+    metadata,
+    sa.Column("segment", sa.String(100), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("service", sa.String(80), nullable=False),
+    sa.Column("description", sa.Text, nullable=False, server_default=""),
+    sa.Column("when", Json(When), nullable=False),
+    sa.Column("members", Json(MemberChange), nullable=False),
+    sa.Column("sentence", sa.Text, nullable=False),
+    sa.Column("why", sa.Text, nullable=False, server_default=""),
+    sa.Column("actor", sa.String(100), nullable=False),
+    sa.Column("person", sa.String(40)),
+    sa.Column("at", Instant, nullable=False),
+)
+
+segment_proposals = sa.Table(
+    "flag_segment_proposals",
+    metadata,
+    sa.Column("id", sa.String(40), primary_key=True),
+    sa.Column("segment", sa.String(100), nullable=False),
+    sa.Column("service", sa.String(80), nullable=False),
+    sa.Column("base", sa.Integer, nullable=False),
+    sa.Column("change", Json(SegmentChange), nullable=False),
+    sa.Column("members", Json(MemberChange), nullable=False),
+    sa.Column("places", Json(tuple[tuple[str, str], ...]), nullable=False),
+    sa.Column("sentence", sa.Text, nullable=False),
+    sa.Column("why", sa.Text, nullable=False, server_default=""),
+    sa.Column("person", sa.String(40)),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("state", Enumeration(ProposalState), nullable=False),
+    sa.Column("decided_by", sa.String(40)),
+    sa.Column("decided_at", Instant),
+    sa.Index(None, "segment", "state"),
+    sa.Index(None, "state"),
 )
 
 members = sa.Table(

@@ -11,6 +11,7 @@ from andon.flow.flags.contract import Origin, ProposalState, RampState, RampView
 from andon.flow.flags.model import words
 from andon.flow.flags.model.flag import Proposal, StoredFlag, StoredSetting, Version
 from andon.flow.flags.model.outcomes import Outcome
+from andon.flow.flags.views.segments import SegmentProposalShape
 from andon.flow.flags.views.settings import FlagHead, SettingShape
 from andon_flags.document import Kind
 
@@ -117,6 +118,8 @@ class ProposalShape(msgspec.Struct, kw_only=True):
 
 class Proposals(msgspec.Struct, kw_only=True):
     proposals: list[ProposalShape]
+    segments: list[SegmentProposalShape] = []
+    """Changes of segments that wait."""
 
 
 class AskedShape(msgspec.Struct, kw_only=True):

@@ -6,8 +6,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, NewType, Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from andon.flow.flags.contract.names import FlagName, ProposalId, RampId, SegmentName
+from andon.flow.flags.contract.ramps import (
+    Judgement,
+    Judging,
+    OpenGate,
+    RampGate,
+    RampState,
+    RampView,
+    Verdict,
+)
+from andon.flow.flags.contract.segments import (
+    SegmentChangeApproved,
+    SegmentChanged,
+    SegmentChangeProposed,
+    SegmentChangeRejected,
+    SegmentRemoved,
+)
 from andon.flow.sources.contract import CommitHash, Service
 from andon.kernel.access import Principal
 from andon.kernel.events import Event, event
@@ -15,12 +32,46 @@ from andon.kernel.events import Event, event
 if TYPE_CHECKING:  # the command line shows what is told here, and knows no database
     from andon.kernel.db import Reading, Transaction
 
-FlagName = NewType("FlagName", str)
-"""Lower case letters, digits, dots, dashes and underscores, at most 100; unique in its service."""
-SegmentName = NewType("SegmentName", str)
-"""As a flag's, unique in the installation."""
-RampId = NewType("RampId", str)
-ProposalId = NewType("ProposalId", str)
+__all__ = [
+    "FLAGS_FILE",
+    "EvaluationsSeen",
+    "FlagArchived",
+    "FlagChangeApproved",
+    "FlagChangeProposed",
+    "FlagChangeRejected",
+    "FlagChanged",
+    "FlagCreated",
+    "FlagDocument",
+    "FlagHandedOver",
+    "FlagKilled",
+    "FlagName",
+    "FlagRampEnded",
+    "FlagRampHeld",
+    "FlagRampStepped",
+    "FlagRestored",
+    "FlagRevived",
+    "FlagScheduled",
+    "Flags",
+    "FlagsFileRefused",
+    "Judgement",
+    "Judging",
+    "OpenGate",
+    "Origin",
+    "ProposalId",
+    "ProposalState",
+    "RampGate",
+    "RampId",
+    "RampState",
+    "RampView",
+    "SegmentChangeApproved",
+    "SegmentChangeProposed",
+    "SegmentChangeRejected",
+    "SegmentChanged",
+    "SegmentName",
+    "SegmentRemoved",
+    "Served",
+    "Verdict",
+]
 
 FLAGS_FILE = "flags.yaml"
 """Where a service keeps flags as code, at the head of its default branch."""
@@ -33,30 +84,6 @@ class Origin(StrEnum):
     """By people, in the console, by command or API."""
     CODE = "code"
     """In :data:`FLAGS_FILE`."""
-
-
-class RampState(StrEnum):
-    RUNNING = "running"
-    DONE = "done"
-    STOPPED = "stopped"
-    """Somebody ended it, or changed by hand what it was about to change."""
-    HALTED = "halted"
-    """A gate said that it must not go on: what it had set was taken back, or stays, as the gate said."""
-
-    @property
-    def ended(self) -> bool:
-        return self is not RampState.RUNNING
-
-
-class Judging(StrEnum):
-    """Whether somebody looks how those fare who get the variant of a ramp, before more of them do."""
-
-    AUTO = "auto"
-    """Where there is somebody who can; else time alone decides, and the ramp says so."""
-    JUDGED = "judged"
-    """In any case: as long as nobody can tell, it does not go on."""
-    NONE = "none"
-    """Time alone decides."""
 
 
 class ProposalState(StrEnum):
@@ -240,26 +267,6 @@ class FlagRampEnded(Event):
     why: str
 
 
-@event("dev.andon.segment.changed.v1", subject="segment")
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SegmentChanged(Event):
-    """Other people belong to a segment from now on; ``sentence`` says so without naming anybody."""
-
-    segment: SegmentName
-    service: Service
-    version: int
-    sentence: str
-
-
-@event("dev.andon.segment.removed.v1", subject="segment")
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SegmentRemoved(Event):
-    """A segment that no flag used is gone."""
-
-    segment: SegmentName
-    service: Service
-
-
 @event("dev.andon.flags.file-refused.v1", subject="service")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlagsFileRefused(Event):
@@ -269,72 +276,6 @@ class FlagsFileRefused(Event):
     commit: CommitHash
     faults: tuple[str, ...]
     """The first ones, in words."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RampView:
-    """A ramp as others see it."""
-
-    id: RampId
-    service: Service
-    environment: str
-    flag: FlagName
-    rule: str
-    """Whose share it raises; empty is everybody whom no rule serves."""
-    variant: str
-    percent: float
-    """The share that it has reached."""
-    step: int
-    """Steps done."""
-    steps: int
-    state: RampState
-    next_at: datetime | None
-    began_at: datetime
-    judged: bool
-    """Somebody looks how those fare who get the variant; else time alone decides."""
-    stepped_at: datetime | None
-    """When it came to its present step; ``None`` before the first."""
-    seconds: float
-    """From its first step to its last, as planned."""
-    said: str
-    """What was said of it last, a sentence for people; empty where nobody says anything."""
-
-
-class Verdict(StrEnum):
-    GO = "go"
-    WAIT = "wait"
-    """Not now: asked again soon. A ramp never goes on where a gate cannot tell."""
-    HALT = "halt"
-    """Not any further; the share stays."""
-    TAKE_BACK = "take-back"
-    """Not any further, and nobody gets the variant by this ramp any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    verdict: Verdict
-    reason: str = ""
-    """A sentence for people."""
-
-
-class RampGate(Protocol):
-    """Asked before each step of a ramp but the first, and while it waits for the next one. Upper rooms register one."""
-
-    def judge(self, reading: Reading, ramp: RampView, *, due: bool) -> Judgement:
-        """Quick: it reads what is known. ``due`` when the next step's time has come; before that only ``HALT`` and
-        ``TAKE_BACK`` matter."""
-        ...
-
-    def watches(self, reading: Reading, service: Service, environment: str) -> bool:
-        """Whether it could tell how those fare who get a variant there, judged by what it was told lately. Quick."""
-        return False
-
-
-class OpenGate(RampGate):
-    """Time alone decides."""
-
-    def judge(self, reading: Reading, ramp: RampView, *, due: bool) -> Judgement:
-        return Judgement(Verdict.GO)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
