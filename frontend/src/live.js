@@ -2,8 +2,9 @@
 //
 //   <div data-live="run:128 runs" hx-get="/runs/128/graph" hx-trigger="andon:refresh" hx-swap="outerMorph">
 //
-// Stream: GET /live?topics=a,b sends `event: change` with `data: ["run:128"]`; "*" asks to look at everything anew, and
-// `event: over` says that the session has ended. Others may listen to `andon:changed` on the document (the log viewer does).
+// Stream: GET /live?topics=a,b&after=4711 sends `event: change` with `data: ["run:128"]`; "*" asks to look at everything anew, and
+// `event: over` says that the session has ended. The place in the record from which on the
+// page has not been told comes with the page, so that what happens while the stream is opened is told as well. Others may listen to `andon:changed` on the document (the log viewer does).
 //
 // A hidden tab keeps no stream: browsers allow six connections to a host, and the seventh tab would hang.
 
@@ -14,6 +15,7 @@ let source = null;
 let wait = 1000;
 let timer = 0;
 let subscribed = "";
+let told = 0;
 
 function topicsOf(node) {
   return (node.dataset.live ?? node.dataset.logTopics ?? "").split(/\s+/).filter(Boolean);
@@ -63,13 +65,15 @@ function connect(missed) {
   const address = document.body.dataset.liveSource;
   subscribed = wanted();
   if (!address || !subscribed) return show("off");
-  source = new EventSource(`${address}?topics=${encodeURIComponent(subscribed)}`);
+  told = Math.max(told, Number(document.body.dataset.livePosition ?? 0));
+  source = new EventSource(`${address}?topics=${encodeURIComponent(subscribed)}${told ? `&after=${told}` : ""}`);
   source.addEventListener("open", () => {
     wait = 1000;
     show("on");
     if (missed) tell(null); // whatever happened in between
   });
   source.addEventListener("change", (event) => {
+    told = Math.max(told, Number(event.lastEventId));
     const topics = JSON.parse(event.data);
     tell(topics.includes("*") ? null : topics);
   });

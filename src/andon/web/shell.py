@@ -130,7 +130,8 @@ class Frame:
     """What every page needs and no page should have to think of.
 
     `csrf_token` goes into each form; `path` is the request's path; `live` is the address of the event stream
-    ("" turns live updates off).
+    ("" turns live updates off), and `position` how far the record had grown when the page was asked for: what came
+    since is told when the stream is opened.
     """
 
     navigation: Navigation = field(default_factory=Navigation)
@@ -141,6 +142,7 @@ class Frame:
     theme: Theme = Theme.SYSTEM
     scopes: tuple[Scope, ...] = ()
     live: str = "/live"
+    position: int = 0
     version: str = ""
 
 

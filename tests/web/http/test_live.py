@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
@@ -96,6 +97,17 @@ def test_a_returning_listener_learns_what_it_missed(server: Serving) -> None:
     write(server, "store", MOST_WAITING + 1)
     with browser.stream("GET", "/live?topics=service:store", headers={"last-event-id": "0"}) as answer:
         assert next(changes(answer.iter_lines())) == ("change", ["*"])
+
+
+def test_what_happens_between_a_page_and_its_stream_is_told(server: Serving) -> None:
+    browser = server.administrator()
+    page = browser.get("/account").text
+    known = re.search(r'data-live-position="(\d+)"', page)
+    assert known is not None
+    assert int(known[1]) > 0
+    write(server, "store")
+    with browser.stream("GET", f"/live?topics=service:store&after={known[1]}") as answer:
+        assert next(changes(answer.iter_lines())) == ("change", ["service:store"])
 
 
 def test_signing_out_ends_the_stream(server: Serving) -> None:

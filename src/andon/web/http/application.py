@@ -57,7 +57,7 @@ class WebApplication:
         self.feed = LiveFeed(database, bell)
         self.door = Door(settings, names, passwords or Passwords())
         self.console = Console(rooms, clock=database.clock, version=version, static=static)
-        contexts, calls = Contexts(database, self.console), Calls(database)
+        contexts, calls = Contexts(database, self.console, bell), Calls(database)
 
         @asynccontextmanager
         async def lifespan(_: Litestar) -> AsyncIterator[None]:

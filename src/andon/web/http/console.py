@@ -57,7 +57,12 @@ class Console:
         return [Entry(item.label, item.href, "room") for item in self._navigation.for_whom(principal).items]
 
     def frame(
-        self, scope: Scope, caller: Caller | None, light: Light = _QUIET, switches: tuple[Switch, ...] = ()
+        self,
+        scope: Scope,
+        caller: Caller | None,
+        light: Light = _QUIET,
+        switches: tuple[Switch, ...] = (),
+        position: int = 0,
     ) -> Frame:
         visit = visit_of(scope)
         return Frame(
@@ -69,6 +74,7 @@ class Console:
             theme=theme_of(cookies(scope).get(THEME_COOKIE)),
             scopes=switches,
             live="/live" if caller is not None else "",
+            position=position,
             version=self._version,
         )
 

@@ -1,6 +1,7 @@
 """Changes as they happen, by server-sent events: which topics have changed, never what they hold.
 
-A page listens at ``/live?topics=run:run_…,service:store``. For each event of the record that the listener may
+A page listens at ``/live?topics=run:run_…,service:store&after=4700``, where ``after`` (or ``Last-Event-ID``) is the
+place in the record up to which it knows. For each event of the record that the listener may
 see, the names of what it touches are sent::
 
     id: 4711
@@ -278,9 +279,11 @@ def live_handler(feed: LiveFeed) -> ControllerRouterHandler:
         if len(wanted) > MOST_TOPICS:
             raise Invalid(f"A stream has at most {MOST_TOPICS} topics.", remedy="Ask for fewer.")
         feed.check_room(context.caller)  # before the answer begins: afterwards it could only be cut off
-        last = next((v for k, v in context.scope["headers"] if k == b"last-event-id"), b"")
+        given = context.query.get("after", "")
+        given = next((v.decode("latin-1") for k, v in context.scope["headers"] if k == b"last-event-id"), given)
+        last = int(given) if given.isascii() and given.isdigit() and len(given) < 20 else None
         return Stream(
-            feed.stream(context.caller, wanted, int(last) if last.isdigit() and len(last) < 20 else None),
+            feed.stream(context.caller, wanted, last),
             media_type="text/event-stream",
             headers={"cache-control": "no-store", "x-accel-buffering": "no"},
         )

@@ -35,7 +35,7 @@ from andon.kernel.access import Principal
 from andon.kernel.access.signing_in import Caller
 from andon.kernel.db import Database, Reading
 from andon.kernel.errors import Invalid, NotAuthenticated
-from andon.kernel.events import Envelope
+from andon.kernel.events import Bell, Envelope
 from andon.web.http.console import Console
 from andon.web.http.plain import in_thread
 from andon.web.http.visit import address_of, header, visit_of
@@ -66,6 +66,7 @@ class Visitor:
         scope: Scope,
         query: Mapping[str, str],
         fields: tuple[tuple[str, str], ...],
+        position: int,
     ) -> None:
         self.caller = caller
         self.database = database
@@ -74,6 +75,7 @@ class Visitor:
         self.query = query
         self.form: Mapping[str, str] = dict(reversed(fields))
         self._fields = fields
+        self._position = position
 
     @property
     def address(self) -> str:
@@ -135,7 +137,7 @@ class PageContext(Visitor):
         """A whole page in its frame: ``template`` extends "web/layout.html". Opens a reading of its own."""
         with self.database.reading() as reading:
             light = self.console.light(reading, self.principal)
-        frame = self.console.frame(self.scope, self.caller, light, switches)
+        frame = self.console.frame(self.scope, self.caller, light, switches, self._position)
         text = self.console.renderer.page(template, page=page, frame=frame, **values)
         return Response(text, media_type=MediaType.HTML, status_code=status)
 
@@ -172,8 +174,9 @@ def deed(*paths: str) -> Callable[[_F], ControllerRouterHandler]:
 class Contexts:
     """Makes the contexts of requests; `app` registers its methods as dependencies."""
 
-    def __init__(self, database: Database, console: Console) -> None:
+    def __init__(self, database: Database, console: Console, bell: Bell) -> None:
         self._database = database
+        self._bell = bell
         self._console = console
 
     async def visitor(self, request: WebRequest) -> Visitor:
@@ -189,9 +192,10 @@ class Contexts:
 
     async def _parts(
         self, request: WebRequest
-    ) -> tuple[Database, Console, Scope, dict[str, str], tuple[tuple[str, str], ...]]:
+    ) -> tuple[Database, Console, Scope, dict[str, str], tuple[tuple[str, str], ...], int]:
         query = dict(reversed(tuple(request.query_params.multi_items())))
-        return self._database, self._console, request.scope, query, await _form(request)
+        position = self._bell.position  # before anything is read: what comes after is told to the page when it listens
+        return self._database, self._console, request.scope, query, await _form(request), position
 
 
 async def _form(request: WebRequest) -> tuple[tuple[str, str], ...]:
