@@ -17,10 +17,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
-import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
@@ -41,6 +39,7 @@ from andon.kernel.access.signing_in import Caller, grants_of, is_still_good
 from andon.kernel.db import Database
 from andon.kernel.errors import Invalid, TooMany, Unavailable
 from andon.kernel.events import Bell, Envelope, Sight, page
+from andon.web.http.following import Follower
 from andon.web.http.pages import PageContext
 from andon.web.http.plain import in_thread
 
@@ -57,7 +56,6 @@ _ANYTHING = "*"
 _ABOUT_ACCESS = {
     kind.type for kind in (SignedOut, TokenRevoked, PersonErased, RoleGranted, RoleRevoked, PasswordChanged)
 }
-_log = logging.getLogger(__name__)
 
 
 def topics_of(envelope: Envelope) -> list[str]:
@@ -105,34 +103,20 @@ class LiveFeed:
         self._bell = bell
         self._listeners: set[Listener] = set()
         self._open: Counter[str] = Counter()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
         self._position = 0
-        self._unlisten: Callable[[], None] = lambda: None
-        self._stopping = threading.Event()
-        self._rung = threading.Event()
+        self._follower = Follower(bell, "live updates", self._look, self._ring_all)
 
     def start(self) -> None:
         """Call it from the event loop that serves requests."""
-        self._loop = asyncio.get_running_loop()
         self._position = self._bell.position
-        self._unlisten = self._bell.listen(lambda _position: self._rung.set())
-        self._thread = threading.Thread(target=self._run, name="live", daemon=True)
-        self._thread.start()
+        self._follower.start()
 
     def end_streams(self) -> None:
         """Let every open stream end now; call it before the server waits for its connections."""
-        self._stopping.set()
-        self._rung.set()
-        if self._loop is not None:
-            with suppress(RuntimeError):  # the loop is closed already: nobody listens
-                self._loop.call_soon_threadsafe(self._ring_all)
+        self._follower.end()
 
     def stop(self) -> None:
-        self.end_streams()
-        if self._thread is not None:
-            self._unlisten()
-            self._thread.join()
+        self._follower.stop()
 
     @property
     def listening(self) -> int:
@@ -175,13 +159,13 @@ class LiveFeed:
         """
         self.check_room(caller)
         with self.listen(caller, frozenset({"record"})) as listener:
-            if self._stopping.is_set():
+            if self._follower.stopping:
                 return False
             if self._bell.position > beyond:
                 return True
             with suppress(TimeoutError):
                 await asyncio.wait_for(listener.rung.wait(), seconds)
-                return not self._stopping.is_set()
+                return not self._follower.stopping
         return False
 
     async def stream(self, caller: Caller, wanted: frozenset[str], last: int | None) -> AsyncIterator[bytes]:
@@ -190,7 +174,7 @@ class LiveFeed:
             yield b"retry: 1000\n: here\n\n"
             if last is not None and last < listener.position:
                 await to_thread.run_sync(self._catch_up, listener, last)
-            while not self._stopping.is_set():
+            while not self._follower.stopping:
                 if listener.waiting:
                     topics, listener.waiting = list(listener.waiting), {}
                     text = json.dumps(topics, separators=(",", ":"))
@@ -234,29 +218,16 @@ class LiveFeed:
         topics = [topic for one in missed if listener.sight.covers(one) for topic in topics_of(one)]
         if len(missed) == MOST_WAITING:
             topics = [_ANYTHING]
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(listener.hear, listener.position, topics, False)
+        self._follower.tell(listener.hear, listener.position, topics, doubtful=False)
 
-    def _run(self) -> None:
-        while self._rung.wait() and not self._stopping.is_set():
-            self._rung.clear()
-            try:
-                with self._database.reading() as reading:
-                    found = page(reading, after=self._position, limit=_AT_ONCE)
-            except Unavailable as error:
-                _log.warning("live updates wait: %s", error)
-                self._stopping.wait(0.5)
-                self._rung.set()
-                continue
-            if len(found) == _AT_ONCE:
-                self._rung.set()
-            if not found:
-                continue
+    def _look(self) -> None:
+        with self._database.reading() as reading:
+            found = page(reading, after=self._position, limit=_AT_ONCE)
+        if len(found) == _AT_ONCE:
+            self._follower.again()
+        if found:
             self._position = found[-1].position
-            news = [(one, topics_of(one)) for one in found]
-            with suppress(RuntimeError):  # the loop was closed: nobody listens
-                if self._loop is not None:
-                    self._loop.call_soon_threadsafe(self._tell, self._position, news)
+            self._follower.tell(self._tell, self._position, [(one, topics_of(one)) for one in found])
 
     def _tell(self, position: int, news: list[tuple[Envelope, list[str]]]) -> None:
         doubtful = any(one.type in _ABOUT_ACCESS for one, _ in news)

@@ -177,7 +177,7 @@ class FlagDoor:
         """Send what is heard until the listener goes, its token ends, or everything does."""
         gone = asyncio.ensure_future(_gone(receive))
         try:
-            while not self._hub.stopping.is_set() and not gone.done():
+            while not self._hub.stopping and not gone.done():
                 while listener.waiting:
                     served = listener.waiting.popleft()
                     if served.revision > revision:

@@ -7,19 +7,19 @@ changed, and tells the event loop.
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from andon.flow.flags.service.documents import Built
 from andon.flow.flags.service.flags import FlagService
 from andon.flow.sources.contract import Service
 from andon.kernel.db import Database
-from andon.kernel.errors import TooMany, Unavailable
+from andon.kernel.errors import TooMany
 from andon.kernel.events import Bell
+from andon.web.http.following import Follower
 from andon_flags.compiling import Compiled
 from andon_flags.document.writing import write_change
 
@@ -30,8 +30,6 @@ MOST_WAITING = 50
 KEPT_CHANGES = 64
 LARGEST_KEPT = 4 * 2**20
 """Bytes of changes that a listener who comes back is given; beyond them it gets the whole document."""
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,37 +97,26 @@ class Hub:
 
     def __init__(self, database: Database, bell: Bell, flags: FlagService) -> None:
         self._database = database
-        self._bell = bell
         self._flags = flags
         self._served: dict[Place, Served] = {}
         self._guard = threading.Lock()
         self._listeners: set[Listener] = set()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-        self._rung = threading.Event()
-        self.stopping = threading.Event()
-        self._unlisten: Callable[[], None] = lambda: None
+        self._follower = Follower(bell, "flags", self._refresh, self._ring_all)
 
     def start(self) -> None:
         """Call it from the event loop that serves requests."""
-        self._loop = asyncio.get_running_loop()
-        self._unlisten = self._bell.listen(lambda _position: self._rung.set())
-        self._thread = threading.Thread(target=self._run, name="flags", daemon=True)
-        self._thread.start()
+        self._follower.start()
 
     def end_streams(self) -> None:
         """Let every open stream end now."""
-        self.stopping.set()
-        self._rung.set()
-        if self._loop is not None:
-            with suppress(RuntimeError):  # the loop is closed already: nobody listens
-                self._loop.call_soon_threadsafe(self._ring_all)
+        self._follower.end()
 
     def stop(self) -> None:
-        self.end_streams()
-        if self._thread is not None:
-            self._unlisten()
-            self._thread.join()
+        self._follower.stop()
+
+    @property
+    def stopping(self) -> bool:
+        return self._follower.stopping
 
     @property
     def listening(self) -> int:
@@ -182,9 +169,8 @@ class Hub:
             if old is None and len(self._served) >= MOST_PLACES:
                 self._forget_one()
             self._served[place] = served
-        if old is not None and self._loop is not None:
-            with suppress(RuntimeError):  # the loop was closed: nobody listens
-                self._loop.call_soon_threadsafe(self._tell, place, served)
+        if old is not None:
+            self._follower.tell(self._tell, place, served)
         return served
 
     def _forget_one(self) -> None:
@@ -202,18 +188,6 @@ class Hub:
     def _ring_all(self) -> None:
         for listener in tuple(self._listeners):
             listener.rung.set()
-
-    def _run(self) -> None:
-        while self._rung.wait() and not self.stopping.is_set():
-            self._rung.clear()
-            try:
-                self._refresh()
-            except Unavailable as error:
-                _log.warning("flags are served as they were: %s", error)
-                self.stopping.wait(0.5)
-                self._rung.set()
-            except Exception:  # noqa: BLE001 - logged whole; the thread must outlive what nobody foresaw
-                _log.exception("flags are served as they were")
 
     def _refresh(self) -> None:
         with self._guard:
