@@ -107,7 +107,7 @@ def test_whoever_looks_is_told_that_telemetry_is_away_on_the_page_in_the_termina
         webhooks = WebhookService(FileSecretBox(tmp_path / "secrets.key"))
         with database.transaction() as tx:
             one, secret = webhooks.add(
-                tx, people["Patty"], url=receiver.url, types=["dev.andon.rollout.paused.v1"], service="store"
+                tx, people["Patty"], url=receiver.url, types=["dev.andon.rollout.paused.v1"], service=None
             )
         world.asked = ask
         local.request(world.version(SHORT))

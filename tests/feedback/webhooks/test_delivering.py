@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 import sqlalchemy as sa
 
@@ -17,7 +18,7 @@ from andon.feedback.webhooks.contract import WebhookFailing, WebhookId, WebhookR
 from andon.feedback.webhooks.delivering import Deliverer
 from andon.feedback.webhooks.model.records import Answer, Webhook
 from andon.feedback.webhooks.service import WebhookService
-from andon.feedback.webhooks.storage import KEPT
+from andon.feedback.webhooks.storage import KEPT, webhooks
 from andon.flow.configuration.contract import ConfigSet
 from andon.flow.configuration.sealing import FileSecretBox
 from andon.flow.sources.contract import Service
@@ -26,7 +27,7 @@ from andon.kernel.access.people import invite, revoke_role
 from andon.kernel.access.signing_in import grants_of, person_actor
 from andon.kernel.clock import SettableClock
 from andon.kernel.db import Database
-from andon.kernel.errors import Conflict, Forbidden, NotFound
+from andon.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from andon.kernel.events import ANDON, Bell, Event, Facets, append, page
 from tests.feedback.webhooks.receiver import Receiver, receiving
 
@@ -42,18 +43,25 @@ class Told:
 
     def __init__(self, database: Database, clock: SettableClock, folder: Path, receiver: Receiver) -> None:
         self.database, self.clock, self.receiver = database, clock, receiver
-        self.service = WebhookService(FileSecretBox(folder / "secrets.key"))
+        self.service = WebhookService(FileSecretBox(folder / "secrets.key"), plain_http=True)
         self.brent = self.person("Brent", EVERYWHERE)
         self.deliverer = self.another()
         self.secret = ""
 
-    def another(self) -> Deliverer:
-        """As after a restart: nothing is remembered but what is stored."""
+    def add_elsewhere(self, *types: str, by: Principal | None = None) -> WebhookId:
+        """Of one service, for another machine, which the receiver takes the place of."""
+        webhook = self.add(*types, url="https://hooks.example/", service="store", by=by)
+        with self.database.transaction() as tx:
+            tx.connection.execute(webhooks.update().where(webhooks.c.id == webhook).values(url=self.receiver.url))
+        return webhook
+
+    def another(self, is_this_machine: Callable[[str], bool] | None = lambda _: False) -> Deliverer:
+        """As after a restart: nothing is remembered but what is stored. The receiver counts as another machine."""
         return Deliverer(
             database=self.database,
             bell=Bell(self.database),
             service=self.service,
-            post=HttpPost(seconds=5),
+            post=HttpPost(plain_http=True, seconds=5, is_this_machine=is_this_machine),
             source="https://andon.example",
             chance=lambda: 0.0,
         )
@@ -130,7 +138,7 @@ def test_what_happens_from_now_on_is_told_signed_and_in_order(
 
 
 def test_only_what_is_wanted_is_told(told: Told) -> None:
-    webhook = told.add("dev.andon.config.*", service="store")
+    webhook = told.add_elsewhere()
     told.happens("other", service="payroll")
     told.happens("mine")
     told.person("Erik")
@@ -142,7 +150,7 @@ def test_nobody_is_told_what_whoever_added_it_may_not_see(told: Told) -> None:
     erik = told.person("Erik", Grant(Role.ADMINISTRATOR, "store"))
     with pytest.raises(Forbidden):
         told.add(by=erik)
-    webhook = told.add("*", by=erik, service="store")
+    webhook = told.add_elsewhere("*", by=erik)
     told.happens("hidden", service="payroll")
     told.happens("seen")
     told.deliverer.advance(webhook)
@@ -165,6 +173,33 @@ def test_a_webhook_is_not_there_for_whoever_does_not_administer_it(told: Told) -
             told.service.remove(tx, somebody, webhook)
     with told.database.reading() as reading, pytest.raises(Forbidden):
         told.service.all(reading, told.now(PersonId("nobody")))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "store.localhost", "[::1]", "[::ffff:127.0.0.1]"])
+def test_a_webhook_of_one_service_is_not_added_for_this_machine(told: Told, host: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        told.add(url=f"https://{host}/", service="store")
+    assert "without naming a service" in refused.value.remedy
+    told.add(url=f"https://{host}/")
+
+
+def test_a_webhook_of_one_service_does_not_come_to_this_machine_under_another_name(told: Told) -> None:
+    webhook = told.add_elsewhere()
+    told.deliverer = told.another(is_this_machine=None)
+    told.happens("a")
+    told.deliverer.advance(webhook)
+    assert told.names() == []
+    assert (
+        told.get(webhook).error == "127.0.0.1 is this machine, to which only a webhook of the whole installation goes"
+    )
+    own = [one.address for many in psutil.net_if_addrs().values() for one in many if one.family == socket.AF_INET]
+    for address in own:
+        tried = HttpPost(seconds=5).post(f"https://{address}:1/", {}, b"{}", elsewhere=True)
+        assert "is this machine" in tried.problem, "an address of one of its interfaces is no other machine"
+    everything = told.add()
+    told.happens("b")
+    told.deliverer.advance(everything)
+    assert told.names() == ["b"]
 
 
 def test_what_was_not_taken_is_tried_again_and_nothing_overtakes_it(told: Told, receiver: Receiver) -> None:
@@ -253,7 +288,7 @@ def test_redirects_are_not_followed(told: Told, receiver: Receiver) -> None:
 
 def test_nothing_is_sent_to_the_metadata_of_a_cloud(told: Told) -> None:
     for url in ("https://169.254.169.254/latest", "https://[::ffff:169.254.169.254]/", "https://[fd00:ec2::254]/"):
-        assert "cloud" in HttpPost(seconds=5).post(url, {}, b"{}").problem
+        assert "cloud" in HttpPost(seconds=5).post(url, {}, b"{}", elsewhere=False).problem
 
 
 def test_who_answers_slowly_or_nothing_is_not_waited_for() -> None:
@@ -261,10 +296,11 @@ def test_who_answers_slowly_or_nothing_is_not_waited_for() -> None:
         port = silent.getsockname()[1]
         drip = threading.Thread(target=dripping, args=(silent,), daemon=True)
         drip.start()
-        slow = HttpPost(seconds=0.5).post(f"http://127.0.0.1:{port}/", {}, b"{}")
+        slow = HttpPost(seconds=0.5).post(f"http://127.0.0.1:{port}/", {}, b"{}", elsewhere=False)
     drip.join()
     assert slow.problem == "no answer within 0.5 s"
-    assert HttpPost(seconds=5).post(f"http://127.0.0.1:{port}/", {}, b"{}").problem == "nothing answers there"
+    gone = HttpPost(seconds=5).post(f"http://127.0.0.1:{port}/", {}, b"{}", elsewhere=False)
+    assert gone.problem == "nothing answers there"
 
 
 def dripping(silent: socket.socket) -> None:

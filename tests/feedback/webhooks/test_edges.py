@@ -131,10 +131,12 @@ def test_whoever_administers_nothing_sees_no_webhooks(server: Serving) -> None:
 
 def test_the_terminal_does_the_same(server: Serving, receiver: Receiver, tmp_path: Path) -> None:
     andon = Terminal(tmp_path, server.settings.data, server.address)
-    made = andon("webhooks", "add", receiver.url, "-e", "dev.andon.webhook.*", "-s", "store")
+    made = andon("webhooks", "add", receiver.url, "-e", "dev.andon.webhook.*")
     assert made.code == 0, made.err
     name, secret = made.out.split()
-    assert "store" in andon("webhooks", "list").out
+    assert "every service" in andon("webhooks", "list").out
+    refused = andon("webhooks", "add", receiver.url, "-e", "dev.andon.webhook.*", "-s", "store")
+    assert "Only a webhook of the whole installation" in refused.err
     assert "It took the test: 204" in andon("webhooks", "test", name).out
     assert receiver.messages[0].is_signed_with(secret)
     receiver.answers = lambda _: (500, {})

@@ -7,10 +7,11 @@ import ipaddress
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 import httpx
+import psutil
 
 from andon.feedback.webhooks.model.addresses import refusal
 from andon.feedback.webhooks.model.records import Answer
@@ -27,18 +28,25 @@ class HttpPost:
     but status and headers.
     """
 
-    def __init__(self, *, plain_http: bool = False, seconds: float = SECONDS) -> None:
+    def __init__(
+        self,
+        *,
+        plain_http: bool = False,
+        seconds: float = SECONDS,
+        is_this_machine: Callable[[str], bool] | None = None,
+    ) -> None:
         self._plain_http = plain_http
+        self._is_this_machine = is_this_machine or _is_this_machine
         self._seconds = seconds
         self._tls: ssl.SSLContext | None = None
 
-    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def post(self, url: str, headers: Mapping[str, str], body: bytes, *, elsewhere: bool) -> Answer:
         """See :class:`andon.feedback.webhooks.ports.Post`."""
         began = time.monotonic()
         status: int | None = None
         retry_after: float | None = None
         try:
-            status, retry_after = asyncio.run(self._within(url, headers, body))
+            status, retry_after = asyncio.run(self._within(url, headers, body, elsewhere))
             problem = "" if 200 <= status < 300 else _said(status)
         except _Refused as refused:
             problem = str(refused)
@@ -57,16 +65,21 @@ class HttpPost:
             retry_after=retry_after,
         )
 
-    async def _within(self, url: str, headers: Mapping[str, str], body: bytes) -> tuple[int, float | None]:
+    async def _within(
+        self, url: str, headers: Mapping[str, str], body: bytes, elsewhere: bool
+    ) -> tuple[int, float | None]:
         async with asyncio.timeout(self._seconds):
-            return await self._post(url, headers, body)
+            return await self._post(url, headers, body, elsewhere)
 
-    async def _post(self, url: str, headers: Mapping[str, str], body: bytes) -> tuple[int, float | None]:
+    async def _post(
+        self, url: str, headers: Mapping[str, str], body: bytes, elsewhere: bool
+    ) -> tuple[int, float | None]:
         parts = urlsplit(url)
         host = parts.hostname or ""
         port = parts.port or (443 if parts.scheme == "https" else 80)
         addresses = await _addresses(host, port)
-        if refused := refusal(addresses, scheme=parts.scheme, plain_http=self._plain_http):
+        kept_off = self._is_this_machine if elsewhere else None
+        if refused := refusal(addresses, scheme=parts.scheme, plain_http=self._plain_http, is_kept_off=kept_off):
             raise _Refused(refused)
         last: httpx.ConnectError | None = None
         async with httpx.AsyncClient(
@@ -104,6 +117,18 @@ async def _addresses(host: str, port: int) -> list[str]:
     except ValueError:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
         return [str(one[4][0]) for one in found]
+
+
+def _is_this_machine(address: str) -> bool:
+    """Whether what is sent there stays here: loopback, or an address of one of the interfaces."""
+    found = ipaddress.ip_address(address)
+    own = [
+        ipaddress.ip_address(one.address.partition("%")[0])
+        for interface in psutil.net_if_addrs().values()
+        for one in interface
+        if one.family in {socket.AF_INET, socket.AF_INET6}
+    ]
+    return found.is_loopback or found in own
 
 
 class _Refused(Exception):

@@ -165,4 +165,4 @@ class Deliverer:
             "user-agent": f"Andon/{__version__}",
             **signed(secret, envelope.id, timestamp, body),
         }
-        return self._post.post(one.url, headers, body)
+        return self._post.post(one.url, headers, body, elsewhere=one.service is not None)

@@ -9,6 +9,9 @@ from andon.feedback.webhooks.model.records import Answer
 
 
 class Post(Protocol):
-    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Send it, and say what came of it; raises nothing that the other side can cause."""
+    def post(self, url: str, headers: Mapping[str, str], body: bytes, *, elsewhere: bool) -> Answer:
+        """Send it, and say what came of it; raises nothing that the other side can cause.
+
+        ``elsewhere`` sends nothing to this machine, whatever name it is given.
+        """
         ...

@@ -77,7 +77,7 @@ class WebhookService:
             raise Conflict(f"There are {MOST} webhooks already.", safe="Nothing was changed.", remedy="Remove one.")
         one = Webhook(
             id=WebhookId(new_id("wh")),
-            url=checked_url(url.strip(), plain_http=self._plain_http),
+            url=checked_url(url.strip(), plain_http=self._plain_http, elsewhere=service is not None),
             types=checked_types(types, names),
             service=service,
             owner=principal.person,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
 from andon.kernel.errors import Invalid
@@ -20,8 +20,11 @@ _METADATA = frozenset(
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
-def checked_url(url: str, *, plain_http: bool) -> str:
-    """The address as it is used. Raises :class:`Invalid`; what its name stands for is looked at before each try."""
+def checked_url(url: str, *, plain_http: bool, elsewhere: bool = False) -> str:
+    """The address as it is used. Raises :class:`Invalid`; what its name stands for is looked at before each try.
+
+    ``elsewhere`` keeps off this machine whoever does not administer all that runs on it.
+    """
     try:
         parts = urlsplit(url)
         port, host = parts.port, parts.hostname
@@ -40,6 +43,13 @@ def checked_url(url: str, *, plain_http: bool) -> str:
             safe="Nothing was changed.",
             remedy="Leave them out: the program knows by the signature who sends.",
         )
+    if elsewhere and _may_be_loopback(host):
+        raise Invalid(
+            "Only a webhook of the whole installation goes to this machine itself.",
+            safe="Nothing was changed.",
+            remedy="Let an administrator of the whole installation add it without naming a service, or write the "
+            "https:// address of another machine.",
+        )
     if parts.scheme == "http" and not plain_http and not _may_be_loopback(host):
         raise Invalid(
             "Webhooks go over https, except to this machine itself.",
@@ -49,14 +59,21 @@ def checked_url(url: str, *, plain_http: bool) -> str:
     return url
 
 
-def refusal(addresses: Sequence[str], *, scheme: str, plain_http: bool) -> str:
-    """Why nothing is sent to what a name stands for at the moment; empty when nothing speaks against it."""
+def refusal(
+    addresses: Sequence[str], *, scheme: str, plain_http: bool, is_kept_off: Callable[[str], bool] | None = None
+) -> str:
+    """Why nothing is sent to what a name stands for at the moment; empty when nothing speaks against it.
+
+    ``is_kept_off`` says of an address, IPv4 written as such, whether this webhook may not go there.
+    """
     found = [_plain(ipaddress.ip_address(one.partition("%")[0])) for one in addresses]
     for one in found:
         if one.is_link_local or one in _METADATA:
             return f"{one} is an address of the cloud's own, to which nothing is sent"
         if one.is_multicast or one.is_unspecified or (one.is_reserved and not one.is_loopback):
             return f"{one} is no address of a program"
+        if is_kept_off is not None and is_kept_off(str(one)):
+            return f"{one} is this machine, to which only a webhook of the whole installation goes"
     if scheme == "http" and not plain_http and not all(one.is_loopback for one in found):
         return "it is not this machine, and webhooks go over https"
     return "" if found else "its name stands for no address"
@@ -74,6 +91,6 @@ def _plain(address: _Address) -> _Address:
 
 def _may_be_loopback(host: str) -> bool:
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return _plain(ipaddress.ip_address(host)).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
