@@ -9,6 +9,7 @@ from pathlib import Path
 
 from argon2 import PasswordHasher
 
+from andon.app.authority import GrantedAuthority
 from andon.flow.artifacts.contract import Provenance
 from andon.flow.artifacts.service import ArtifactService
 from andon.flow.artifacts.store import FileStore
@@ -23,6 +24,7 @@ from andon.flow.deployments.service.deployments import DeploymentService
 from andon.flow.deployments.workflows import deploy_workflow
 from andon.flow.environments.contract import EnvironmentView, SetId
 from andon.flow.environments.memory import InMemoryEnvironments
+from andon.flow.flags.room import build_flags
 from andon.flow.overview.room import overview_room
 from andon.flow.pipelines import storage as runs
 from andon.flow.pipelines.contract import RunFinished, RunId, RunState, RunSummary, StageState
@@ -104,8 +106,20 @@ class Installation:
             database, sources=self.sources, definitions=definitions, folder=folder / "environments"
         )
         self.plane = InMemoryDataPlane()
+        flags = build_flags(
+            database,
+            sources=self.sources,
+            definitions=definitions,
+            environments=self.environments,
+            authority=GrantedAuthority(),
+        )
+        self.segments, self.audiences = flags.segments, flags.audiences
         self.router = RouterService(
-            database=database, environments=self.environments, plane=self.plane, host="127.0.0.1"
+            database=database,
+            environments=self.environments,
+            plane=self.plane,
+            host="127.0.0.1",
+            segments=self.audiences,
         )
         self.pipelines = PipelineService(sources=self.sources, definitions=definitions, artifacts=self.artifacts)
         self.deployments = DeploymentService(

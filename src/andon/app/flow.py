@@ -114,7 +114,17 @@ def build_flow(
     plane = EnvoyDataPlane(
         binary=envoy_binary(), folder=data / "router", sockets=built.layout.sockets, keepers=built.layout.keepers
     )
-    router = RouterService(database=database, environments=environments, plane=plane, host=settings.environments.host)
+    authority = GrantedAuthority()
+    flags = build_flags(
+        database, sources=sources, definitions=definitions, environments=environments, authority=authority
+    )
+    router = RouterService(
+        database=database,
+        environments=environments,
+        plane=plane,
+        host=settings.environments.host,
+        segments=flags.audiences,
+    )
     built.routed_by(router.apply)
 
     pipelines = PipelineService(sources=sources, definitions=definitions, artifacts=artifacts)
@@ -130,10 +140,6 @@ def build_flow(
     )
     artifacts.keep(deployments)
 
-    authority = GrantedAuthority()
-    flags = build_flags(
-        database, sources=sources, definitions=definitions, environments=environments, authority=authority
-    )
     backfills = BackfillService()
     deployments.guarded_by(backfills, FlagGuard(flags.contract))
     runner = SandboxRunner(

@@ -24,6 +24,7 @@ from andon.flow.routing.contract import (
     Match,
     Mirror,
     Plan,
+    SegmentUse,
     Share,
     Sticky,
     TrafficForwarded,
@@ -106,7 +107,11 @@ def test_who_gets_what_is_told(site: Site, andon: Terminal) -> None:
         Plan(
             shares=(Share(site.canary, 1_500), Share(site.live, 98_500)),
             arms={site.live: Arm.STABLE, site.canary: Arm.CANARY, site.dark: Arm.DARK},
-            matches=(Match((Condition(Where.HEADER, "X-Employee", Comparison.PRESENT),), site.canary),),
+            matches=(
+                Match((Condition(Where.HEADER, "X-Employee", Comparison.PRESENT),), site.canary),
+                Match((Condition(Where.COOKIE, "user", Comparison.MEMBER, "staff"),), site.canary),
+            ),
+            segments=(SegmentUse(name="staff", version=3),),
             mirror=Mirror(site.dark, 10_000),
             sticky=Sticky(),
         ),
@@ -118,10 +123,19 @@ def test_who_gets_what_is_told(site: Site, andon: Terminal) -> None:
         ("stable", 98_500, "c" * 40),
     ]
     assert divided["mirror"]["methods"] == ["GET", "HEAD"]
+    assert divided["segments"] == [{"segment": "staff", "version": 3}]
     assert (divided["sticky"], divided["matches"][0]["when"][0]["name"]) == ("visitor", "X-Employee")
     said = andon("traffic", "show", "shop", "production")
     assert (said.code, said.err) == (0, "")
-    for words in ("header X-Employee", "1.5 %", "ccccccc (canary)", "copies of GET, HEAD", "10 %", "ccccccc (dark)"):
+    for words in (
+        "header X-Employee",
+        "members of staff by cookie user",
+        "1.5 %",
+        "ccccccc (canary)",
+        "copies of GET, HEAD",
+        "10 %",
+        "ccccccc (dark)",
+    ):
         assert words in said.out
     found(api.get("/services/shop/environments/nowhere/traffic"), 404)
     found(api.get("/services/nobody/environments/production/traffic"), 404)
@@ -264,7 +278,11 @@ def test_the_page_of_traffic_says_who_gets_what_and_where_answers_differ(site: S
         Plan(
             shares=(Share(site.canary, 1_500), Share(site.live, 98_500)),
             arms={site.live: Arm.STABLE, site.canary: Arm.CANARY, site.dark: Arm.DARK},
-            matches=(Match((Condition(Where.HEADER, "X-Employee", Comparison.IS, "<b>"),), site.canary),),
+            matches=(
+                Match((Condition(Where.HEADER, "X-Employee", Comparison.IS, "<b>"),), site.canary),
+                Match((Condition(Where.COOKIE, "user", Comparison.MEMBER, "staff"),), site.canary),
+            ),
+            segments=(SegmentUse(name="staff", version=3),),
             mirror=Mirror(site.dark, 10_000),
         ),
         2,
@@ -287,6 +305,7 @@ def test_the_page_of_traffic_says_who_gets_what_and_where_answers_differ(site: S
     for said in (
         "The requests of shop production that no rule takes are served 98.5 % by ccccccc and 1.5 % by ccccccc",
         "header X-Employee &lt;b&gt;",
+        "members of staff by cookie user",
         "<code>/api/…</code>",
         "new production",
         "10 % of GET, HEAD are copied to ccccccc.",

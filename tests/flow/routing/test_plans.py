@@ -24,6 +24,7 @@ from andon.flow.routing.contract import (
     Mirror,
     Plan,
     PlanInvalid,
+    SegmentUse,
     Share,
     Sticky,
     StickyBy,
@@ -252,6 +253,9 @@ def test_divisions_and_forwards_are_told_in_sentences() -> None:
     assert told is not None
     assert (told.what, told.then) == ("divided the traffic of", "1 % to set_2")
     assert told.detail == "99 % stay; one rule comes before"
+    led = tell(replace(divided, segments=(SegmentUse(name="employees", version=4),)), Plainly())
+    assert led is not None
+    assert led.detail == "99 % stay; one rule comes before; members of employees as of version 4"
     forwarded = TrafficForwarded(
         environment="production",
         service=Service("shop"),

@@ -5,25 +5,32 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from pathlib import Path
 
 from andon.flow.routing.adapters import EnvoyDataPlane
-from andon.flow.routing.contract import PARTS, Arm, Forwarding, Match, Mirror, Plan, Share, Sticky
+from andon.flow.routing.contract import PARTS, Arm, Forwarding, Match, Mirror, Plan, SegmentUse, Share, Sticky
 from andon.flow.routing.model import Listener, Live, rules_of
 from tests.flow.routing.test_envoy import ONE, TWO, free, listener
 
 
-def canary(parts: int, *, sticky: Sticky | None = None, matches: tuple[Match, ...] = ()) -> Plan:
+def canary(
+    parts: int,
+    *,
+    sticky: Sticky | None = None,
+    matches: tuple[Match, ...] = (),
+    segments: tuple[SegmentUse, ...] = (),
+) -> Plan:
     """TWO is the canary beside ONE."""
     return Plan(
         shares=(Share(ONE, PARTS - parts), Share(TWO, parts)),
         arms={ONE: Arm.STABLE, TWO: Arm.CANARY},
         sticky=sticky,
         matches=matches,
+        segments=segments,
     )
 
 
@@ -37,12 +44,19 @@ def dark(parts: int, methods: tuple[str, ...] = ("GET", "HEAD")) -> Plan:
     )
 
 
-def divided(plane: EnvoyDataPlane, name: str, plan: Plan, port: int | None = None) -> Listener:
+def divided(
+    plane: EnvoyDataPlane,
+    name: str,
+    plan: Plan,
+    port: int | None = None,
+    members: Mapping[str, frozenset[str]] | None = None,
+) -> Listener:
     one = listener(plane, name, port or free(), plan.stable)
     return replace(
         one,
         rules=tuple(rules_of(Live(set=plan.stable, plan=plan), Forwarding(), {}, one.name)),
         mirror=plan.mirror,
+        members=members or {},
         dark=str(plane.entry(f"{one.name}.dark")),
     )
 

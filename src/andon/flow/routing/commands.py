@@ -176,6 +176,8 @@ def _told(when: list[ConditionShape]) -> str:
 def _condition(one: ConditionShape) -> str:
     if one.where == "path":
         return f"{one.value}/…" if one.how == "prefix" and one.value != "/" else one.value
+    if one.how == "member-of":
+        return f"members of {one.value} by {one.where} {one.name}"
     words = {"is": f" {one.value}", "prefix": f" {one.value}…"}.get(one.how, "")
     return f"{one.where} {one.name}{words}"
 

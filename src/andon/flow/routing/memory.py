@@ -70,10 +70,11 @@ class InMemoryDataPlane:
 
 def _rule_for(listener: Listener, asked: Imagined) -> Rule:
     everything = Rule(weights=((listener.set, PARTS),), rescue=listener.set)
-    return next((one for one in listener.rules if all(_holds(named, asked) for named in one.when)), everything)
+    members = listener.members
+    return next((one for one in listener.rules if all(_holds(named, asked, members) for named in one.when)), everything)
 
 
-def _holds(condition: Condition, asked: Imagined) -> bool:
+def _holds(condition: Condition, asked: Imagined, members: Mapping[str, frozenset[str]]) -> bool:
     path, _, query = asked.path.partition("?")
     headers = {name.lower(): value for name, value in asked.headers.items()}
     if condition.where is Where.PATH:
@@ -96,3 +97,5 @@ def _holds(condition: Condition, asked: Imagined) -> bool:
             return found == condition.value
         case Comparison.PREFIX:
             return found is not None and found.startswith(condition.value)
+        case Comparison.MEMBER:
+            return found in members.get(condition.value, ())

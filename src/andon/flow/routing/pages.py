@@ -116,6 +116,8 @@ def _condition(one: Condition) -> str:
     if one.where is Where.PATH:
         return f"{one.value.rstrip('/')}/…" if one.how is Comparison.PREFIX else one.value
     words = {Comparison.IS: f" {one.value}", Comparison.PREFIX: f" {one.value}…", Comparison.PRESENT: ""}
+    if one.how is Comparison.MEMBER:
+        return f"members of {one.value} by {one.where.value} {one.name}"
     return f"{one.where.value} {one.name}{words[one.how]}"
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from andon.flow.environments.contract import Environments, EnvironmentView, SetId, Standing
+from andon.flow.flags.contract.audiences import NoSegments, Segments
 from andon.flow.routing import storage
 from andon.flow.routing.contract import (
     ForwardedShare,
@@ -36,7 +37,17 @@ _log = logging.getLogger(__name__)
 class RouterService:
     """Implements :class:`andon.flow.routing.contract.Router`."""
 
-    def __init__(self, *, database: Database, environments: Environments, plane: DataPlane, host: str) -> None:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        environments: Environments,
+        plane: DataPlane,
+        host: str,
+        segments: Segments | None = None,
+    ) -> None:
+        """``segments``: who belongs to those that plans name; without it nobody does."""
+        self._segments = segments or NoSegments()
         self._database = database
         self._environments = environments
         self._plane = plane
@@ -95,6 +106,7 @@ class RouterService:
                     shares=arm_shares(plan),
                     matches=len(plan.matches),
                     sticky=plan.sticky is not None,
+                    segments=plan.segments,
                 ),
                 by=ANDON,
             )
@@ -232,6 +244,7 @@ class RouterService:
                     entry=str(self._plane.entry(name)),
                     rules=tuple(rules_of(live[place], forwardings.get(place, Forwarding()), live, name)),
                     mirror=None if plan is None else plan.mirror,
+                    members={} if plan is None else self._members(reading, plan),
                     dark=str(self._plane.entry(f"{name}.dark")),
                 )
             )
@@ -250,6 +263,11 @@ class RouterService:
             ),
             upstreams=upstreams,
         )
+
+    def _members(self, reading: Reading, plan: Plan) -> dict[str, frozenset[str]]:
+        """Who belongs to the plan's segments by now. Nobody to one that is gone, or too large to have names."""
+        found = {one.name: self._segments.audience(reading, one.name) for one in plan.segments}
+        return {name: one.members for name, one in found.items() if one is not None and one.members is not None}
 
 
 def _require_no_round(known: Mapping[tuple[Service, str], Forwarding], start: tuple[Service, str]) -> None:

@@ -68,7 +68,8 @@ def _share(one: ArmShare, names: Names) -> str:
 def _rest(happened: TrafficDivided) -> str:
     stable = sum(one.parts for one in happened.shares if one.arm is Arm.STABLE)
     rules = {0: "", 1: "; one rule comes before"}.get(happened.matches, f"; {happened.matches} rules come before")
-    return f"{share_text(stable)} stay{rules}"
+    people = "".join(f"; members of {one.name} as of version {one.version}" for one in happened.segments[:_SHOWN])
+    return f"{share_text(stable)} stay{rules}{people}"
 
 
 def _forwarded(forwards: tuple[ForwardedShare, ...]) -> str:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:  # the command line reads these shapes without loading what ma
 
 
 class ConditionShape(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """``where`` is ``header``, ``cookie``, ``query`` or ``path``; ``how`` is ``is``, ``prefix`` or ``present``."""
+    """``where`` is ``header``, ``cookie``, ``query`` or ``path``; ``how`` is ``is``, ``prefix`` or ``present``, in
+    what a release divides also ``member-of``: ``value`` is then the name of a segment of flags."""
 
     where: str
     name: str = ""
@@ -40,6 +41,13 @@ class MatchShape(msgspec.Struct, kw_only=True):
     set: str
     commit: str
     when: list[ConditionShape]
+
+
+class SegmentUseShape(msgspec.Struct, kw_only=True):
+    """A segment of flags whose members a match leads; 0 is the version of one that is gone."""
+
+    segment: str
+    version: int
 
 
 class MirrorShape(msgspec.Struct, kw_only=True):
@@ -100,6 +108,7 @@ class TrafficShape(msgspec.Struct, kw_only=True):
     environment: str
     arms: list[ArmShape]
     matches: list[MatchShape]
+    segments: list[SegmentUseShape]
     mirror: MirrorShape | None
     sticky: str | None
     forwarding: ForwardingShape
@@ -122,6 +131,7 @@ class TrafficShape(msgspec.Struct, kw_only=True):
                 MatchShape(set=one.set, commit=commit(one.set), when=[ConditionShape.of(asked) for asked in one.when])
                 for one in plan.matches
             ],
+            segments=[SegmentUseShape(segment=one.name, version=one.version) for one in plan.segments],
             mirror=None if plan.mirror is None else MirrorShape.of(plan.mirror, commits),
             sticky=None if plan.sticky is None else plan.sticky.by.value,
             forwarding=ForwardingShape.of(forwarding),

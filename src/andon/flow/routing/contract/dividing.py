@@ -26,6 +26,7 @@ _QUERY = re.compile(r"[A-Za-z0-9._~-]{1,100}")
 _TEXT = re.compile(r"[\x20-\x7e]*")
 _JSON = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _METHOD = re.compile(r"[A-Z]{1,16}")
+_SEGMENT = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 _OURS = ("andon-", "x-envoy-", "x-request-id", "x-forwarded-")
 
 
@@ -60,6 +61,8 @@ class Comparison(StrEnum):
     PREFIX = "prefix"
     """For a path in whole segments: ``/api`` is a prefix of ``/api`` and ``/api/v1``, not of ``/apiary``."""
     PRESENT = "present"
+    MEMBER = "member-of"
+    """What a header or cookie holds is, to the letter, a member of the segment of flags that ``value`` names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ class Condition:
 
     def __post_init__(self) -> None:
         if self.where is Where.PATH:
-            if self.name or self.how is Comparison.PRESENT:
+            if self.name or self.how in {Comparison.PRESENT, Comparison.MEMBER}:
                 raise PlanInvalid("A path has no name, and is always present.")
             if not self.value.startswith("/") or re.search(r"[?#\s]", self.value):
                 raise PlanInvalid(f"{self.value!r} is no path: it begins with a slash and has no query.")
@@ -87,6 +90,9 @@ class Condition:
                 raise PlanInvalid("A cookie is looked for by its own name, not in the header.")
             if self.where in {Where.HEADER, Where.COOKIE} and self.name.lower().startswith(_OURS):
                 raise PlanInvalid(f"The {self.where.value} {self.name} is the router's own.")
+            is_named = self.where is not Where.QUERY and _SEGMENT.fullmatch(self.value) is not None
+            if self.how is Comparison.MEMBER and not is_named:
+                raise PlanInvalid("Members of a segment are known by a header or a cookie, and it has a name.")
             if (self.how is Comparison.PRESENT) == bool(self.value):
                 raise PlanInvalid(f"The {self.where.value} {self.name} needs a value, or is only to be present.")
         longest = _LONGEST_PATH if self.where is Where.PATH else _LONGEST_VALUE
@@ -129,6 +135,11 @@ class Match:
         if not self.when:
             raise PlanInvalid("A match without a condition would take all traffic: give the set all parts instead.")
         checked_conditions(self.when)
+
+
+def segments_named(matches: Iterable[Match]) -> frozenset[str]:
+    """Segments of flags that matches look for members of."""
+    return frozenset(one.value for match in matches for one in match.when if one.how is Comparison.MEMBER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +196,16 @@ class Sticky:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentUse:
+    """A segment of flags by which traffic is divided. Who belongs to it is read where the router is told, never kept
+    with the plan."""
+
+    name: str
+    version: int
+    """0 when there was no such segment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Who gets what. Raises :class:`PlanInvalid` for one that cannot be.
 
@@ -200,8 +221,12 @@ class Plan:
     mirror: Mirror | None = None
     sticky: Sticky | None = field(default_factory=Sticky)
     """``None``: each request is drawn for itself."""
+    segments: tuple[SegmentUse, ...] = ()
+    """Each that a match names, as it was when this was decided. The router follows it beyond that."""
 
     def __post_init__(self) -> None:
+        if sorted(one.name for one in self.segments) != sorted(segments_named(self.matches)):
+            raise PlanInvalid("A plan tells the version of each segment that its matches name, once.")
         serving = [one.set for one in self.shares]
         if len(set(serving)) != len(serving):
             raise PlanInvalid("A set has one share.")
@@ -268,3 +293,5 @@ class TrafficDivided(Event):
     matches: int
     """How many rules lead requests to a set whatever the shares."""
     sticky: bool
+    segments: tuple[SegmentUse, ...] = ()
+    """Segments of flags whose members are led so, and which version of each."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from andon.flow.definition.contract import PARTS
 from andon.flow.routing.contract.dividing import (
     MOST_MATCHES,
+    Comparison,
     Condition,
     PlanInvalid,
     Sticky,
@@ -35,6 +36,8 @@ class Forward:
         if not 0 <= self.parts <= PARTS:
             raise PlanInvalid(f"A share of {self.parts} parts: there are 0 to {PARTS:,}.")
         checked_conditions(self.when)
+        if any(one.how is Comparison.MEMBER for one in self.when):
+            raise PlanInvalid("Members of a segment are led by a release alone, not by a rule that forwards.")
 
     @property
     def rule(self) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from andon.flow.routing.contract import PARTS, Comparison, Condition, Mirror, StickyBy, Where
-from andon.flow.routing.model.program import MIRRORED, NUMBER, Entrance, program, shuffle
+from andon.flow.routing.model.program import BELONGS, MEMBERS, MIRRORED, NUMBER, Entrance, program, shuffle
 from andon.flow.routing.model.table import Listener, Rule, Table, Upstream
 
 Tree = Mapping[str, "Value"]
@@ -19,6 +19,7 @@ Value = str | int | float | bool | None | Sequence["Value"] | Tree
 _RETRIES = 3
 _MOST_COPIES = 256  # under way at a time; what is more is not copied
 _LONGEST_COPY = "60s"
+_LUA = "envoy.filters.http.lua"
 
 
 COPIES = ".dark"
@@ -71,7 +72,14 @@ def render_route(listener: Listener) -> bytes:
             {
                 "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
                 "name": listener.name,
-                "virtual_hosts": [{"name": listener.name, "domains": ["*"], "routes": routes}],
+                "virtual_hosts": [
+                    {
+                        "name": listener.name,
+                        "domains": ["*"],
+                        "routes": routes,
+                        **({"metadata": {"filter_metadata": {_LUA: _people(listener)}}} if _asked(listener) else {}),
+                    }
+                ],
             }
         ]
     )
@@ -147,11 +155,31 @@ def _route(listener: Listener, rule: Rule, *, copied: bool) -> Tree:
         ]
     return {
         **({"name": rule.name} if rule.name else {}),
-        "match": _match(rule.when, copied=copied),
+        "match": _match(rule.when, _asked(listener), copied=copied),
         "route": action,
-        "request_headers_to_remove": [NUMBER, MIRRORED],
+        "request_headers_to_remove": [NUMBER, MIRRORED, BELONGS],
         "metadata": {"filter_metadata": {"envoy.filters.http.lua": _told(listener, rule)}},
     }
+
+
+def _asked(listener: Listener) -> tuple[Condition, ...]:
+    """What asks for members, each once: by its place here the program and the routes know it."""
+    found = [one for rule in listener.rules for one in rule.when if one.how is Comparison.MEMBER]
+    return tuple(dict.fromkeys(found))
+
+
+def _people(listener: Listener) -> Tree:
+    """Who belongs to what: a key for each, so that the program finds one among a thousand without reading them."""
+    asked = _asked(listener)
+    people: dict[str, Value] = {
+        MEMBERS: [
+            {"by": one.where.value, "name": one.name.lower() if one.where is Where.HEADER else one.name}
+            for one in asked
+        ]
+    }
+    for number, one in enumerate(asked, 1):
+        people |= dict.fromkeys((f"{number}={member}" for member in sorted(listener.members.get(one.value, ()))), True)
+    return people
 
 
 def _told(listener: Listener, rule: Rule) -> Tree:
@@ -207,7 +235,7 @@ def _target(rule: Rule) -> Tree:
     }
 
 
-def _match(when: Sequence[Condition], *, copied: bool) -> Tree:
+def _match(when: Sequence[Condition], asked: Sequence[Condition], *, copied: bool) -> Tree:
     path: Tree = {"prefix": "/"}
     headers: list[Tree] = [{"name": MIRRORED, "present_match": True}] if copied else []
     cookies: list[Tree] = []
@@ -219,6 +247,9 @@ def _match(when: Sequence[Condition], *, copied: bool) -> Tree:
             case Where.PATH:
                 segments = one.value.rstrip("/")
                 path = {"path_separated_prefix": segments} if segments else path
+            case Where.HEADER | Where.COOKIE if one.how is Comparison.MEMBER:
+                told = f",{asked.index(one) + 1},"
+                headers.append({"name": BELONGS, "string_match": {"contains": told}})
             case Where.HEADER:
                 headers.append({"name": one.name, **_compared(one)})
             case Where.QUERY:
@@ -239,6 +270,8 @@ def _compared(one: Condition) -> Tree:
             return {"string_match": {"exact": one.value}}
         case Comparison.PREFIX:
             return {"string_match": {"prefix": one.value}}
+        case Comparison.MEMBER:
+            raise AssertionError("the program looks for members, and tells it in a header")
 
 
 def _cluster(upstream: Upstream, *, copies: bool = False) -> Tree:

@@ -21,6 +21,12 @@ NUMBER = "andon-number"
 """Between the program and Envoy's choice of a set; no service is sent it."""
 MIRRORED = "andon-mirrored"
 """Between the program and Envoy's choice of a route; no service is sent it."""
+BELONGS = "andon-belongs"
+"""Between the program and Envoy's choice of a route: to which segments whoever sends this belongs; no service is sent
+it."""
+MEMBERS = "members"
+"""By what the routes' virtual host tells the program how members of segments are known. Beside it is a key for each
+member of each of them, such as ``1=alice``."""
 WORDS = "andon"
 """The name under which the program tells the access log something of a request."""
 
@@ -99,6 +105,41 @@ local function cookies(headers, wanted)
     end
   end
   return side, found
+end
+
+local function said(headers, by, name)
+  if by == "header" then
+    return headers:get(name)
+  end
+  for _, line in ipairs(values(headers, "cookie")) do
+    for part in line:gmatch("[^;]+") do
+      local bare = part:match("^%s*(.*)")
+      if bare:sub(1, #name + 1) == name .. "=" then
+        return bare:sub(#name + 2)
+      end
+    end
+  end
+end
+
+local function belong(handle, headers)
+  if headers:get("BELONGS") ~= nil then
+    headers:remove("BELONGS")
+  end
+  local people = handle:virtualHost():metadata()
+  local asked = people:get("MEMBERS")
+  if asked == nil then
+    return
+  end
+  local found = ","
+  for place, one in ipairs(asked) do
+    local text = said(headers, one.by, one.name)
+    if text ~= nil and people:get(place .. "=" .. text) then
+      found = found .. place .. ","
+    end
+  end
+  if found ~= "," then
+    headers:add("BELONGS", found)
+  end
 end
 
 local function stick(handle, headers, sticky)
@@ -240,6 +281,7 @@ end
 
 function envoy_on_request(handle)
   local headers = handle:headers()
+  belong(handle, headers)
   local told = handle:metadata()
   local sticky, mirrored = told:get("sticky"), told:get("mirror")
   local passed = table.concat(values(headers, "PASSED"), ",")
@@ -304,6 +346,9 @@ The program only gives a request its number, and the visitor's cookie holds a nu
 one that would tell them apart. Each release shuffles all numbers by a factor and an offset of its own: nobody is among
 the first each time, and every share is as large as it says.
 
+Who belongs to a segment is asked first, and of the virtual host, for by the answer Envoy chooses the route. What a
+request says of that itself is thrown away. The keys of the members are looked up one by one; the list is never read.
+
 A body goes to the copy while it goes to the version that serves, and at the speed of the slower one of them. What is
 copied has to fit into Envoy's buffers, or a dark version that reads nothing would hold up customers.
 
@@ -327,6 +372,8 @@ def program(name: str, told: str, entrance: Entrance) -> str:
         "SECONDS": str(SIDE_SECONDS),
         "NUMBER": NUMBER,
         "MIRRORED": MIRRORED,
+        "BELONGS": BELONGS,
+        "MEMBERS": MEMBERS,
         "DARK": DARK,
         "WORDS": WORDS,
         "ENTRANCE": entrance.value,

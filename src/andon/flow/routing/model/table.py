@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from andon.flow.environments.contract import SetId
 from andon.flow.routing.contract import PARTS, Arm, Condition, Forwarding, Mirror, Plan, Sticky
@@ -50,6 +50,8 @@ class Listener:
     rules: tuple[Rule, ...] = ()
     """The first that fits counts; what none fits goes to ``set``."""
     mirror: Mirror | None = None
+    members: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Who belongs to the segments that rules name; nobody to one that is not told."""
     dark: str = ""
     """Path of the Unix socket through which copies go; needed for a mirror."""
 
