@@ -105,6 +105,7 @@ def _rollouts(database: Database, flow: Flow, signals: Signals, console: str, wo
         signals=signals,
         comparisons=flow.comparisons,
         log=flow.requests,
+        segments=flow.flags.audiences,
         workflows=workflows,
         console=console,
     )

@@ -111,6 +111,7 @@ class World:
             judge=judge or Plain(),
             signals=self.signals,
             comparisons=lambda: self.answers,
+            segments=local.audiences,
             rhythm=Rhythm(slice=2.0),
             sleep=self.sleep,
         )
@@ -171,6 +172,10 @@ class World:
             plan = self.local.router.plan(reading, STORE, "production")
         for one, parts in self._shares().items():
             self._count(self._served, one, self.rate * seconds * parts / PARTS)
+        if plan is not None and plan.matches:
+            (known,) = [one for one in self.local.plane.table.listeners if one.environment == "production"]
+            asking = sum(len(one) for one in known.members.values())  # each member once a second
+            self._count(self._served, plan.matches[0].set, asking * seconds)
         if plan is not None and plan.mirror is not None:
             self._count(self._dark, plan.mirror.set, self.rate * seconds * plan.mirror.parts / PARTS)
         self._tell()

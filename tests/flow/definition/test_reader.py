@@ -22,6 +22,7 @@ from andon.flow.definition.contract import (
     Sticky,
     Strategy,
     Trigger,
+    Unit,
     Varying,
     share_text,
 )
@@ -102,6 +103,13 @@ def test_everything_a_file_can_say_arrives() -> None:
     assert here.flags.second_person
 
 
+def test_a_stage_may_go_to_the_members_of_a_segment() -> None:
+    text = "{release: {strategy: canary, unit: {cookie: user}, stages: {ours: {to: {segment: employees}}}}}"
+    release = read(DEPLOYS.replace("{}", text)).environments[0].release
+    assert release.unit == Unit(cookie="user")
+    assert release.stages[0].audience == Audience(segment="employees")
+
+
 def test_a_release_that_says_nothing_is_blue_green_and_a_canary_has_usual_stages() -> None:
     silent, short = read(DEPLOYS), read(DEPLOYS.replace("{}", "{release: {strategy: canary}}"))
     assert silent.environments[0].release == ReleaseDefinition()
@@ -142,9 +150,18 @@ def test_a_share_is_written_with_no_more_digits_than_it_has() -> None:
         ("{strategy: canary, stages: {few: {share: »100%}}}", "100% follows on 0%", "less than 100%"),
         ("{strategy: canary, stages: {a: {share: 5%}, b: {share: »5%}}}", "5% follows on 5%", "larger"),
         ("{strategy: canary, stages: {a: {for: 5m}}}", "needs share or to", "share"),
-        ("{strategy: canary, stages: {a: {to: {is: x}}}}", "needs header or cookie", "header"),
+        ("{strategy: canary, stages: {a: {to: {is: x}}}}", "needs header, cookie or segment", "header"),
         ("{strategy: canary, stages: {a: {to: {header: x, »cookie: y}}}}", "both given", "either"),
         ("{strategy: canary, stages: {a: {to: {cookie: »andon-session-1}}}}", "one of Andon's own", "service's"),
+        ("{strategy: canary, stages: {a: {to: {header: »X-Forwarded-For}}}}", "one of Andon's own", "service's"),
+        ("{strategy: canary, stages: {a: {to: {segment: »staff}}}}", "by what the members", "unit: {cookie: user}"),
+        ("{unit: {cookie: »Andon-Side}}", "one of Andon's own", "service's"),
+        ("{unit: {header: »Cookie}}", "one of Andon's own", "service's"),
+        ("{unit: {}}", "needs cookie or header", "cookie"),
+        ("{unit: {cookie: a, »header: b}}", "both given", "either"),
+        ("{unit: {cookie: u}, strategy: canary, stages: {a: {to: {segment: »Staff}}}}", "is not the name", "staff"),
+        ("{unit: {cookie: u}, strategy: canary, stages: {a: {to: {segment: s, »is: x}}}}", "means nothing", "without"),
+        ("{unit: {cookie: u}, strategy: canary, stages: {a: {to: {segment: s, »cookie: c}}}}", "both given", "either"),
         ("{»stages: {few: {share: 5%}}}", "at once", "strategy: canary"),
         ("{watch: {payment.refused: »up}}", "the text 'up'", "fall, rise or change"),
         ("{mirror: {share: 5%, methods: [»get]}}", "'get' is not a method", "GET"),

@@ -13,6 +13,7 @@ from datetime import datetime
 
 from andon.feedback.judge.contract import Because, Judge, Judgement, Verdict
 from andon.feedback.rollouts.baseline import FreshInstances
+from andon.feedback.rollouts.belonging import Belonging
 from andon.feedback.rollouts.confirming import Confirmation
 from andon.feedback.rollouts.contract import Hold, RolloutId, RolloutState, Wish
 from andon.feedback.rollouts.foreseeing import Foreseeing
@@ -22,12 +23,13 @@ from andon.feedback.rollouts.model.differing import too_many
 from andon.feedback.rollouts.model.judging import told
 from andon.feedback.rollouts.model.pacing import Rhythm, is_over
 from andon.feedback.rollouts.model.records import Rollout
-from andon.feedback.rollouts.model.stages import Sets, divided
+from andon.feedback.rollouts.model.stages import Sets, divided, segments_of
 from andon.feedback.rollouts.model.tallying import counted_in
 from andon.feedback.rollouts.ports import Signals
 from andon.feedback.rollouts.service import RolloutService
 from andon.flow.deployments.contract.release import Candidate, ReleaseEnd, ReleaseOutcome
 from andon.flow.environments.contract import Environments
+from andon.flow.flags.contract.audiences import NoSegments, Segments
 from andon.flow.routing.contract import Comparisons, Router
 from andon.kernel.db import Database, Transaction
 from andon.kernel.errors import Unavailable
@@ -51,6 +53,7 @@ class Conductor:
         judge: Judge,
         signals: Signals,
         comparisons: Callable[[], Comparisons],
+        segments: Segments | None = None,
         rhythm: Rhythm | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -62,6 +65,7 @@ class Conductor:
         self._signals = signals
         self._rhythm = rhythm or Rhythm()
         self._sleep = sleep
+        self._belonging = Belonging(segments or NoSegments())
         self._mirroring = Mirroring(database=database, service=service, open_=comparisons)
         self._looking = Looking(
             database=database,
@@ -95,6 +99,9 @@ class Conductor:
         self, candidate: Candidate, *, cancelled: Callable[[], bool], interrupted: Callable[[], bool]
     ) -> ReleaseOutcome:
         """See :class:`~andon.flow.deployments.contract.release.Releasing`."""
+        refused = self._refused(candidate)
+        if refused:
+            return ReleaseOutcome(end=ReleaseEnd.FAILED, reason=refused)
         rollout = self._foreseeing.begin(candidate)
         if not rollout.state.ended:
             if rollout.release.baseline:
@@ -111,6 +118,12 @@ class Conductor:
     def confirm(self, candidate: Candidate, *, interrupted: Callable[[], bool]) -> ReleaseOutcome:
         """See :class:`~andon.flow.deployments.contract.release.Releasing`."""
         return self._confirmation.confirm(candidate, lambda seconds: self._wait(seconds, interrupted))
+
+    def _refused(self, candidate: Candidate) -> str:
+        """Why it cannot begin; what an earlier life began goes on, and pauses where it must."""
+        with self._database.reading() as reading:
+            begun = self._service.of_deployment(reading, candidate.deployment) is not None
+            return "" if begun else self._belonging.refused(reading, candidate.release)
 
     # The loop
 
@@ -153,6 +166,7 @@ class Conductor:
 
     def _tick(self, candidate: Candidate, rollout: Rollout, memory: Memory) -> bool:
         """Look, judge, and act on it; whether the stage was left."""
+        self._follow(candidate, rollout)
         judgement = self._looking.look(rollout, memory)
         if judgement is None:
             return False
@@ -164,6 +178,8 @@ class Conductor:
             if differing:
                 self._service.go_on(tx, rollout.id, Hold.NO_DATA)
                 self._service.hold(tx, rollout.id, Hold.DIFFERENCES, differing)
+            elif missing := self._belonging.trouble(tx, rollout.now):
+                self._service.hold(tx, rollout.id, Hold.NO_DATA, missing)
             elif judgement.should_pause:
                 self._service.hold(tx, rollout.id, Hold.NO_DATA, judgement.sentence)
             else:
@@ -192,7 +208,27 @@ class Conductor:
                 tx,
                 candidate.service,
                 candidate.environment,
-                divided(entered.now, entered.sets, entered.release.sticky),
+                divided(entered.now, entered.sets, entered.release.sticky, self._belonging.used(tx, entered.now)),
+                fence=candidate.fence,
+                deployment=candidate.deployment,
+            )
+        self._apply(candidate)
+
+    def _follow(self, candidate: Candidate, rollout: Rollout) -> None:
+        """Let the router know who belongs to a segment by now, and the record which version of it counts."""
+        if not segments_of(rollout.now):
+            return
+        with self._database.reading() as reading:
+            plan = self._router.plan(reading, candidate.service, candidate.environment)
+            changed = self._belonging.changed(reading, rollout.now, plan)
+        if changed is None:
+            return
+        with self._database.transaction() as tx:
+            self._router.divide(
+                tx,
+                candidate.service,
+                candidate.environment,
+                changed,
                 fence=candidate.fence,
                 deployment=candidate.deployment,
             )
@@ -252,7 +288,7 @@ class Conductor:
                     tx,
                     candidate.service,
                     candidate.environment,
-                    divided(rollout.now, without, rollout.release.sticky),
+                    divided(rollout.now, without, rollout.release.sticky, self._belonging.used(tx, rollout.now)),
                     fence=candidate.fence,
                     deployment=candidate.deployment,
                 )

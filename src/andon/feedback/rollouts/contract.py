@@ -48,7 +48,7 @@ class StageKind(StrEnum):
     MIRROR = "mirror"
     """Dark launch: copies of requests, whose answers are thrown away."""
     AUDIENCE = "audience"
-    """Only requests that are known by a header or a cookie."""
+    """Only requests that are known by a header or a cookie, or by who sends them."""
     SHARE = "share"
 
 

@@ -20,6 +20,7 @@ from andon.feedback.rollouts.telling import TELLING, address
 from andon.feedback.rollouts.workflows import takeover_workflow
 from andon.flow.deployments.contract import Deployments
 from andon.flow.environments.contract import Environments
+from andon.flow.flags.contract.audiences import Segments
 from andon.flow.routing.contract import AccessLog, Comparisons, Router
 from andon.kernel.access import Principal
 from andon.kernel.db import Database, Reading
@@ -49,6 +50,7 @@ def build_rollouts(
     signals: Signals,
     comparisons: Callable[[], Comparisons],
     log: Callable[[], AccessLog],
+    segments: Segments,
     workflows: Workflows,
     console: str,
 ) -> BuiltRollouts:
@@ -61,6 +63,7 @@ def build_rollouts(
         judge=judge,
         signals=signals,
         comparisons=comparisons,
+        segments=segments,
     )
     taking = Taking(
         database=database,

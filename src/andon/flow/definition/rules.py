@@ -9,12 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from andon.flow.definition.contract import PARTS, Definition, MigrationDefinition, StageDefinition, Strategy
+from andon.flow.definition.contract import (
+    PARTS,
+    Audience,
+    Definition,
+    MigrationDefinition,
+    StageDefinition,
+    Strategy,
+    Unit,
+)
 from andon.flow.definition.kinds import Path, Percent, Reading, listing, nearest_word
 from andon.flow.schema.contract import Dialect
 
 Check = Callable[[Definition, Reading], None]
 _SHARE = Percent("5%")
+_OURS = ("andon-", "__host-andon-", "x-envoy-", "x-forwarded-", "x-request-id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -401,12 +410,29 @@ def mirrors_grow(definition: Definition, reading: Reading) -> None:
 @rule("No header or cookie of the router's own chooses an audience.")
 def audiences_are_the_services_own(definition: Definition, reading: Reading) -> None:
     for environment in definition.environments:
-        for stage in environment.release.stages:
-            if stage.audience is None:
-                continue
-            for key, name in (("header", stage.audience.header), ("cookie", stage.audience.cookie)):
-                if name is not None and name.lower().startswith(("andon-", "__host-andon-")):
-                    here: Path = ("environments", environment.name, "release", "stages", stage.name, "to", key)
+        release: Path = ("environments", environment.name, "release")
+        chosen: list[tuple[Path, Audience | Unit | None]] = [((*release, "unit"), environment.release.unit)]
+        chosen += [((*release, "stages", one.name, "to"), one.audience) for one in environment.release.stages]
+        for place, one in chosen:
+            for key, name in () if one is None else (("header", one.header), ("cookie", one.cookie)):
+                if name is not None and (name.lower().startswith(_OURS) or (key, name.lower()) == ("header", "cookie")):
+                    here = (*place, key)
                     reading.fault(
                         reading.value(here), here, f"{name!r} is one of Andon's own", expected="a name of the service's"
                     )
+
+
+@rule("A stage that goes to a segment needs the release's `unit`.")
+def segments_know_whom(definition: Definition, reading: Reading) -> None:
+    for environment in definition.environments:
+        if environment.release.unit is not None:
+            continue
+        for stage in environment.release.stages:
+            if stage.audience is not None and stage.audience.segment is not None:
+                here: Path = ("environments", environment.name, "release", "stages", stage.name, "to", "segment")
+                reading.fault(
+                    reading.value(here),
+                    here,
+                    "nothing says by what the members of a segment are known",
+                    expected="unit: {cookie: user} in this release, with the cookie that says who it is",
+                )

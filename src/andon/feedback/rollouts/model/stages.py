@@ -5,10 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from andon.feedback.rollouts.contract import StageKind, StagePlan
-from andon.flow.definition.contract import Audience, Ignored, MirrorDefinition, MirrorStep, ReleaseDefinition
+from andon.flow.definition.contract import Audience, Ignored, MirrorDefinition, MirrorStep, ReleaseDefinition, Unit
 from andon.flow.definition.contract import Sticky as Stickiness
 from andon.flow.environments.contract import SetId
-from andon.flow.routing.contract import PARTS, Arm, Comparison, Condition, Match, Mirror, Plan, Share, Sticky, Where
+from andon.flow.routing.contract import (
+    PARTS,
+    Arm,
+    Comparison,
+    Condition,
+    Match,
+    Mirror,
+    Plan,
+    SegmentUse,
+    Share,
+    Sticky,
+    Where,
+)
 
 MIRROR_NAME = "dark"
 
@@ -19,6 +31,8 @@ class Stage:
 
     plan: StagePlan
     audiences: tuple[Audience, ...] = ()
+    unit: Unit | None = None
+    """By what the members of a segment are known."""
     methods: tuple[str, ...] = ()
     """Of a mirror."""
     ignore: Ignored = field(default_factory=Ignored)
@@ -65,7 +79,7 @@ def stages_of(release: ReleaseDefinition) -> tuple[Stage, ...]:
             seconds=one.seconds,
             requests=one.requests,
         )
-        found.append(Stage(plan=plan, audiences=audiences))
+        found.append(Stage(plan=plan, audiences=audiences, unit=release.unit))
     return tuple(found)
 
 
@@ -85,8 +99,13 @@ def compared(stage: Stage, sets: Sets) -> SetId:
     return sets.baseline if sets.baseline is not None and baseline_parts(stage, sets) else sets.former
 
 
-def divided(stage: Stage, sets: Sets, sticky: Stickiness) -> Plan:
-    """How the router divides the traffic in a stage."""
+def segments_of(stage: Stage) -> tuple[str, ...]:
+    """Segments of flags that stand in force in a stage, each once."""
+    return tuple(dict.fromkeys(one.segment for one in stage.audiences if one.segment is not None))
+
+
+def divided(stage: Stage, sets: Sets, sticky: Stickiness, segments: tuple[SegmentUse, ...] = ()) -> Plan:
+    """How the router divides the traffic in a stage; ``segments`` are those of :func:`segments_of`."""
     if stage.dark:
         return Plan(
             shares=(Share(sets.former, PARTS),),
@@ -103,12 +122,17 @@ def divided(stage: Stage, sets: Sets, sticky: Stickiness) -> Plan:
     return Plan(
         shares=tuple(shares),
         arms=arms,
-        matches=tuple(Match((condition(one),), sets.canary) for one in stage.audiences),
+        matches=tuple(Match((condition(one, stage.unit),), sets.canary) for one in stage.audiences),
+        segments=segments,
         sticky=Sticky() if sticky is Stickiness.COOKIE else None,
     )
 
 
-def condition(audience: Audience) -> Condition:
+def condition(audience: Audience, unit: Unit | None) -> Condition:
+    if audience.segment is not None:
+        assert unit is not None  # noqa: S101 - a definition that names a segment without it is refused
+        where, name = (Where.HEADER, unit.header) if unit.header is not None else (Where.COOKIE, unit.cookie)
+        return Condition(where, name or "", Comparison.MEMBER, audience.segment)
     where, name = (Where.HEADER, audience.header) if audience.header is not None else (Where.COOKIE, audience.cookie)
     how = Comparison.PRESENT if audience.value is None else Comparison.IS
     return Condition(where, name or "", how, audience.value or "")
@@ -126,5 +150,7 @@ def compared_share(stage: Stage, sets: Sets) -> float | None:
 
 
 def audience_words(audience: Audience) -> str:
+    if audience.segment is not None:
+        return f"segment {audience.segment}"
     kind, name = ("header", audience.header) if audience.header is not None else ("cookie", audience.cookie)
     return f"{kind} {name}" if audience.value is None else f"{kind} {name} = {audience.value}"

@@ -26,6 +26,7 @@ from andon.flow.definition.contract.release import (
     ReleaseStage,
     Sticky,
     Strategy,
+    Unit,
     Varying,
     share_text,
 )
@@ -64,6 +65,7 @@ __all__ = [
     "Strategy",
     "TelemetryDefinition",
     "Trigger",
+    "Unit",
     "Varying",
     "share_text",
 ]

@@ -53,13 +53,23 @@ class Harm(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """By what a request tells whose it is; exactly one of the two is given."""
+
+    header: str | None = None
+    cookie: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Audience:
-    """Requests that are known by a header or a cookie; exactly one of the two is given."""
+    """Requests that are known by a header or a cookie, or by who sends them; exactly one of the three is given."""
 
     header: str | None = None
     cookie: str | None = None
     value: str | None = None
-    """``None``: whatever it says, as long as it is there."""
+    """``None``: whatever the header or cookie says, as long as it is there."""
+    segment: str | None = None
+    """Of flags: its members, whom :attr:`ReleaseDefinition.unit` tells."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +136,8 @@ class ReleaseDefinition:
     stages: tuple[ReleaseStage, ...] = ()
     """In order; what is left after the last one comes with the switch."""
     sticky: Sticky = Sticky.COOKIE
+    unit: Unit | None = None
+    """By what the members of a segment are known; always there where a stage names one."""
     baseline: bool = False
     """Whether fresh instances of the old version are started to compare with, so that both are equally young."""
     mirror: MirrorDefinition | None = None

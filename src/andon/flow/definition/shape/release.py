@@ -16,6 +16,7 @@ from andon.flow.definition.contract import (
     ReleaseStage,
     Sticky,
     Strategy,
+    Unit,
     Varying,
 )
 from andon.flow.definition.kinds import (
@@ -33,7 +34,7 @@ from andon.flow.definition.kinds import (
     duration,
 )
 from andon.flow.definition.shape.stages import DAY
-from andon.flow.definition.shape.texts import COOKIE, HEADER, JSON_FIELD, METRIC, RELEASE_STAGE
+from andon.flow.definition.shape.texts import COOKIE, HEADER, JSON_FIELD, METRIC, RELEASE_STAGE, SEGMENT, USER_COOKIE
 
 _STAGE = ReleaseStage(name="")
 _MIRROR = MirrorDefinition(parts=1)
@@ -44,19 +45,48 @@ COOKIE_FIELD: Field[str | None] = Field("cookie", COOKIE, "A cookie of the reque
 IS: Field[str | None] = Field(
     "is", Verbatim(), "What it has to say, to the letter.", None, shown_default="anything, as long as it is there"
 )
+SEGMENT_FIELD: Field[str | None] = Field(
+    "segment",
+    SEGMENT,
+    "The members of a segment of flags that has at most 1,000 of them, and no conditions. A change of it is followed "
+    "within seconds. Who sends a request, `unit` tells.",
+    None,
+)
 
 
 def _audience(_name: str, values: Values) -> Audience:
-    return Audience(header=values[HEADER_FIELD], cookie=values[COOKIE_FIELD], value=values[IS])
+    return Audience(
+        header=values[HEADER_FIELD], cookie=values[COOKIE_FIELD], value=values[IS], segment=values[SEGMENT_FIELD]
+    )
 
 
 AUDIENCE = Record(
     "an audience",
-    "Who gets the new version whatever the share: requests with this header, or with this cookie.",
-    (HEADER_FIELD, COOKIE_FIELD, IS),
+    "Who gets the new version whatever the share: requests with this header, or with this cookie, or of the members "
+    "of a segment.",
+    (HEADER_FIELD, COOKIE_FIELD, IS, SEGMENT_FIELD),
     _audience,
+    together=(("header", "cookie", "segment"),),
+    one_of=("header", "cookie", "segment"),
+    excludes=(("segment", ("is",)),),
+)
+
+UNIT_HEADER: Field[str | None] = Field("header", HEADER, "A header that holds who it is.", None)
+UNIT_COOKIE: Field[str | None] = Field("cookie", USER_COOKIE, "A cookie that holds who it is.", None)
+
+
+def _unit(_name: str, values: Values) -> Unit:
+    return Unit(header=values[UNIT_HEADER], cookie=values[UNIT_COOKIE])
+
+
+UNIT = Record(
+    "a unit of a release",
+    "By what the service knows who sends a request: a cookie or header with the same words as the members of the "
+    "segment, to the letter. The router believes it: a cookie that visitors can write themselves keeps nobody out.",
+    (UNIT_COOKIE, UNIT_HEADER),
+    _unit,
     together=(("header", "cookie"),),
-    one_of=("header", "cookie"),
+    one_of=("cookie", "header"),
 )
 
 SHARE: Field[int | None] = Field(
@@ -231,6 +261,9 @@ BASELINE = Field(
     "Whether fresh instances of the old version are started to compare with: both sides are then equally young.",
     _RELEASE.baseline,
 )
+UNIT_FIELD: Field[Unit | None] = Field(
+    "unit", UNIT, "By what the members of a `segment` are known.", None, shown_default="none, and no stage names one"
+)
 MIRROR_FIELD: Field[MirrorDefinition | None] = Field(
     "mirror", MIRROR, "Send traffic to the new version and throw its answers away, before customers see any.", None
 )
@@ -258,6 +291,7 @@ def _release(_name: str, values: Values) -> ReleaseDefinition:
         strategy=strategy,
         stages=stages,
         sticky=values[STICKY],
+        unit=values[UNIT_FIELD],
         baseline=values[BASELINE],
         mirror=values[MIRROR_FIELD],
         watch=values[WATCH],
@@ -267,7 +301,7 @@ def _release(_name: str, values: Values) -> ReleaseDefinition:
 RELEASE = Record(
     "a release",
     "How a new version comes to its customers. What goes wrong takes it back by itself.",
-    (STRATEGY, STAGES, STICKY, BASELINE, MIRROR_FIELD, WATCH),
+    (STRATEGY, STAGES, UNIT_FIELD, STICKY, BASELINE, MIRROR_FIELD, WATCH),
     _release,
     may_be_empty=True,
 )

@@ -94,7 +94,16 @@ HEADER = Text(
     pattern=_FIELD_NAME,
     limit=100,
 )
+SEGMENT = Text(
+    what="the name of a segment of flags",
+    form="lower case letters, digits, dots, dashes and underscores",
+    sample="employees",
+    pattern=r"^[a-z0-9][a-z0-9._-]*$",
+    hint=lambda text: text.lower() if text.strip() else None,
+    limit=100,
+)
 COOKIE = Text(what="the name of a cookie", sample="staff", pattern=_FIELD_NAME, limit=100)
+USER_COOKIE = replace(COOKIE, sample="user")
 URL_PATH = Text(
     what="a path that begins with /",
     sample="/health",
