@@ -164,13 +164,17 @@ def _section(record: Record[object]) -> str:
     lines += [
         f"| `{one.key}` | {_cell(_takes(one))} | {_cell(_without(one))} | {_cell(one.about)} |" for one in record.fields
     ]
-    notes = [f"Give {_ticked(group, 'or')}, not both." for group in record.together]
+    notes = [
+        f"Give {_ticked(group, 'or')}, not {'both' if len(group) == 2 else 'more than one'}."
+        for group in record.together
+    ]
     if record.one_of and record.one_of not in record.together:
         notes.append(f"At least one of {_ticked(record.one_of, 'and')} is needed.")
     elif record.one_of:
         notes.append("One of them is needed.")
     for key, useless in record.excludes:
-        notes.append(f"{_ticked(useless, 'and')} mean nothing beside `{key}`.")
+        verb = "means" if len(useless) == 1 else "mean"
+        notes.append(f"{_ticked(useless, 'and')} {verb} nothing beside `{key}`.")
     if record.may_be_empty:
         notes.append("Nothing at all, as in `acceptance:`, means every default.")
     if notes:

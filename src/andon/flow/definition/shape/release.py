@@ -34,7 +34,16 @@ from andon.flow.definition.kinds import (
     duration,
 )
 from andon.flow.definition.shape.stages import DAY
-from andon.flow.definition.shape.texts import COOKIE, HEADER, JSON_FIELD, METRIC, RELEASE_STAGE, SEGMENT, USER_COOKIE
+from andon.flow.definition.shape.texts import (
+    COOKIE,
+    HEADER,
+    JSON_FIELD,
+    METRIC,
+    RELEASE_STAGE,
+    SEGMENT,
+    USER_COOKIE,
+    USER_HEADER,
+)
 
 _STAGE = ReleaseStage(name="")
 _MIRROR = MirrorDefinition(parts=1)
@@ -71,7 +80,7 @@ AUDIENCE = Record(
     excludes=(("segment", ("is",)),),
 )
 
-UNIT_HEADER: Field[str | None] = Field("header", HEADER, "A header that holds who it is.", None)
+UNIT_HEADER: Field[str | None] = Field("header", USER_HEADER, "A header that holds who it is.", None)
 UNIT_COOKIE: Field[str | None] = Field("cookie", USER_COOKIE, "A cookie that holds who it is.", None)
 
 
@@ -85,7 +94,7 @@ UNIT = Record(
     "segment, to the letter. The router believes it: a cookie that visitors can write themselves keeps nobody out.",
     (UNIT_COOKIE, UNIT_HEADER),
     _unit,
-    together=(("header", "cookie"),),
+    together=(("cookie", "header"),),
     one_of=("cookie", "header"),
 )
 

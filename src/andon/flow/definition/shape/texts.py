@@ -103,6 +103,7 @@ SEGMENT = Text(
     limit=100,
 )
 COOKIE = Text(what="the name of a cookie", sample="staff", pattern=_FIELD_NAME, limit=100)
+USER_HEADER = replace(HEADER, sample="x-user")
 USER_COOKIE = replace(COOKIE, sample="user")
 URL_PATH = Text(
     what="a path that begins with /",
