@@ -1,4 +1,4 @@
-"""What telemetry alone can tell of a version takes it back: memory, processor, the log, and what the business counts."""
+"""What telemetry alone can tell takes a version back: memory, processor, the log, and what the business counts."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ class Levels(Telemetry):
 
     def _say(self, one: Watched, canary: Side, baseline: Side) -> tuple[Observation, Observation]:
         seconds = (self.clock.now() - self.began).total_seconds()
-        times = self.worse.get(one.name, lambda _: 1.0)(seconds)
+        worse = self.worse.get(one.name)
+        times = 1.0 if worse is None else worse(seconds)
         return self._of(one, canary, times), self._of(one, baseline, 1.0)
 
     def _of(self, one: Watched, side: Side, times: float) -> Observation:
