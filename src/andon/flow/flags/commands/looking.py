@@ -54,6 +54,8 @@ def show_flag(service: ServiceName, flag: FlagNamed) -> None:
     head += [one.description] if one.description else []
     head += [f"owner: {one.owner}"] if one.owner else []
     head += [f"to be gone by {one.ends}"] if one.ends else ["permanent"] if one.permanent else []
+    head += [f"card: {found.head.card}"] if found.head.card else []
+    head += [f"code: {found.head.code}"] if found.head.code else []
     head += [f"archived {ago(one.archived_at)}"] if one.archived_at else []
     head += ["variants: " + ", ".join(f"{name} = {_json(value)}" for name, value in found.head.variants.items())]
     head += [f"asked for by {', '.join(found.asked_by)}"] if found.asked_by else []
