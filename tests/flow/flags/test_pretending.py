@@ -120,6 +120,21 @@ def test_a_program_that_does_not_confirm_keeps_the_test_from_beginning(site: Fla
         assert FolderReach(FlagFolders(site.doors)).wait(STORE, "acceptance", revision, lambda: False) is None
 
 
+def test_whoever_looks_on_with_a_token_does_not_keep_the_test_from_beginning(site: FlagSite) -> None:
+    write_file(site)
+    place = {"service": "store", "environment": "acceptance"}
+    looking = site.client(site.token("Wes"), **{"x-andon-listener": "0123456789abcdef"})
+    with looking, looking.stream("GET", "/api/v1/flags/stream", params=place) as stream:
+        assert any(line.startswith("data: ") for line in stream.iter_lines())
+        revision = begin(site, FlagState.ALL_ON)
+        folder = write_file(site)
+        reach = FolderReach(FlagFolders(site.doors), patience=5.0, between=0.0)
+        assert reach.wait(STORE, "acceptance", revision, lambda: False) is None
+        found = asked(folder / SOCKET, revision)
+        assert found is not None
+        assert found.listening == 0
+
+
 def test_without_a_program_that_follows_the_file_is_what_counts(tmp_path: Path) -> None:
     folders = FlagFolders(tmp_path)
     reach = FolderReach(folders, patience=0.2, between=0.0)

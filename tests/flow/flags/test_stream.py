@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from andon.flow.sources.contract import CommitHash
 from andon.kernel.access import SYSTEM, tokens
 from andon_flags.document import changed, read, shares
 from tests.databases import Databases
+from tests.flow.environments.place import wait_until
 from tests.flow.flags.serving import PRODUCTION, FlagSite, create_flag, open_flag_site, set_flag
 from tests.flow.installation import STORE
 
@@ -174,6 +176,33 @@ def test_on_the_socket_of_an_environment_nobody_has_to_say_who_they_are(site: Fl
             assert next(told)[1] == "document"
             set_flag(site, {"default": "on"})
             assert next(told)[1] == "change"
+
+
+def test_programs_of_one_environment_do_not_take_the_streams_and_connections_of_others(
+    tmp_path: Path, databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("andon.flow.flags.serving.hub.MOST_OF_ONE", 2)
+    monkeypatch.setattr("andon.flow.flags.serving.sockets.MOST_OF_ONE", 2)
+    monkeypatch.setattr("andon.flow.flags.serving.sockets.SPARE", 3)
+    with open_flag_site(tmp_path, databases) as site, ExitStack() as held:
+        environment(site)
+        path = FlagFolders(site.doors).folder(STORE, "production") / SOCKET
+        wait_until(path.exists)
+        for _ in range(2):
+            client = held.enter_context(on_socket(path))
+            assert held.enter_context(client.stream("GET", STREAM)).status_code == 200
+        with on_socket(path) as client:
+            refused = client.get(STREAM)
+            assert (refused.status_code, "Too many programs" in refused.text) == (429, True)
+            assert client.get(DOCUMENT).status_code == 200
+        with site.client(site.token()) as elsewhere:
+            acceptance = PLACE | {"environment": "acceptance"}
+            assert held.enter_context(elsewhere.stream("GET", STREAM, params=acceptance)).status_code == 200
+        idle = [held.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(6)]
+        for one in idle:
+            one.settimeout(20)
+            one.connect(str(path))
+        assert idle[-1].recv(1) == b"", "closed at once, and not when it has said nothing for long"
 
 
 def test_a_sandbox_is_given_the_folder_of_its_own_environment(site: FlagSite) -> None:

@@ -280,6 +280,28 @@ def test_a_request_that_never_gets_to_its_point_is_given_up(server: Serving, mon
         assert slow.recv(1) == b"", "the connection was closed, not answered"
 
 
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"GET /login HTTP/1.1\r\nHost: localhost\r\nX-Large: ",
+        b"POST /login HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nX-Large: ",
+        b"GET /login HTTP/1.1\r\nHost: localhost\r\n\r\nGET /login HTTP/1.1\r\nX-Large: ",
+    ],
+    ids=["head", "trailer", "second head"],
+)
+def test_a_request_whose_head_does_not_end_is_cut_off_before_it_fills_the_memory(server: Serving, begun: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", server.settings.web.port), timeout=20) as large:
+        large.sendall(begun)
+        with pytest.raises(ConnectionError):
+            large.sendall(b"x" * 2**26)
+
+
+def test_a_long_upload_in_small_chunks_is_not_taken_for_a_large_head(server: Serving) -> None:
+    with httpx.Client(base_url=server.address, timeout=30) as patient:
+        answer = patient.post("/login", content=(b"x" * 10 for _ in range(60_000)))
+    assert answer.status_code < 500
+
+
 def test_a_slow_answer_is_not_taken_for_a_slow_request(server: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("andon.web.http.connection.HEAD_SECONDS", 0.2)
     with httpx.Client(base_url=server.address, timeout=30) as patient:

@@ -46,8 +46,11 @@ class Listening:
         await asyncio.sleep(0)  # lets the transports say that they are closed
 
 
-async def listen_on(made: socket.socket, application: Application) -> Listening:
-    """Serve the application there, on the event loop that is running; the socket is the listening's from then on."""
+async def listen_on(made: socket.socket, application: Application, *, most: int = MOST_CONNECTIONS) -> Listening:
+    """Serve the application there, on the event loop that is running; the socket is the listening's from then on.
+
+    ``most`` connections are kept there at the same time; what comes beyond them is closed at once.
+    """
     config = uvicorn.Config(
         application,
         http=ImpatientProtocol,
@@ -59,7 +62,7 @@ async def listen_on(made: socket.socket, application: Application) -> Listening:
         date_header=False,
         proxy_headers=False,
         timeout_keep_alive=_KEEP_ALIVE,
-        limit_concurrency=MOST_CONNECTIONS,
+        limit_concurrency=most,
     )
     config.load()
     state = ServerState()

@@ -126,7 +126,7 @@ class FlagDoor:
         if scope["path"] == STREAM:
             last = _header(scope, b"last-event-id")
             name = _header(scope, b"x-andon-listener")
-            await self._stream(receive, send, visit, _number(last), name if _LISTENER.fullmatch(name) else "")
+            await self._stream(receive, send, visit, own, _number(last), name if _LISTENER.fullmatch(name) else "")
             return
         told = served.built.told
         headers = {"etag": told.etag, "cache-control": "no-cache", "content-type": "application/json"}
@@ -154,8 +154,10 @@ class FlagDoor:
         told = {"revision": served.revision, "listening": listening, "behind": behind}
         await _reply(send, Answer(200, msgspec.json.encode(told), {"content-type": "application/json"}))
 
-    async def _stream(self, receive: Receive, send: Send, visit: _Visit, last: int | None, name: str) -> None:
-        with self._hub.listen(visit.place, name) as listener:
+    async def _stream(
+        self, receive: Receive, send: Send, visit: _Visit, own: Place | None, last: int | None, name: str
+    ) -> None:
+        with self._hub.listen(visit.place, name, inside=own is not None) as listener:
             # after it is listened: what changes from here on is heard, and what was heard before is skipped
             served = await self._served(visit.place)
             await _begin(send)
@@ -249,7 +251,7 @@ class FlagDoor:
             return
         query = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=20)
         visit = _Visit(own, "", "", query) if own is not None else await self._by_ticket(query)
-        with self._hub.listen(visit.place) as listener:
+        with self._hub.listen(visit.place, inside=own is not None) as listener:
             served = await self._served(visit.place)
             await _begin(send, remote=True)
             last = _header(scope, b"last-event-id")

@@ -25,6 +25,8 @@ from andon_flags.document.writing import write_change
 
 MOST_PLACES = 1_000
 MOST_STREAMS = 5_000
+MOST_OF_ONE = 1_000
+"""Streams of one environment: its programs must not take them from everybody else's."""
 MOST_WAITING = 50
 """Changes kept for a slow listener; beyond them it gets the whole document."""
 KEPT_CHANGES = 64
@@ -72,6 +74,8 @@ class Listener:
     """One open stream. Only the event loop touches it."""
 
     place: Place
+    inside: bool = False
+    """It runs in the environment, and came by its socket; with a token comes whoever may look at its flags."""
     id: str = ""
     """By which its program confirms what it has applied; empty for one that does not."""
     told: int = -1
@@ -139,21 +143,22 @@ class Hub:
                 one.confirmed = max(one.confirmed, min(revision, one.told))
 
     def audience(self, place: Place, revision: int) -> tuple[int, int]:
-        """How many listen there, and how many of them do not have a revision yet. Only on the event loop."""
-        there = [one for one in self._listeners if one.place == place]
+        """How many listen inside, and how many of them do not have a revision yet. Only on the event loop."""
+        there = [one for one in self._listeners if one.inside and one.place == place]
         return len(there), sum(one.has < revision for one in there)
 
     @contextmanager
-    def listen(self, place: Place, listener: str = "") -> Iterator[Listener]:
+    def listen(self, place: Place, listener: str = "", *, inside: bool = False) -> Iterator[Listener]:
         """Hear of every change from now on; ``listener`` is by what its program confirms. Raises ``TooMany``."""
-        if len(self._listeners) >= MOST_STREAMS:
+        of_one = sum(one.place == place for one in self._listeners)
+        if len(self._listeners) >= MOST_STREAMS or of_one >= MOST_OF_ONE:
             raise TooMany(
                 "Too many programs listen to flags.",
                 safe="Each goes on with what it has.",
                 remedy="Let them share a connection, or come back later.",
                 retry_after=30.0,
             )
-        found = Listener(place, listener)
+        found = Listener(place, inside, listener)
         self._listeners.add(found)
         try:
             yield found

@@ -16,13 +16,15 @@ from anyio import to_thread
 
 from andon.flow.flags.equipping import SOCKET, FlagFolders
 from andon.flow.flags.serving.door import FlagDoor
-from andon.flow.flags.serving.hub import Place
+from andon.flow.flags.serving.hub import MOST_OF_ONE, Place
 from andon.kernel.errors import AndonError
 from andon.kernel.sockets import pinned
 from andon.web.http.listening import Listening, listen_on
 
 ROUND = 1.0
 """Seconds between two looks at which environments there are, and whether their sockets are still there."""
+SPARE = 200
+"""Connections of one environment beside its streams. All are files of the process in which the console is, too."""
 _log = logging.getLogger(__name__)
 
 
@@ -94,7 +96,7 @@ class FlagSockets:
             with pinned(path) as sure:
                 os.chmod(sure, 0o600)  # noqa: PTH101 - a socket of our own folder: nothing that blocks
             made.setblocking(False)
-            listening = await listen_on(made, self._door.at(place))
+            listening = await listen_on(made, self._door.at(place), most=MOST_OF_ONE + SPARE)
         except BaseException:
             made.close()
             raise
