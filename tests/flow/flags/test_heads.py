@@ -56,6 +56,25 @@ def test_what_is_no_address_of_the_web_is_shown_and_leads_nowhere(site: FlagSite
     assert 'href="app/shop' not in text
 
 
+def test_a_rule_that_never_matches_is_told_where_it_was_saved_and_as_long_as_it_is_there(site: FlagSite) -> None:
+    create_flag(site)
+    maxine = site.serving.browser()
+    assert maxine.sign_in("Maxine", PASSWORD).status_code == 303
+    page = "/flags/store/new-checkout"
+    assert "Doubtful" not in maxine.get(page).text
+    swiss, others = ("when: [{attribute: country, is: %s, values: [CH]}]" % word for word in ("in", "not-in"))
+    never = f"rules: [{{{swiss}, serve: on}}, {{when: [{swiss[7:-1]}, {others[7:-1]}], serve: on}}]\ndefault: off\n"
+    done = maxine.submit(page, f"{page}/production/setting", setting=never, base="0")
+    assert done.status_code == 303, done.text
+    told = maxine.get(page).text
+    assert told.count("Doubtful: ") == 1, "in production alone"
+    assert "rules[1]" in told
+    assert "contradicts itself" in told
+    once = maxine.submit(page, f"{page}/production/setting", setting="default: off\n", base="1")
+    assert once.status_code == 303, once.text
+    assert "Doubtful" not in maxine.get(page).text
+
+
 SWISS = Rule(id="swiss", when=(Condition("country", Operator.IN, ("CH",)),), serve="on")
 OLD = Setting(
     off="off",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 from andon.flow.flags.contract import FLAGS_FILE, Origin, RampView
@@ -14,6 +14,7 @@ from andon.flow.flags.model import words
 from andon.flow.flags.model.flag import Setting, StoredFlag, StoredSetting
 from andon.flow.flags.model.pretending import pretends_words
 from andon.flow.flags.model.wishes import percent_of
+from andon.flow.flags.service.changing import doubts_of
 from andon.flow.flags.views.answers import ProposalShape
 from andon.kernel.access import Permission, Principal
 from andon.kernel.db import Reading
@@ -22,6 +23,8 @@ from andon.web.shell import Action
 from andon_flags.explaining import Explanation
 
 _MOST_TOPICS = 20
+_SOON = timedelta(seconds=10)
+"""What is nearer than that is "just now" in the words of pages, as if it had been."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +67,13 @@ class Standing:
     address: str
     switch: Action | None
     ramp: RampView | None
+    due: bool
+    """Whether the ramp's next step is to come now: a judged one may wait beyond its time."""
     stop: Action | None
     pretends: str
     """What it serves instead, for now; empty for nothing."""
+    doubts: tuple[str, ...]
+    """What of it can have no effect, such as a rule that never matches."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +138,7 @@ def standing(desk: Desk, reading: Reading, principal: Principal, flag: StoredFla
     ]
     audiences += [Audience(who=words.audience(rule.when), gets=words.serving(rule.serve)) for rule in there.rules]
     shares = percent_of(there.default)
+    pretends = pretends_words(desk.flags.pretences(reading, flag.service).get(place))
     return Standing(
         environment=place,
         state=state,
@@ -152,11 +160,19 @@ def standing(desk: Desk, reading: Reading, principal: Principal, flag: StoredFla
         address=address,
         switch=switch,
         ramp=ramp,
+        due=ramp is not None and ramp.next_at is not None and ramp.next_at - datetime.now(UTC) < _SOON,
         stop=None
         if ramp is None or not may_kill
         else Action("Stop the ramp", f"{address}/stop", hidden=(("ramp", ramp.id),), icon="cancel"),
-        pretends=pretends_words(desk.flags.pretences(reading, flag.service).get(place)),
+        pretends=pretends,
+        doubts=() if pretends else _doubts(desk, reading, flag, one),
     )
+
+
+def _doubts(desk: Desk, reading: Reading, flag: StoredFlag, one: StoredSetting) -> tuple[str, ...]:
+    if not one.version or flag.archived_at is not None:
+        return ()
+    return doubts_of(desk.flags.built(reading, flag.service, one.environment).document, flag.name)
 
 
 def row(flag: StoredFlag, settings: tuple[StoredSetting, ...]) -> Row:
@@ -187,8 +203,8 @@ def facts_of(flag: StoredFlag, asked_by: frozenset[str], asked: dict[str, tuple[
         Fact("Kind", head.kind.value),
         Fact("Variants", ", ".join(head.variants)),
         Fact("Source of truth", FLAGS_FILE if flag.origin is Origin.CODE else "the console"),
-        Fact("Owner", head.owner or None),
-        Fact("End of life", "permanent" if head.permanent else str(head.ends) if head.ends else None),
+        Fact("Owner", head.owner or "nobody said"),
+        Fact("End of life", "permanent" if head.permanent else str(head.ends) if head.ends else "none said"),
         Fact("Decided by", head.unit, mono=True),
         Fact("Created", flag.created_at),
     ]
