@@ -62,8 +62,9 @@ def test_a_rule_that_never_matches_is_told_where_it_was_saved_and_as_long_as_it_
     assert maxine.sign_in("Maxine", PASSWORD).status_code == 303
     page = "/flags/store/new-checkout"
     assert "Doubtful" not in maxine.get(page).text
-    swiss, others = ("when: [{attribute: country, is: %s, values: [CH]}]" % word for word in ("in", "not-in"))
-    never = f"rules: [{{{swiss}, serve: on}}, {{when: [{swiss[7:-1]}, {others[7:-1]}], serve: on}}]\ndefault: off\n"
+    swiss = "{attribute: country, is: in, values: [CH]}"
+    others = "{attribute: country, is: not-in, values: [CH]}"
+    never = f"rules: [{{when: [{swiss}], serve: on}}, {{when: [{swiss}, {others}], serve: on}}]\ndefault: off\n"
     done = maxine.submit(page, f"{page}/production/setting", setting=never, base="0")
     assert done.status_code == 303, done.text
     told = maxine.get(page).text
