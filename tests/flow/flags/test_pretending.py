@@ -21,15 +21,16 @@ from andon.flow.flags.service.pretending import PretenceService
 from andon.flow.pipelines.contract import RunId
 from andon.flow.sources.contract import NO_COMMIT
 from andon.kernel.access import SYSTEM
+from andon.kernel.errors import Conflict
 from andon.kernel.events import ANDON
 from andon.kernel.files import write_whole
 from andon_flags import Flags
 from andon_flags.document import Kind
 from tests.databases import Databases
 from tests.flow.environments.place import wait_until
-from tests.flow.flags.conftest import Flagged
+from tests.flow.flags.conftest import Flagged, flagged
 from tests.flow.flags.serving import FLAGS, FlagSite, create_flag, open_flag_site
-from tests.flow.installation import PASSWORD, STORE
+from tests.flow.installation import PASSWORD, STORE, Installation, definition
 
 RUN = RunId("run_tests")
 
@@ -155,6 +156,24 @@ def test_all_on_serves_true_or_the_first_variant_that_is_not_off() -> None:
     colours = Head(kind=Kind.STRING, variants={"grey": "g", "red": "r", "blue": "b"}, off="grey")
     assert variant_when_on(colours, "grey") == "red"
     assert variant_when_on(colours, "red") == "grey"
+
+
+def test_an_environment_that_asks_for_a_second_person_pretends_nothing(local: Installation) -> None:
+    place = flagged(local, definition().replace("keep_warm: 1\n", "keep_warm: 1\n    flags: { second_person: true }\n"))
+    places = DefinedPlaces(local.sources, YamlDefinitionReader(), local.environments)
+    pretences = PretenceService(Documents(), places, FolderReach(FlagFolders(Path("/nowhere"))))
+    with pytest.raises(Conflict, match="second person"), place.installation.database.transaction() as tx:
+        pretences.begin(
+            tx,
+            service=STORE,
+            environment="acceptance",
+            state=FlagState.ALL_ON,
+            like="production",
+            run=RUN,
+            stage=1,
+            commit=NO_COMMIT,
+            by=ANDON,
+        )
 
 
 def test_a_row_is_all_that_is_pretended_on_both_databases(place: Flagged) -> None:

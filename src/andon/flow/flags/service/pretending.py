@@ -53,6 +53,12 @@ class PretenceService(Pretences):
                 safe="Its flags are as they were.",
                 remedy="Take `flags` out of the stage that deploys there.",
             )
+        if self._places.needs_second_person(tx, service, environment):
+            raise Conflict(
+                f"{environment} of {service} asks for a second person, and a test would change its flags without one.",
+                safe="Its flags are as they were.",
+                remedy="Take `flags` out of the stage that deploys there, or `second_person` out of the environment.",
+            )
         old = pretences.find(tx.connection, service, environment, lock=True)
         if old is not None:
             if old.run != run:
