@@ -149,6 +149,22 @@ def test_a_pause_holds_it_and_it_goes_on_from_there(place: Place) -> None:
     assert place.backfill.batches == 4
 
 
+def test_it_rests_between_batches_as_declared_and_takes_fewer_rows_after_a_slow_one(place: Place) -> None:
+    place.shop.fill(25)
+    rests: list[tuple[float, int]] = []
+
+    def rest(seconds: float) -> None:
+        rests.append((seconds, place.shop.left))
+        if len(rests) == 1:
+            with place.database.transaction() as tx:
+                place.backfills.note_batch(tx, place.backfill.id, Said(False, place.shop.left), 5.0, 10)
+
+    place.filling._rest = rest  # type: ignore[method-assign]  # nobody waits, and the first batch is told to be slow
+    place.deploy(place.built({"andon.yaml": DEFINITION.replace("pause: 0s", "pause: 3s")}))
+    assert place.backfill.state is BackfillState.DONE
+    assert rests == [(3.0, 15), (3.0, 10)], "of ten rows, then of five, then of ten again"
+
+
 def test_one_that_was_stopped_stays_stopped_until_somebody_resumes_it(place: Place) -> None:
     place.shop.fill(5)
     place.shop.break_()
