@@ -175,6 +175,23 @@ def test_a_file_larger_than_anybody_reads_is_refused() -> None:
         read_flags(b"flags: {}\n#" + b"x" * 600_000)
     with pytest.raises(FlagInvalid):
         read_flags(b"[" * 5000)
+    with pytest.raises(FlagInvalid, match="more than anybody reads"):
+        read_flags(b"flags: [" + b"a," * 60_000 + b"a]")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "flags: !!bool perhaps",
+        'flags: !!int ""',
+        'flags: {a: {description: "\\ud800"}}',
+        "%YAML 1.1\n---\nflags: 1" + ":1" * 200_000,
+    ],
+    ids=["truth", "number", "half a character", "to the base of sixty"],
+)
+def test_what_ends_or_holds_up_a_parser_is_refused_like_any_other_fault(text: str) -> None:
+    with pytest.raises(FlagInvalid):
+        read_flags(text.encode())
 
 
 def test_a_ramp_does_not_go_on_with_a_flag_that_the_file_has_taken_over(here: Flagged, clock: SettableClock) -> None:

@@ -9,7 +9,7 @@ from io import StringIO
 import msgspec
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
-from ruamel.yaml.events import AliasEvent
+from ruamel.yaml.events import AliasEvent, ScalarEvent
 
 from andon.flow.flags.contract import FLAGS_FILE
 from andon.flow.flags.model.flag import Head, Setting
@@ -18,7 +18,8 @@ from andon.flow.flags.model.wishes import Wanted
 from andon.flow.flags.views.settings import FlagHead, SettingShape
 
 LARGEST = 512 * 1024
-MOST_NODES = 200_000
+MOST_NODES = 50_000
+"""What is read within seconds: the record waits meanwhile."""
 DEEPEST = 30
 
 
@@ -92,8 +93,13 @@ def _tree(source: bytes) -> object:
             # an alias of an alias of an alias is a file of a few lines that fills the memory
             if isinstance(event, AliasEvent) or nodes > MOST_NODES or depth > DEEPEST:
                 raise FlagInvalid(FLAGS_FILE, ["it has aliases (*name), or more than anybody reads"])
+            # `!!bool perhaps`; and YAML 1.1 takes 1:1:1:… for a number, over which it sits longer than anybody waits
+            if getattr(event, "tag", None) is not None or getattr(event, "version", None) is not None:
+                raise FlagInvalid(FLAGS_FILE, ["it has tags (!!name) or a %YAML line"])
+            if isinstance(event, ScalarEvent):
+                event.value.encode()  # half of a surrogate pair is no text, though it can be spelt
         tree: object = YAML(typ="safe", pure=True).load(StringIO(text))
-    except (YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+    except (YAMLError, ValueError, RecursionError) as error:
         raise FlagInvalid(FLAGS_FILE, [f"it is no YAML: {' '.join(str(error).split())[:300]}"]) from error
     return tree
 

@@ -98,11 +98,12 @@ class FlagsAnnouncer(Announcer):
 
     def _rehearsed(self, pushed: BranchPushed) -> Applied:
         found: list[Applied] = []
+        source = self._flags.sources.read(pushed.service, pushed.commit, FLAGS_FILE) or b""
+        said = read_flags(source)  # before the transaction, which everybody else waits for
         try:
             with self._database.transaction() as tx:
                 principal: Principal = SYSTEM  # who pushed is known to the reaction alone, which asks for them
-                source = self._flags.sources.read(pushed.service, pushed.commit, FLAGS_FILE) or b""
-                found.append(self._flags.code.apply(tx, principal, pushed.service, pushed.commit, read_flags(source)))
+                found.append(self._flags.code.apply(tx, principal, pushed.service, pushed.commit, said))
                 raise _TakenBack
         except _TakenBack:
             return found[0]
