@@ -63,7 +63,9 @@ def test_what_is_refused_says_what_is_wrong_and_what_is_safe(site: FlagSite, and
     assert wrong.code == 2
     assert "101 %" in wrong.err
     assert "Nothing was changed." in wrong.err
-    assert andon("flags", "show", "store", "nothing").code == 3
+    absent = andon("flags", "show", "store", "nothing")
+    assert absent.code == 3
+    assert "andon flags create store NAME" in absent.err
     assert andon("flags", "set", "store", "new-checkout", "production").code == 2
 
 
@@ -74,7 +76,7 @@ def test_a_ramp_is_begun_and_ended(site: FlagSite, andon: Terminal) -> None:
     assert said == "new-checkout in production: on for everybody: 1 % now, 5 % after 1 h, 100 % after 1 d."
     assert "Nobody watches this ramp" in doubt
     shown = andon("flags", "show", "store", "new-checkout").out
-    assert "step 1 of 3" in shown
+    assert "step 1 of 3, the next step 59 min from now" in shown
     assert "nobody watches it" in shown
     ended = andon("flags", "ramp", "store", "new-checkout", "production", "--take-back")
     assert "ended at 0 %" in ended.out

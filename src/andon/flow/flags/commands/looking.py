@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 import msgspec
@@ -70,7 +71,7 @@ def show_flag(service: ServiceName, flag: FlagNamed) -> None:
         ]
     for ramp in found.ramps:
         if ramp.state.value == "running":
-            then = f", next {ago(ramp.next_at)}" if ramp.next_at else ""
+            then = f", {_next(ramp.next_at)}" if ramp.next_at else ""
             lines.append(
                 f"ramp {ramp.id} in {ramp.environment}: {ramp.variant} at {ramp.percent:g} %, "
                 f"step {ramp.step} of {ramp.steps}{then}"
@@ -81,6 +82,11 @@ def show_flag(service: ServiceName, flag: FlagNamed) -> None:
         f"asked over OFREP in {one.environment}: {one.times:,} times, last {ago(one.last_at)}" for one in found.asked
     ]
     say(printable("\n".join(lines)), value=found)
+
+
+def _next(at: datetime) -> str:
+    """A ramp that is judged may wait beyond its time."""
+    return f"the next step {ago(at)}" if at > datetime.now(UTC) else "the next step is due"
 
 
 def why_flag(

@@ -146,7 +146,10 @@ class Questions:
 def found_flag(flag: StoredFlag | None, service: Service, name: str) -> StoredFlag:
     """Raises ``NotFound``."""
     if flag is None:
-        raise NotFound(f"{service} has no flag {name[:100]!r}.", remedy=f"See those it has: andon flags list {service}")
+        raise NotFound(
+            f"{service} has no flag {name[:100]!r}.",
+            remedy=f"See those it has: andon flags list {service}; make one: andon flags create {service} NAME",
+        )
     return flag
 
 
