@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -23,6 +24,7 @@ from andon.flow.environments.probing import port_is_free
 from andon.kernel.errors import Unavailable
 from andon.web.terminal.client import Client, connect
 from andon.web.terminal.contexts import Context
+from andon.web.terminal.whereabouts import whereabouts
 
 START_SECONDS = 120.0
 STOP_SECONDS = 90.0
@@ -66,6 +68,23 @@ class DemoServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._things.close()
+
+    @property
+    def checkout(self) -> Path:
+        """Where the shop's working copy lies."""
+        return self.folder / "checkout"
+
+    @property
+    def local(self) -> str:
+        """Its address as the command line knows it: git is given the token for this one alone."""
+        running = whereabouts(self.data)
+        return self.address if running is None else running.local
+
+    @property
+    def line_for_shells(self) -> str:
+        """What a shell has to be told so that `andon` is this program and asks this server."""
+        program = Path(sys.executable).parent
+        return f"export ANDON_DATA={shlex.quote(str(self.data))} PATH={shlex.quote(str(program))}:$PATH"
 
     def _folder(self, things: ExitStack) -> Path:
         if self._keep is not None:

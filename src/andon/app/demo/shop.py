@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import andon
 from andon.kernel.errors import Missing, Unavailable
@@ -46,6 +49,10 @@ class Checkout:
         shutil.copytree(source or examples() / "store", folder, ignore=ignored)
         self._git("init", "--quiet", "--initial-branch", "main")
         self._git("remote", "add", "andon", remote)
+        # Whoever looks around after the story pushes with what the command line knows, as after `andon init`.
+        where = urlsplit(remote)
+        helper = f"!{shlex.quote(sys.executable)} -m andon git-credential"
+        self._git("config", "--local", f"credential.{where.scheme}://{where.netloc}.helper", helper)
 
     def apply(self, change: str) -> str:
         """Copy a change's files over the checkout; the message to commit them with."""

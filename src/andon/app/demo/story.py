@@ -148,6 +148,10 @@ def _invite(server: DemoServer, teller: Teller) -> None:
     teller.fact("Put something of your own on them, from bash:")
     line = f"login.success:1|c|#service:{SERVICE},env:{PRODUCTION}"
     teller.fact(f'echo "{line}" > /dev/udp/127.0.0.1/{server.statsd_port}')
+    teller.fact("The command line asks this Andon, and git pushes to it, after this line in another terminal:")
+    teller.fact(server.line_for_shells)
+    teller.fact(f"The shop's checkout, to change and to push: {server.checkout}")
+    teller.fact(f"A flag to begin with: andon flags create {SERVICE} new-checkout")
     teller.detail("Two customers stay. Ctrl-C ends everything and leaves nothing behind.")
 
 
@@ -166,9 +170,7 @@ class _Story:
 
     def tell(self) -> bool:
         self._client.post("/repositories", msgspec.Raw, NewRepository(SERVICE))
-        shop = Checkout(
-            self._server.folder / "checkout", f"{self._server.address}/git/{SERVICE}.git", self._server.token
-        )
+        shop = Checkout(self._server.checkout, f"{self._server.local}/git/{SERVICE}.git", self._server.token)
         with ExitStack() as things:
             self._first_version(shop)
             traffic = Traffic(self.address(), buys=True)
