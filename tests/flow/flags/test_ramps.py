@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from andon.flow.flags.contract import (
     FlagRampEnded,
@@ -24,11 +26,13 @@ from andon.flow.flags.model.outcomes import FlagInvalid, Outcome
 from andon.flow.flags.model.wishes import percent_of
 from andon.flow.flags.service.documents import Documents
 from andon.flow.flags.service.flags import FlagService
+from andon.flow.flags.storage.flags import lock
 from andon.flow.sources.contract import Service
 from andon.kernel.clock import SettableClock
 from andon.kernel.db import Reading
 from andon.kernel.errors import Conflict
 from andon_flags.document import read
+from tests.flow.environments.place import wait_until
 from tests.flow.flags.conftest import Flagged
 from tests.flow.flags.test_service import STORE, change, create, setting, share, told
 
@@ -258,3 +262,30 @@ def test_a_second_person_agrees_to_a_ramp_as_a_whole(guarded: Flagged, clock: Se
         guarded.flags.approve(tx, guarded.patty, outcome.proposal)
     assert turn(guarded, clock) == 1
     assert turn(guarded, clock, 3600) == 5
+
+
+def test_the_kill_switch_and_a_step_of_a_ramp_do_not_wait_for_each_other(place: Flagged, clock: SettableClock) -> None:
+    create(place)
+    start(place)
+    clock.advance(3600)
+    database = place.installation.database
+    went_wrong: list[Exception] = []
+
+    def step() -> None:
+        try:
+            place.flags.ramping.turn(database)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the test is to say it
+            went_wrong.append(error)
+
+    stepping = threading.Thread(target=step)
+    with database.transaction() as tx:
+        lock(tx.connection, STORE, "new-checkout")
+        stepping.start()
+        if tx.connection.dialect.name == "postgresql":
+            waiting = sa.text("SELECT 1 FROM pg_locks WHERE NOT granted")
+            wait_until(lambda: tx.connection.execute(waiting).first() is not None)
+        place.flags.switch_off(tx, place.maxine, STORE, "production", "new-checkout")
+    stepping.join(60)
+    assert went_wrong == []
+    assert not setting(place).enabled
+    assert state(place) is RampState.STOPPED

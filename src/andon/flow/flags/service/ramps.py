@@ -183,13 +183,15 @@ class RampService:
             found = ramp_storage.running(reading.connection)
         for one in found:
             with database.transaction() as tx:
-                ramp = ramp_storage.find(tx.connection, one.id, lock=True)
+                ramp = _held(tx, one)
                 if ramp is not None and not ramp.state.ended:
                     self._turn(tx, ramp)
 
     def get(self, reading: Reading, identity: str) -> Ramp:
         """Raises ``NotFound``."""
-        found = ramp_storage.find(reading.connection, RampId(identity), lock=isinstance(reading, Transaction))
+        found = ramp_storage.find(reading.connection, RampId(identity))
+        if found is not None and isinstance(reading, Transaction):
+            found = _held(reading, found)
         if found is None:
             raise no_ramp()
         return found
@@ -325,6 +327,13 @@ class RampService:
             faults.append("The flag is killed: revive it first")
         if faults:
             raise FlagInvalid(f"This is no ramp for {flag.name}", faults)
+
+
+def _held(tx: Transaction, ramp: Ramp) -> Ramp | None:
+    """As it is now, held until the transaction ends: the flag first, as whoever pulls the kill switch does. The other
+    way round each would wait for the other, and PostgreSQL would end one of them, which may be the kill switch."""
+    storage.lock(tx.connection, ramp.service, ramp.flag)
+    return ramp_storage.find(tx.connection, ramp.id, lock=True)
 
 
 def view(ramp: Ramp) -> RampView:
