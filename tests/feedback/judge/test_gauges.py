@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from andon.feedback.judge.contract import Because, Direction, Gauges, Kind, Look, Metric, Verdict
+from andon.feedback.judge.gates import bins
 from tests.feedback.judge.canaries import MEMORY, MINUTE, gauges, judge, looks, most, only, plan, wandering
 
 Change = Callable[[np.ndarray], np.ndarray]
@@ -127,3 +128,10 @@ def test_values_that_are_none_are_left_out() -> None:
     seen[4] = Look(at=seen[4].at, seconds=MINUTE, canary={"memory": Gauges({"one": math.nan})}, baseline={})
     told = only(judge(plan(MEMORY), seen))
     assert (told.verdict, told.unreadable) == (Verdict.PASS, 1)
+
+
+def test_what_is_nought_all_the_time_is_drawn_from_nought_up_and_a_level_around_itself() -> None:
+    none, level = np.zeros(8), np.full(8, 40.0)
+    assert (bins(none, none)[0].low, bins(none, none)[0].canary) == (0.0, 1.0)
+    drawn = bins(level, level)
+    assert (drawn[0].low, drawn[-1].high) == (20.0, 60.0)

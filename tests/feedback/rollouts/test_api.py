@@ -115,6 +115,7 @@ def test_only_whoever_may_deploy_has_a_say(running: Running) -> None:
     over = running.api("Maxine").post(f"/rollouts/{running.failed.id}/wish", json={"wish": "abort"})
     assert over.status_code == 409
     assert over.json()["code"] == "rollouts.ended"
+    assert "is over: it was taken back." in over.text
 
 
 def test_the_command_shows_the_line_and_a_verdict_for_each_metric(running: Running) -> None:
@@ -167,6 +168,7 @@ def test_a_new_service_takes_over_by_one_command(running: Running) -> None:
     page = browser.get(f"/rollouts/{name}").text
     assert "1 % of /parts/… of store production go to catalogue/production" in page
     assert "Everything" in page
+    assert "v-0" not in page, "no series has that colour"
     assert f"rollout:{name}" in page
     assert "/parts/… to catalogue/production" in browser.get("/rollouts").text
     assert "began to move" in page, "the record, below"

@@ -39,6 +39,11 @@ def test_a_difference_from_nothing_is_told_by_its_lower_end() -> None:
     assert unsure.difference == "from nothing"
 
 
+def test_a_difference_that_is_hardly_known_is_told_without_powers_of_ten() -> None:
+    (row,) = rows_of([replace(ERRORS, ratio=3.36, low=0.0000177, high=4.72e6)])
+    assert row.difference == "× 3.36 (under 0.001 to over 1,000, 99 %)"
+
+
 def test_what_is_not_over_has_no_level_yet_and_what_was_not_measured_has_no_data() -> None:
     silent = replace(
         ERRORS, verdict=Verdict.INCONCLUSIVE, canary=None, baseline=None, low=None, canary_n=0, baseline_n=0

@@ -83,6 +83,7 @@ def test_the_verdict_answers_first_and_says_why(seen: Seen) -> None:
     failed = seen.site.page(f"/rollouts/{seen.failed.id}")
     assert f"{seen.failed.commit[:7]} was taken back from store production: Errors" in failed
     assert "All traffic is on" in failed
+    assert f"{seen.failed.commit[:7]} served " in failed
     assert failed.count('<li class="verdict-row') == len(seen.failed.watched)
     assert '<li class="verdict-row verdict-bad' in failed
     assert "/wish" not in failed, "nothing can be asked of one that is over"

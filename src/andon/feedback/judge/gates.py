@@ -94,7 +94,8 @@ def bins(canary: Floats, baseline: Floats, most: int = 12) -> tuple[Bin, ...]:
         return ()
     low, high = float(both.min()), float(both.max())
     if high <= low:
-        low, high = low - (abs(low) or 1.0) * 0.5, high + (abs(high) or 1.0) * 0.5
+        # nothing that is counted is below none
+        low, high = (low - abs(low) * 0.5, high + abs(high) * 0.5) if low else (0.0, 1.0)
     edges = np.linspace(low, high, min(most, max(4, len(both) // 2)) + 1)
     parts = [
         np.histogram(values, edges)[0] / max(len(values), 1) if len(values) else np.zeros(len(edges) - 1)

@@ -103,7 +103,7 @@ def _sentence(verdict: Verdict, telling: Sequence[MetricJudgement], count: int) 
             more = f" So do {_listed(others)}." if others else ""
             return f"The new version fails. {first.reason}{more}"
         case Verdict.INCONCLUSIVE if first.because is Because.TOO_EARLY:
-            return f"Nothing is worse so far in {_things(count)}. {first.reason}"
+            return f"No harm is certain so far in {_things(count)}. {first.reason}"
         case Verdict.INCONCLUSIVE:
             more = f" The same goes for {_listed(others)}." if others else ""
             return f"Nobody can say yet. {first.reason}{more}"

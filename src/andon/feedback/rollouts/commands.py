@@ -63,7 +63,9 @@ def list_rollouts(
         ">failed",
         "began",
         "",
-        empty="Nothing was released in stages yet: give an environment `release: {strategy: canary}` in andon.yaml.",
+        empty="No release in stages is on its way."
+        if running
+        else "Nothing was released in stages yet: give an environment `release: {strategy: canary}` in andon.yaml.",
     )
     rows = [
         (

@@ -81,7 +81,10 @@ def _taken_over(rollout: Rollout, takeover: Takeover) -> str:
 
 def lede_of(one: Report) -> str:
     rollout, counted = one.rollout, one.tally
-    harmed = f"It served {number(counted.requests)} requests of customers and failed {number(counted.failed)} of them."
+    new = rollout.commit[:7] if rollout.takeover is None else rollout.takeover.place
+    harmed = (
+        f"{new} served {number(counted.requests)} requests of customers and failed {number(counted.failed)} of them."
+    )
     match rollout.state:
         case RolloutState.RUNNING:
             asked = _WISHED.get(rollout.wish) if rollout.wish is not None else None
@@ -285,6 +288,11 @@ def _row(one: MetricVerdict) -> MetricRow:
     # of traffic the judge compares what came with what was to come, in no unit of its own
     unit = "" if one.kind is Kind.TRAFFIC else one.unit
     bins = one.bins[one.bins.index(known[0]) : one.bins.index(known[-1]) + 1] if known else ()
+    if bins and bins[-1].high is None and one.kind is Kind.LATENCY:
+        # a quantile that lies above the last bound of a histogram has no level, and is no lack of data
+        above = f"> {metric_level(bins[-1].low, unit, one.kind)}"
+        old = above if one.baseline is None and bins[-1].baseline else old
+        new = above if one.canary is None and bins[-1].canary else new
     return MetricRow(
         title=one.title,
         state=VERDICTS[one.verdict],
@@ -307,10 +315,17 @@ def _difference(one: MetricVerdict) -> str:
     if one.ratio is None:
         if not one.canary or one.baseline != 0:
             return ""
-        return f"at least × {one.low:.3g} ({one.confidence * 100:g} %)" if one.low else "from nothing"
-    low = "0" if one.low is None else f"{one.low:.3g}"
-    high = "∞" if one.high is None else f"{one.high:.3g}"
-    return f"× {one.ratio:.3g} ({low} to {high}, {one.confidence * 100:g} %)"
+        return f"at least × {_times(one.low)} ({one.confidence * 100:g} %)" if one.low else "from nothing"
+    low = "0" if one.low is None else _times(one.low)
+    high = "∞" if one.high is None else _times(one.high)
+    return f"× {_times(one.ratio)} ({low} to {high}, {one.confidence * 100:g} %)"
+
+
+def _times(ratio: float) -> str:
+    """Without an exponent: what is that far off is not known any better than "over a thousand"."""
+    if ratio > 1000:
+        return "over 1,000"
+    return "under 0.001" if 0 < ratio < 0.001 else f"{ratio:.3g}"
 
 
 def _shape(bins: Sequence[BinRecord], *, new: bool) -> str:

@@ -198,7 +198,7 @@ def _shown(
         ),
         events=events,
         # commits of two services may be the same to the letter
-        old_series=colours[rollout.former_commit] if rollout.takeover is None else 0,
+        old_series=colours[rollout.former_commit] if rollout.takeover is None else 2,
         new_series=colours[rollout.commit] if rollout.takeover is None else 1,
         topic=f"rollout:{rollout.id}" if rollout.deployment is None else f"deployment:{rollout.deployment}",
         record=f"/record?subject=rollout:{rollout.id}"

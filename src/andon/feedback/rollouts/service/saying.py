@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from andon.feedback.rollouts.contract import Wish
 from andon.feedback.rollouts.model.records import Rollout, RolloutEnded
+from andon.feedback.rollouts.model.words import STATE_WORDS
 from andon.kernel.access import Permission, Principal
 
 
@@ -35,12 +36,12 @@ def over(rollout: Rollout) -> RolloutEnded:
     """It can be asked nothing any more."""
     if rollout.takeover is not None:
         return RolloutEnded(
-            f"The takeover of {rollout.takeover.words} is over: it is {rollout.state.value}.",
+            f"The takeover of {rollout.takeover.words} is over: it was {STATE_WORDS[rollout.state]}.",
             safe="Nothing was changed.",
             remedy=f"See who serves what: andon traffic show {rollout.service} {rollout.environment}",
         )
     return RolloutEnded(
-        f"The rollout of {rollout.commit[:7]} to {rollout.environment} is over: it is {rollout.state.value}.",
+        f"The rollout of {rollout.commit[:7]} to {rollout.environment} is over: it was {STATE_WORDS[rollout.state]}.",
         safe="Nothing was changed.",
         remedy=f"To go back to a former version: andon rollback {rollout.service} {rollout.environment}",
     )
