@@ -94,10 +94,13 @@ def test_no_way_of_changing_a_segment_goes_around_the_second_person(
     assert "Another list" in andon("flags", "upload", "friends", str(people)).err
     assert andon("flags", "segment", "friends", "--delete").code != 0
     # an archived flag comes back as it was
-    assert api.post("/services/store/flags/friends/archive", json={}).status_code == 200
+    agreed = site.api("Patty")
+    waits = api.post("/services/store/flags/friends/archive", json={}).json()["proposal"]
+    assert agreed.post(f"/flags/proposals/{waits}/approve").status_code == 200
     assert api.delete(PAGE).status_code == 409
     assert api.post(f"{PAGE}/members", json={"add": ["other"]}).json()["proposal"]
-    assert api.post("/services/store/flags/friends/unarchive").status_code == 200
+    waits = api.post("/services/store/flags/friends/unarchive").json()["proposal"]
+    assert agreed.post(f"/flags/proposals/{waits}/approve").status_code == 200
     assert served(site, "friends") == before
     found = [one for one in api.get("/flags/proposals").json()["segments"] if one["segment"] == "friends"]
     assert len(found) == 9

@@ -219,12 +219,14 @@ def test_what_waits_is_bounded(watched: Flagged) -> None:
 
 def test_no_archive_and_no_removal_leads_around_the_second_person(watched: Flagged) -> None:
     with watched.installation.database.transaction() as tx:
-        watched.flags.archive(tx, watched.maxine, STORE, "new-checkout")
+        waits = watched.flags.archive(tx, watched.maxine, STORE, "new-checkout").proposal
+        watched.flags.approve(tx, watched.patty, str(waits))
     assert members(watched, "intruder").proposal is not None
     with pytest.raises(Conflict, match="archive"), watched.installation.database.transaction() as tx:
         watched.segments.remove(tx, watched.maxine, "friends")
     with watched.installation.database.transaction() as tx:
-        watched.flags.unarchive(tx, watched.maxine, STORE, "new-checkout")
+        waits = watched.flags.unarchive(tx, watched.maxine, STORE, "new-checkout").proposal
+        watched.flags.approve(tx, watched.patty, str(waits))
     assert served(watched) == frozenset()
 
 

@@ -172,7 +172,9 @@ class Desk:
     def proposals(self, reading: Reading, found: Iterable[Proposal]) -> list[ProposalShape]:
         listed = list(found)
         names = self._names(reading, [one.person for one in listed])
-        return [ProposalShape.of(one, names.get(one.person or "")) for one in listed]
+        return [
+            ProposalShape.of(one, names.get(one.person or ""), self.flags.difference(reading, one)) for one in listed
+        ]
 
     def segment_proposals(
         self,

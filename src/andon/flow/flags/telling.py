@@ -55,13 +55,13 @@ def tell(happened: Event, names: Names) -> Sentence | None:
             href = _flag(happened.service, flag)
             return Sentence("revived the flag", flag, href, f"in {environment}", why, "flag", State.OK)
         case FlagChangeProposed(flag=flag, environment=environment, sentence=sentence, why=why):
-            where = f"in {environment}: {sentence}"
+            where = f"in {environment}: {sentence}" if environment else f"everywhere: {sentence}"
             return Sentence("proposed to change", flag, _flag(happened.service, flag), where, why, "flag", State.HOLD)
         case FlagChangeApproved(flag=flag, environment=environment, sentence=sentence):
-            where = f"in {environment}: {sentence}"
+            where = f"in {environment}: {sentence}" if environment else f"everywhere: {sentence}"
             return Sentence("approved the change of", flag, _flag(happened.service, flag), where, "", "flag", State.OK)
         case FlagChangeRejected(flag=flag, environment=environment, sentence=sentence, why=why):
-            where = f"in {environment}: {sentence}"
+            where = f"in {environment}: {sentence}" if environment else f"everywhere: {sentence}"
             return Sentence("turned down the change of", flag, _flag(happened.service, flag), where, why, "cancel")
         case FlagArchived(flag=flag, why=why):
             return Sentence("archived the flag", flag, _flag(happened.service, flag), detail=why, icon="flag")

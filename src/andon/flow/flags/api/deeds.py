@@ -57,19 +57,23 @@ def _heads(desk: Desk) -> Handlers:
 
     @api.post(f"{_FLAG}/archive")
     def archive_flag(call: Call, service: str, flag: str, data: Reasoned) -> FlagShape:
-        """Take a flag out of all documents; its history stays."""
+        """Take a flag out of all documents; its history stays. With a ``proposal`` it waits for a second person."""
         with call.database.transaction() as tx:
             owner = desk.known(tx, call.principal, service)
-            desk.flags.archive(tx, call.principal, owner, flag, why=data.why)
-            return desk.shapes(tx, owner, [desk.flags.get(tx, call.principal, owner, flag)])[0]
+            outcome = desk.flags.archive(tx, call.principal, owner, flag, why=data.why)
+            made = desk.shapes(tx, owner, [desk.flags.get(tx, call.principal, owner, flag)])[0]
+            made.proposal = outcome.proposal
+            return made
 
     @api.post(f"{_FLAG}/unarchive")
     def unarchive_flag(call: Call, service: str, flag: str) -> FlagShape:
-        """Bring an archived flag back as it was."""
+        """Bring an archived flag back as it was. With a ``proposal`` it waits for a second person."""
         with call.database.transaction() as tx:
             owner = desk.known(tx, call.principal, service)
-            desk.flags.unarchive(tx, call.principal, owner, flag)
-            return desk.shapes(tx, owner, [desk.flags.get(tx, call.principal, owner, flag)])[0]
+            outcome = desk.flags.unarchive(tx, call.principal, owner, flag)
+            made = desk.shapes(tx, owner, [desk.flags.get(tx, call.principal, owner, flag)])[0]
+            made.proposal = outcome.proposal
+            return made
 
     return [create_flag, change_flag, archive_flag, unarchive_flag]
 

@@ -220,7 +220,8 @@ def restore_flag(
     with connect() as andon:
         if not environment:
             made = andon.post(f"{flag_at(service, flag)}/unarchive", FlagShape)
-            say(f"{made.name} is back as it was.", value=made)
+            said = f"{made.name} is back as it was."
+            say(_waits(made) if made.proposal else said, value=made)
             return
         wanted = VersionChosen(version=version, why=why)
         told(f"{flag} in {environment}", andon.post(f"{flag_at(service, flag, environment)}/restore", Done, wanted))
@@ -260,7 +261,8 @@ def archive_flag(service: ServiceName, flag: FlagNamed, why: Reason = "") -> Non
     """Take a flag out of all documents: programs that still ask get the default in their code."""
     with connect() as andon:
         made = andon.post(f"{flag_at(service, flag)}/archive", FlagShape, Reasoned(why=why))
-    say(f"{made.name} is archived. Back: andon flags restore {service} {flag}", value=made)
+    said = f"{made.name} is archived. Back: andon flags restore {service} {flag}"
+    say(_waits(made) if made.proposal else said, value=made)
 
 
 def approve_change(
@@ -283,7 +285,7 @@ def approve_change(
                     empty="Nothing waits.",
                 ),
                 [
-                    (one.id, one.service, one.environment, one.flag, one.sentence, one.by, ago(one.at))
+                    (one.id, one.service, ", ".join(one.places), one.flag, one.sentence, one.by, ago(one.at))
                     for one in found.proposals
                 ]
                 + [
@@ -300,6 +302,10 @@ def reject_change(proposal: Annotated[str, typer.Argument(help="The proposal.")]
     with connect() as andon:
         done = andon.post(f"/flags/proposals/{quote(proposal, safe='')}/reject", Done, Reasoned(why=why))
     say("Turned down; nothing has changed.", value=done)
+
+
+def _waits(made: FlagShape) -> str:
+    return f"{made.name} stays as it is. It waits for a second person: andon flags approve {made.proposal}"
 
 
 def _variant(text: str, kind: Kind) -> tuple[str, object]:

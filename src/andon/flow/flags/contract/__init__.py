@@ -58,6 +58,7 @@ __all__ = [
     "OpenGate",
     "Origin",
     "ProposalId",
+    "ProposalKind",
     "ProposalState",
     "RampGate",
     "RampId",
@@ -92,6 +93,19 @@ class ProposalState(StrEnum):
     REJECTED = "rejected"
     OVERTAKEN = "overtaken"
     """The flag was changed otherwise in the meantime."""
+
+
+class ProposalKind(StrEnum):
+    """What a change that waits would change."""
+
+    SETTING = "setting"
+    """Who gets what in one environment, by a setting or a ramp."""
+    HEAD = "head"
+    """What holds in all environments."""
+    ARCHIVE = "archive"
+    """The flag leaves all documents."""
+    UNARCHIVE = "unarchive"
+    """It comes back into them."""
 
 
 @event("dev.andon.flag.created.v1", subject="flag")
@@ -152,7 +166,8 @@ class FlagChangeProposed(Event):
 
     flag: FlagName
     service: Service
-    environment: str
+    environment: str | None
+    """``None`` for what holds in all of them, and for the archive."""
     proposal: ProposalId
     sentence: str
     why: str
@@ -165,7 +180,8 @@ class FlagChangeApproved(Event):
 
     flag: FlagName
     service: Service
-    environment: str
+    environment: str | None
+    """``None`` for what holds in all of them, and for the archive."""
     proposal: ProposalId
     sentence: str
 
@@ -177,7 +193,8 @@ class FlagChangeRejected(Event):
 
     flag: FlagName
     service: Service
-    environment: str
+    environment: str | None
+    """``None`` for what holds in all of them, and for the archive."""
     proposal: ProposalId
     sentence: str
     why: str

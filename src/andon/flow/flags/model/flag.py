@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from andon.flow.flags.contract import FlagName, Origin, ProposalId, ProposalState, RampId, RampState, SegmentName
+from andon.flow.flags.contract import (
+    FlagName,
+    Origin,
+    ProposalId,
+    ProposalKind,
+    ProposalState,
+    RampId,
+    RampState,
+    SegmentName,
+)
 from andon.flow.sources.contract import Service
 from andon_flags.document import Condition, Flag, Kind, Prerequisite, Rule, Segment, Serve, Value
 
@@ -134,10 +143,15 @@ class Proposal:
     id: ProposalId
     service: Service
     flag: FlagName
+    kind: ProposalKind = ProposalKind.SETTING
     environment: str
+    """Empty for what holds in all of them."""
+    places: tuple[str, ...] = ()
+    """Of what holds in all environments: those that asked for a second person when it was proposed."""
     base: int
     """The version that it was made from."""
-    setting: Setting
+    setting: Setting | None
+    head: Head | None = None
     ramp: str
     """A ramp's steps instead of a setting, as they are written; empty for none."""
     sentence: str

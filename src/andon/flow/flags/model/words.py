@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from andon.flow.flags.contract import Judging
 from andon.flow.flags.model.flag import Head, Setting, Step
+from andon.flow.flags.model.heads import variants_changed
 from andon.flow.flags.model.wishes import percent_of
 from andon_flags.document import BUCKETS, Condition, Operator, Segment, Serve
 
@@ -168,13 +169,10 @@ def _rules(old: Setting, new: Setting) -> list[str]:
 
 def head_changes(old: Head, new: Head) -> tuple[str, ...]:
     found: list[str] = []
-    if dict(old.variants) != dict(new.variants):
-        gone = [name for name in old.variants if name not in new.variants]
-        added = [name for name in new.variants if name not in old.variants]
-        other = [name for name in new.variants if name in old.variants and old.variants[name] != new.variants[name]]
-        for names, word in ((added, "with"), (gone, "without"), (other, "another value of")):
-            if names:
-                found.append(f"{word} {'the variant' if len(names) == 1 else 'the variants'} {_some(names)}")
+    added, gone, other = variants_changed(old, new)
+    for names, word in ((added, "with"), (gone, "without"), (other, "another value of")):
+        if names:
+            found.append(f"{word} {'the variant' if len(names) == 1 else 'the variants'} {_some(names)}")
     if old.description != new.description:
         found.append("another description" if new.description else "no description")
     for was, now, word in (

@@ -223,8 +223,8 @@ def waiting(principal: Principal, found: list[ProposalShape], persons: dict[str,
     listed = []
     for one in found:
         blocked = ""
-        if not principal.may(Permission.RELEASE, one.service, one.environment):
-            blocked = f"This needs the role developer on {one.environment}."
+        if not all(principal.may(Permission.RELEASE, one.service, place) for place in one.places):
+            blocked = f"This needs the role developer on {', '.join(one.places)}."
         elif principal.person is None or principal.person == persons.get(one.id):
             blocked = "You proposed it: somebody else has to agree."
         approve = Action(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from andon.flow.flags.contract import (
@@ -17,7 +17,15 @@ from andon.flow.flags.contract import (
     ProposalState,
 )
 from andon.flow.flags.model import words
-from andon.flow.flags.model.flag import Head, Proposal, Setting, StoredFlag, StoredSetting, Version, compose
+from andon.flow.flags.model.flag import (
+    Head,
+    Proposal,
+    Setting,
+    StoredFlag,
+    StoredSetting,
+    Version,
+    compose,
+)
 from andon.flow.flags.model.outcomes import Author, FlagInvalid, KeptInCode, Outcome
 from andon.flow.flags.model.outcomes import FlagChanged as ChangedMeanwhile
 from andon.flow.flags.ports import Places
@@ -100,7 +108,7 @@ class Changes:
         if waits:
             return self.propose(tx, author, flag, old, new, sentence, manner.why, doubts=doubts)
         version = self._store(tx, author, flag, old, new, sentence, manner.why)
-        self._overtake(tx, author, flag, environment)
+        self.overtake(tx, author, flag, lambda one: one.environment == environment)
         if manner.switch and old.setting.enabled != new.enabled:
             kind = FlagRevived if new.enabled else FlagKilled
             append(
@@ -128,55 +136,6 @@ class Changes:
                 by=author.actor,
             )
         return Outcome(version=version, sentence=sentence, warnings=doubts)
-
-    def set_head(self, tx: Transaction, author: Author, flag: StoredFlag, new: Head, manner: Manner) -> Outcome:
-        """Change what holds in all environments. Raises as :meth:`set`."""
-        if manner.base is not None and manner.base != flag.head_version:
-            raise meanwhile(flag, "")
-        sentences = words.head_changes(flag.head, new)
-        if not sentences:
-            return Outcome(version=flag.head_version)
-        if flag.origin is Origin.CODE and not manner.from_code:
-            raise kept_in_code(flag)
-        doubts: list[str] = []
-        for environment in self.environments(tx, flag.service):
-            setting = storage.setting(tx.connection, flag.id, environment)
-            there = Setting.first(new) if setting is None else setting.setting
-            doubts += () if manner.part else self.check(tx, flag, environment, there, head=new)
-        sentence = ", ".join(sentences)
-        version = flag.head_version + 1
-        storage.update(tx.connection, flag.id, head=new, head_version=version)
-        storage.add_version(
-            tx.connection,
-            flag.id,
-            Version(
-                environment="",
-                number=version,
-                sentence=sentence,
-                why=manner.why,
-                actor=str(author.actor),
-                person=author.person,
-                at=tx.now,
-                setting=None,
-                head=new,
-            ),
-        )
-        served = ("variants", "unit", "off")
-        if any(getattr(flag.head, name) != getattr(new, name) for name in served):
-            self.tell_everywhere(tx, flag.service)
-        append(
-            tx,
-            FlagChanged(
-                flag=flag.name,
-                service=flag.service,
-                environment=None,
-                version=version,
-                sentence=sentence,
-                why=manner.why,
-            ),
-            by=author.actor,
-        )
-        return Outcome(version=version, sentence=sentence, warnings=tuple(dict.fromkeys(doubts)))
 
     def propose(
         self,
@@ -208,20 +167,25 @@ class Changes:
             decided_by=None,
             decided_at=None,
         )
+        return self.wait(tx, author, flag, proposal, doubts)
+
+    def wait(
+        self, tx: Transaction, author: Author, flag: StoredFlag, proposal: Proposal, doubts: tuple[str, ...] = ()
+    ) -> Outcome:
         storage.add_proposal(tx.connection, flag.id, proposal)
         append(
             tx,
             FlagChangeProposed(
                 flag=flag.name,
                 service=flag.service,
-                environment=old.environment,
+                environment=proposal.environment or None,
                 proposal=proposal.id,
-                sentence=sentence,
-                why=why,
+                sentence=proposal.sentence,
+                why=proposal.why,
             ),
             by=author.actor,
         )
-        return Outcome(version=old.version, proposal=proposal.id, sentence=sentence, warnings=doubts)
+        return Outcome(version=proposal.base, proposal=proposal.id, sentence=proposal.sentence, warnings=doubts)
 
     def check(
         self, reading: Reading, flag: StoredFlag, environment: str, setting: Setting, *, head: Head | None = None
@@ -294,18 +258,18 @@ class Changes:
         storage.raise_revision(tx.connection, flag.service, old.environment, tx.now)
         return stored.version
 
-    def _overtake(self, tx: Transaction, author: Author, flag: StoredFlag, environment: str) -> None:
+    def overtake(
+        self, tx: Transaction, author: Author, flag: StoredFlag, concerned: Callable[[Proposal], bool]
+    ) -> None:
         """What waits was made from what is no more: nobody has agreed to it upon this."""
-        for one in storage.proposals_of(tx.connection, flag=flag.id):
-            if one.environment != environment:
-                continue
-            if storage.decide(tx.connection, one.id, ProposalState.OVERTAKEN, author.person, tx.now):
+        for one in storage.proposals_of(tx.connection, flag=flag.id, limit=None):
+            if concerned(one) and storage.decide(tx.connection, one.id, ProposalState.OVERTAKEN, author.person, tx.now):
                 append(
                     tx,
                     FlagChangeRejected(
                         flag=flag.name,
                         service=flag.service,
-                        environment=environment,
+                        environment=one.environment or None,
                         proposal=one.id,
                         sentence=one.sentence,
                         why="overtaken by another change",

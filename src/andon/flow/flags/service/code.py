@@ -59,7 +59,7 @@ class CodeService:
             head = completed(one.head, one.name)
             if head.salt != flag.head.salt:
                 raise FlagInvalid(one.name, ["The salt of a flag stays for life: it decides who is in"])
-            outcome = self._flags.changes.set_head(tx, author, flag, head, Manner(why=why, from_code=True, part=True))
+            outcome = self._flags.heads.set(tx, author, flag, head, Manner(why=why, from_code=True, part=True))
             changed += bool(outcome.sentence)
             warnings += outcome.warnings
         for one in listed:

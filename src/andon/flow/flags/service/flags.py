@@ -7,15 +7,14 @@ from dataclasses import replace
 
 from andon.flow.flags import contract
 from andon.flow.flags.contract import (
-    FlagArchived,
     FlagChangeApproved,
     FlagChangeRejected,
     FlagCreated,
     FlagName,
-    FlagRestored,
     Judging,
     Origin,
     ProposalId,
+    ProposalKind,
     ProposalState,
     RampGate,
     RampId,
@@ -36,8 +35,9 @@ from andon.flow.flags.model.naming import reason_of, require_name
 from andon.flow.flags.model.outcomes import Author, FlagInvalid, NeedsSecondPerson, Outcome
 from andon.flow.flags.model.wishes import Wanted, raised, settled
 from andon.flow.flags.ports import Places
-from andon.flow.flags.service.changing import Manner, kept_in_code, listed
+from andon.flow.flags.service.changing import Manner, listed
 from andon.flow.flags.service.documents import Documents
+from andon.flow.flags.service.heads import Heads
 from andon.flow.flags.service.questions import Questions, found_flag, no_proposal
 from andon.flow.flags.service.ramps import RampService, no_ramp, view
 from andon.flow.flags.storage import flags as storage
@@ -54,6 +54,7 @@ class FlagService(Questions, contract.Flags):
     def __init__(self, documents: Documents, places: Places, gates: tuple[RampGate, ...] = ()) -> None:
         super().__init__(documents, places)
         self.ramping = RampService(self.changes, gates)
+        self.heads = Heads(self.changes, self.ramping, places)
 
     def ramps(self, reading: Reading, service: Service, environment: str | None = None) -> tuple[RampView, ...]:
         return tuple(view(one) for one in self.ramping.running(reading, service, environment))
@@ -136,7 +137,7 @@ class FlagService(Questions, contract.Flags):
         why: str = "",
         base: int | None = None,
     ) -> Outcome:
-        """Change what holds in all environments.
+        """Change what holds in all environments; what changes who gets what waits where a second person has to agree.
 
         Raises ``Forbidden``, ``NotFound``, :class:`FlagInvalid`, ``Conflict``.
         """
@@ -146,7 +147,7 @@ class FlagService(Questions, contract.Flags):
         head = completed(change(flag.head), name)
         if head.salt != flag.head.salt:
             raise Invalid("The salt of a flag stays for life.", safe="Nothing was changed.")
-        return self.changes.set_head(tx, _author(principal), flag, head, Manner(why=reason_of(why), base=base))
+        return self.heads.set(tx, _author(principal), flag, head, Manner(why=reason_of(why), base=base))
 
     def change(
         self,
@@ -319,12 +320,16 @@ class FlagService(Questions, contract.Flags):
         """Say yes to somebody else's change, and make it. Raises ``NotFound``, ``Forbidden``, ``Conflict``."""
         found = self._proposal(tx, principal, proposal)
         if principal.person is None or principal.person == found.person:
+            where = found.environment or listed(found.places)
             raise Forbidden(
                 "You proposed this change yourself.",
                 safe="It waits.",
-                remedy=f"Ask somebody else who may release {found.service} to {found.environment}.",
+                remedy=f"Ask somebody else who may release {found.service} to {where}.",
             )
-        flag = self._lock(tx, found.service, found.flag)
+        comes_back = found.kind is ProposalKind.UNARCHIVE
+        flag = self._archived(tx, found) if comes_back else self._lock(tx, found.service, found.flag)
+        if found.kind is not ProposalKind.SETTING:
+            self.heads.require_all(tx, principal, flag, found)
         author = _author(principal)
         storage.decide(tx.connection, found.id, ProposalState.APPROVED, principal.person, tx.now)
         append(
@@ -332,12 +337,14 @@ class FlagService(Questions, contract.Flags):
             FlagChangeApproved(
                 flag=found.flag,
                 service=found.service,
-                environment=found.environment,
+                environment=found.environment or None,
                 proposal=found.id,
                 sentence=found.sentence,
             ),
             by=author.actor,
         )
+        if found.setting is None:
+            return self.heads.make(tx, author, flag, found)
         if found.ramp:
             _, outcome = self.ramping.start_planned(tx, author, flag, found.environment, found.ramp, found.why)
             return outcome
@@ -353,7 +360,7 @@ class FlagService(Questions, contract.Flags):
             FlagChangeRejected(
                 flag=found.flag,
                 service=found.service,
-                environment=found.environment,
+                environment=found.environment or None,
                 proposal=found.id,
                 sentence=found.sentence,
                 why=reason_of(why),
@@ -362,38 +369,20 @@ class FlagService(Questions, contract.Flags):
         )
         return Outcome(version=found.base)
 
-    def archive(self, tx: Transaction, principal: Principal, service: Service, name: str, *, why: str = "") -> None:
-        """Take a flag out of all documents. Raises ``Conflict`` while another flag asks for it."""
+    def archive(self, tx: Transaction, principal: Principal, service: Service, name: str, *, why: str = "") -> Outcome:
+        """Take a flag out of all documents, or propose it. Raises ``Conflict`` while another flag asks for it."""
         principal.require_sight(service)
         principal.require(Permission.RELEASE, service)
-        flag = self._lock(tx, service, name)
-        if flag.origin is Origin.CODE:
-            raise kept_in_code(flag)
-        users = self.asked_by(tx, flag)
-        if users:
-            raise Conflict(
-                f"{name} is a prerequisite of {listed(users)}.",
-                safe="Nothing was changed.",
-                remedy="Take it out of their prerequisites first.",
-            )
-        author = _author(principal)
-        self.ramping.stop_all(tx, author, flag, None, "the flag was archived")
-        storage.update(tx.connection, flag.id, archived_at=tx.now)
-        self.changes.tell_everywhere(tx, service)
-        append(tx, FlagArchived(flag=flag.name, service=service, why=reason_of(why)), by=author.actor)
+        return self.heads.archive(tx, _author(principal), self._lock(tx, service, name), reason_of(why))
 
-    def unarchive(self, tx: Transaction, principal: Principal, service: Service, name: str) -> None:
-        """Bring an archived flag back as it was. Raises ``NotFound``, :class:`FlagInvalid`."""
+    def unarchive(self, tx: Transaction, principal: Principal, service: Service, name: str) -> Outcome:
+        """Bring an archived flag back as it was, or propose it. Raises ``NotFound``, :class:`FlagInvalid`."""
         principal.require_sight(service)
         principal.require(Permission.RELEASE, service)
         flag = found_flag(storage.lock(tx.connection, service, name), service, name)
         if flag.archived_at is None:
-            return
-        for environment in self.changes.environments(tx, service):
-            self.changes.check(tx, flag, environment, self.changes.current(tx, flag, environment).setting)
-        storage.update(tx.connection, flag.id, archived_at=None)
-        self.changes.tell_everywhere(tx, service)
-        append(tx, FlagRestored(flag=flag.name, service=service), by=principal.actor)
+            return Outcome(version=flag.head_version)
+        return self.heads.unarchive(tx, _author(principal), flag)
 
     def note_asked(self, tx: Transaction, service: Service, environment: str, times: dict[str, int]) -> None:
         storage.note_asked(tx.connection, service, environment, times, tx.now)
@@ -403,10 +392,17 @@ class FlagService(Questions, contract.Flags):
         # what may not be seen is answered like what is not there
         if found is None or not principal.may(Permission.READ, found.service):
             raise no_proposal()
-        principal.require(Permission.RELEASE, found.service, found.environment)
+        if not any(principal.may(Permission.RELEASE, found.service, place) for place in found.places):
+            principal.require(Permission.RELEASE, found.service, found.environment or None)
         if found.state is not ProposalState.OPEN:
             raise Conflict(f"This proposal was {found.state.value}.", safe="Nothing was changed.")
         return found
+
+    def _archived(self, tx: Transaction, proposal: Proposal) -> StoredFlag:
+        flag = found_flag(storage.lock(tx.connection, proposal.service, proposal.flag), proposal.service, proposal.flag)
+        if flag.archived_at is None:
+            raise Conflict(f"{flag.name} is back already.", safe="Nothing was changed.")
+        return flag
 
     def _lock(self, tx: Transaction, service: Service, name: str) -> StoredFlag:
         flag = found_flag(storage.lock(tx.connection, service, name), service, name)

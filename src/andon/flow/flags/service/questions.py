@@ -7,6 +7,7 @@ from datetime import datetime
 
 from andon.flow.flags.contract import FlagDocument, ProposalId, RampView
 from andon.flow.flags.model.flag import Proposal, Setting, StoredFlag, StoredSetting, Version
+from andon.flow.flags.model.heads import difference
 from andon.flow.flags.model.wishes import reached
 from andon.flow.flags.ports import Places
 from andon.flow.flags.service.changing import Changes
@@ -100,6 +101,11 @@ class Questions:
             raise no_proposal()
         return found
 
+    def difference(self, reading: Reading, proposal: Proposal) -> tuple[str, ...]:
+        """What a change of the head that waits would change, line by line; empty for every other."""
+        flag = storage.find(reading.connection, proposal.service, proposal.flag)
+        return () if proposal.head is None or flag is None else difference(flag.head, proposal.head)
+
     def ramps_of(self, reading: Reading, flag: StoredFlag) -> tuple[RampView, ...]:
         """Newest first, those that have ended included."""
         return tuple(view(one) for one in ramp_storage.of_flag(reading.connection, flag.id))
@@ -134,13 +140,17 @@ class Questions:
 
     def asked_by(self, reading: Reading, flag: StoredFlag) -> frozenset[str]:
         """Flags whose prerequisite it is, in whatever environment."""
-        settings = storage.settings_of_service(reading.connection, flag.service)
-        return frozenset(
-            one.name
-            for one in storage.of_service(reading.connection, flag.service)
-            for there in settings.get(one.id, {}).values()
-            if any(prerequisite.flag == flag.name for prerequisite in there.setting.prerequisites)
-        )
+        return askers(reading, flag)
+
+
+def askers(reading: Reading, flag: StoredFlag) -> frozenset[str]:
+    settings = storage.settings_of_service(reading.connection, flag.service)
+    return frozenset(
+        one.name
+        for one in storage.of_service(reading.connection, flag.service)
+        for there in settings.get(one.id, {}).values()
+        if any(prerequisite.flag == flag.name for prerequisite in there.setting.prerequisites)
+    )
 
 
 def found_flag(flag: StoredFlag | None, service: Service, name: str) -> StoredFlag:

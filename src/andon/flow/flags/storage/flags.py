@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.engine.row import Row
 
-from andon.flow.flags.contract import FlagName, Origin, ProposalId, ProposalState
+from andon.flow.flags.contract import FlagName, Origin, ProposalId, ProposalKind, ProposalState
 from andon.flow.flags.model.flag import Head, Proposal, Setting, StoredFlag, StoredSetting, Version
 from andon.flow.flags.storage.tables import asked, flags, proposals, revisions, settings, versions
 from andon.flow.sources.contract import Service
@@ -254,9 +254,12 @@ def add_proposal(connection: Connection, flag: str, one: Proposal) -> None:
             flag=flag,
             service=one.service,
             name=one.flag,
+            kind=one.kind,
             environment=one.environment,
+            places=one.places,
             base=one.base,
             setting=one.setting,
+            head=one.head,
             ramp=one.ramp,
             sentence=one.sentence,
             why=one.why,
@@ -281,7 +284,7 @@ def proposals_of(
     flag: str | None = None,
     services: Iterable[str] | None = None,
     state: ProposalState | None = ProposalState.OPEN,
-    limit: int = 100,
+    limit: int | None = 100,
 ) -> tuple[Proposal, ...]:
     """Newest first."""
     query = sa.select(proposals).order_by(proposals.c.id.desc()).limit(limit)
@@ -302,6 +305,7 @@ def proposals_naming_segment(connection: Connection, name: str) -> tuple[tuple[S
     rows = connection.execute(
         sa.select(proposals.c.service, proposals.c.environment, proposals.c.setting).where(
             proposals.c.state == ProposalState.OPEN,
+            proposals.c.kind == ProposalKind.SETTING,
             sa.type_coerce(hint, sa.Text).contains(f'"{name}"', autoescape=True),
         )
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from andon.flow.definition.contract import FlagState
-from andon.flow.flags.contract import Origin, ProposalState, RampState
+from andon.flow.flags.contract import Origin, ProposalKind, ProposalState, RampState
 from andon.flow.flags.model.flag import Head, Setting, Step
 from andon.flow.flags.model.segment import MemberChange, SegmentChange, When
 from andon.kernel.db import Enumeration, Instant, Json, metadata
@@ -58,9 +58,13 @@ proposals = sa.Table(
     sa.Column("flag", sa.String(40), sa.ForeignKey("flags.id"), nullable=False),
     sa.Column("service", sa.String(80), nullable=False),
     sa.Column("name", sa.String(100), nullable=False),
+    sa.Column("kind", Enumeration(ProposalKind), nullable=False),
+    # empty for what holds in all of them
     sa.Column("environment", sa.String(80), nullable=False),
+    sa.Column("places", Json(tuple[str, ...]), nullable=False),
     sa.Column("base", sa.Integer, nullable=False),
-    sa.Column("setting", Json(Setting), nullable=False),
+    sa.Column("setting", Json(Setting)),
+    sa.Column("head", Json(Head)),
     sa.Column("ramp", sa.Text, nullable=False, server_default=""),
     sa.Column("sentence", sa.Text, nullable=False),
     sa.Column("why", sa.Text, nullable=False, server_default=""),

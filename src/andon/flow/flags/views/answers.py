@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any
 
 import msgspec
 
-from andon.flow.flags.contract import Origin, ProposalState, RampState, RampView
+from andon.flow.flags.contract import Origin, ProposalKind, ProposalState, RampState, RampView
 from andon.flow.flags.model import words
 from andon.flow.flags.model.flag import Proposal, StoredFlag, StoredSetting, Version
 from andon.flow.flags.model.outcomes import Outcome
@@ -93,7 +94,13 @@ class ProposalShape(msgspec.Struct, kw_only=True):
     id: str
     service: str
     flag: str
+    kind: ProposalKind
     environment: str
+    """Empty for what holds in all of them."""
+    places: list[str]
+    """The environments that ask for a second person."""
+    diff: list[str]
+    """What a change of what holds in all environments takes away, with ``- ``, and brings, with ``+ ``."""
     sentence: str
     why: str
     by: str | None
@@ -102,12 +109,15 @@ class ProposalShape(msgspec.Struct, kw_only=True):
     state: ProposalState
 
     @classmethod
-    def of(cls, one: Proposal, name: str | None) -> ProposalShape:
+    def of(cls, one: Proposal, name: str | None, diff: Iterable[str] = ()) -> ProposalShape:
         return cls(
             id=one.id,
             service=one.service,
             flag=one.flag,
+            kind=one.kind,
             environment=one.environment,
+            places=[one.environment] if one.environment else list(one.places),
+            diff=list(diff),
             sentence=one.sentence,
             why=one.why,
             by=name,
@@ -139,6 +149,8 @@ class FlagShape(msgspec.Struct, kw_only=True):
     permanent: bool
     archived_at: datetime | None
     environments: list[EnvironmentSetting]
+    proposal: str | None = None
+    """Its way into the archive, or back, that waits for a second person: told to whoever asked for it."""
 
     @classmethod
     def of(cls, one: StoredFlag, settings: list[EnvironmentSetting]) -> FlagShape:
