@@ -313,9 +313,9 @@ def _row(one: MetricVerdict) -> MetricRow:
 
 def _difference(one: MetricVerdict) -> str:
     if one.ratio is None:
-        if not one.canary or one.baseline != 0:
-            return ""
-        return f"at least × {_times(one.low)} ({one.confidence * 100:g} %)" if one.low else "from nothing"
+        if one.low:
+            return f"at least × {_times(one.low)} ({one.confidence * 100:g} %)"
+        return "from nothing" if one.canary and one.baseline == 0 else ""
     low = "0" if one.low is None else _times(one.low)
     high = "∞" if one.high is None else _times(one.high)
     return f"× {_times(one.ratio)} ({low} to {high}, {one.confidence * 100:g} %)"
