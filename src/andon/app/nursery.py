@@ -29,6 +29,8 @@ from andon.kernel.titles import title_of_role
 _SOCKET = "ANDON_NURSERY_FD"
 _LARGEST = 4096
 _BIRTH_SECONDS = 60.0
+_TOLD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""By which others tell to end; the nursery ends with the supervisor, and not before it."""
 
 
 class _Wanted(msgspec.Struct, tag="wanted"):
@@ -174,8 +176,8 @@ class Nursery:
 def main() -> int:
     die_with_parent(int(os.environ.pop(PARENT, "0")), signal.SIGKILL)
     control = socket.socket(fileno=int(os.environ.pop(_SOCKET)))
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # it ends with the supervisor, and not before it
+    for number in _TOLD:
+        signal.signal(number, signal.SIG_IGN)
     _load()
     found = _serve(control)
     if found is None:
@@ -217,6 +219,8 @@ def _serve(control: socket.socket) -> tuple[Role, int] | None:
             return None
         wanted = _asked.decode(message)
         parent = os.getpid()
+        # Held back until the child can heed it: told to end the moment it was born, it would ignore that as we do.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _TOLD)
         pid = os.fork()
         if pid == 0:
             control.close()
@@ -224,7 +228,9 @@ def _serve(control: socket.socket) -> tuple[Role, int] | None:
             os.close(woken)
             os.close(waking)
             _leave_home(parent)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _TOLD)
             return wanted.role, handles[0]
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _TOLD)
         for handle in handles:
             os.close(handle)
         children[pid] = wanted.number
