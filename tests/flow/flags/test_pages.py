@@ -81,6 +81,26 @@ def test_a_whole_setting_is_written_and_what_was_written_is_not_lost(site: FlagS
     assert share(site) == 50
 
 
+def test_a_flag_whose_time_has_not_come_is_said_to_wait_for_it(site: FlagSite) -> None:
+    maxine = sign_in(site)
+    assert "some get it" in maxine.get(PAGE).text
+    for moment, word in (("from: 2126-12-01T09:00:00Z", "not yet"), ("until: 2026-01-01T09:00:00Z", "over")):
+        base = str(settled(site))
+        setting = f"default: {{on: 5, off: 95}}\n{moment}\n"
+        done = maxine.submit(PAGE, f"{PAGE}/production/setting", setting=setting, base=base)
+        assert done.status_code == 303
+        text = maxine.get(PAGE).text
+        assert f"{word}</span>" in text
+        assert "some get it" not in text
+
+
+def settled(site: FlagSite) -> int:
+    """The version that counts in production."""
+    with site.installation.database.reading() as reading:
+        flag = site.built.flags.get(reading, site.people["Maxine"], STORE, "new-checkout")
+        return site.built.flags.setting(reading, flag, "production").version
+
+
 def test_what_a_page_shows_of_a_setting_is_the_setting(site: FlagSite) -> None:
     """Saved as it is shown, it changes nothing."""
     maxine = sign_in(site)

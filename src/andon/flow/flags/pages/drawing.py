@@ -112,7 +112,11 @@ def state_of(setting: StoredSetting) -> tuple[State, str]:
     there = setting.setting
     if not there.enabled:
         return State.BAD, "killed"
-    everybody = words.whole(there.default)
+    everybody, now = words.whole(there.default), datetime.now(UTC).timestamp()
+    if there.begins is not None and now < there.begins:
+        return State.HOLD, "not yet"
+    if there.ends is not None and now >= there.ends:
+        return State.NONE, "over"
     if everybody is None or there.rules or there.individuals:
         return State.RUN, "some get it"
     return (State.NONE, "off") if everybody == there.off else (State.OK, "on for everybody")
