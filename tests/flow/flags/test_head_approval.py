@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from andon.flow.flags.service.heads import MOST_WAITING
 from tests.app.conftest import Terminal
 from tests.databases import Databases
 from tests.flow.flags.serving import FLAGS, FlagSite, create_flag, open_flag_site, set_flag
@@ -173,3 +174,16 @@ def test_a_change_of_the_head_is_seen_and_agreed_to_on_the_pages(site: FlagSite)
     assert served(site, "theme")["variants"]["small"] == {"limit": 7}
     text = patty.get("/flags/store/theme").text
     assert "approved the change of" in text
+
+
+def test_what_waits_is_bounded_and_drawn_in_short(site: FlagSite) -> None:
+    released(site, "many")
+    for number in range(MOST_WAITING):
+        assert edit(site, "many", variants={"small": {"limit": number + 7}, "large": {"note": "x" * 60_000}})[
+            "proposal"
+        ]
+    refused = site.api().put(f"{FLAGS}/many", json={"unit": "account"})
+    assert (refused.status_code, "wait for a second person already" in refused.text) == (409, True)
+    text = browser(site, "Patty").get("/flags/store/many").text
+    assert "characters more, which the API tells" in text
+    assert len(text) < 400_000

@@ -95,9 +95,16 @@ class Asked:
     value: str
 
 
+_LINES = 30
+_LONGEST = 2_000
+
+
 @dataclass(frozen=True, slots=True)
 class Waiting:
     proposal: ProposalShape
+    lines: tuple[str, ...]
+    """The first of its diff, the long ones shortened."""
+    more: int
     approve: Action
     reject: Action
 
@@ -234,8 +241,15 @@ def waiting(principal: Principal, found: list[ProposalShape], persons: dict[str,
         approve = Action(
             "Approve and make it", f"/flags/proposals/{one.id}/approve", kind="primary", icon="ok", blocked=blocked
         )
-        listed.append(Waiting(one, approve, Action("Turn down", f"/flags/proposals/{one.id}/reject", icon="cancel")))
+        reject = Action("Turn down", f"/flags/proposals/{one.id}/reject", icon="cancel")
+        lines = tuple(_shortened(line) for line in one.diff[:_LINES])
+        listed.append(Waiting(one, lines, max(0, len(one.diff) - _LINES), approve, reject))
     return listed
+
+
+def _shortened(line: str) -> str:
+    more = len(line) - _LONGEST
+    return f"{line[:_LONGEST]} … and {more:,} characters more, which the API tells" if more > 0 else line
 
 
 def _bands(shares: dict[str, float], order: tuple[str, ...], off: str) -> tuple[Band, ...]:

@@ -13,7 +13,6 @@ from andon.flow.flags.contract import (
     FlagName,
     Judging,
     Origin,
-    ProposalId,
     ProposalKind,
     ProposalState,
     RampGate,
@@ -388,12 +387,14 @@ class FlagService(Questions, contract.Flags):
         storage.note_asked(tx.connection, service, environment, times, tx.now)
 
     def _proposal(self, tx: Transaction, principal: Principal, proposal: str) -> Proposal:
-        found = storage.proposal(tx.connection, ProposalId(proposal), lock=True)
-        # what may not be seen is answered like what is not there
-        if found is None or not principal.may(Permission.READ, found.service):
+        """With its flag, in the order in which a change that overtakes it locks them."""
+        known = self.proposal(tx, principal, proposal)
+        if not any(principal.may(Permission.RELEASE, known.service, place) for place in known.places):
+            principal.require(Permission.RELEASE, known.service, known.environment or None)
+        storage.lock(tx.connection, known.service, known.flag)
+        found = storage.proposal(tx.connection, known.id, lock=True)
+        if found is None:
             raise no_proposal()
-        if not any(principal.may(Permission.RELEASE, found.service, place) for place in found.places):
-            principal.require(Permission.RELEASE, found.service, found.environment or None)
         if found.state is not ProposalState.OPEN:
             raise Conflict(f"This proposal was {found.state.value}.", safe="Nothing was changed.")
         return found

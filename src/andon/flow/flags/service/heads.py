@@ -28,6 +28,9 @@ from andon.kernel.errors import Conflict, Forbidden
 from andon.kernel.events import append
 from andon.kernel.ids import new_id
 
+MOST_WAITING = 20
+"""Changes of one flag everywhere that wait at once: each holds all of its variants."""
+
 _ARCHIVING = (ProposalKind.ARCHIVE, ProposalKind.UNARCHIVE)
 
 
@@ -186,15 +189,21 @@ class Heads:
         *,
         head: Head | None = None,
     ) -> Proposal:
-        """Raises ``Conflict`` where the flag waits for the archive, or to leave it, already."""
-        waiting = storage.proposals_of(tx.connection, flag=flag.id, limit=None) if kind in _ARCHIVING else ()
-        for one in waiting:
-            if one.kind is kind:
-                raise Conflict(
-                    f"{flag.name} waits for a second person already: {one.sentence}.",
-                    safe="Nothing was changed.",
-                    remedy=f"Somebody else agrees: andon flags approve {one.id}",
-                )
+        """Raises ``Conflict`` where as much waits already as may."""
+        found = storage.proposals_of(tx.connection, flag=flag.id, limit=None)
+        waiting = [one for one in found if one.kind is kind]
+        if waiting and kind in _ARCHIVING:
+            raise Conflict(
+                f"{flag.name} waits for a second person already: {waiting[0].sentence}.",
+                safe="Nothing was changed.",
+                remedy=f"Somebody else agrees: andon flags approve {waiting[0].id}",
+            )
+        if len(waiting) >= MOST_WAITING:
+            raise Conflict(
+                f"{MOST_WAITING} changes of {flag.name} everywhere wait for a second person already.",
+                safe="Nothing was changed.",
+                remedy="Decide on those first: andon flags approve, or andon flags reject",
+            )
         return Proposal(
             id=ProposalId(new_id("prop")),
             service=flag.service,
