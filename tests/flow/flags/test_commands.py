@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,6 +86,20 @@ def test_a_ramp_is_begun_and_ended(site: FlagSite, andon: Terminal) -> None:
     assert andon("flags", "ramp", "store", "new-checkout", "production", "--stop").code == 0
     planned = andon("flags", "ramp", "store", "new-checkout", "production", "100@2026-12-01T09:00", "--json")
     assert planned.code == 0, planned.err
+
+
+def test_what_andon_does_in_a_ramp_is_not_laid_to_whoever_began_it(site: FlagSite, andon: Terminal) -> None:
+    andon("flags", "create", "store", "new-checkout")
+    assert andon("flags", "ramp", "store", "new-checkout", "production", "1", "5@1s", "100@1d").code == 0
+    deadline = time.monotonic() + 30
+    lines: list[str] = []
+    while len(lines) < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+        site.built.flags.ramping.turn(site.installation.database)
+        lines = andon("flags", "history", "store", "new-checkout").out.splitlines()
+    assert ["Andon" in one for one in lines] == [True, False, False], lines
+    assert "step 2 of 3" in lines[0]
 
 
 def test_segments_are_made_filled_and_named(site: FlagSite, andon: Terminal, tmp_path: Path) -> None:

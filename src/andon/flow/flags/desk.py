@@ -20,7 +20,7 @@ from andon.flow.flags.service.segments import SegmentService
 from andon.flow.flags.views.answers import EnvironmentSetting, FlagShape, ProposalShape
 from andon.flow.flags.views.segments import SegmentProposalShape
 from andon.flow.sources.contract import CommitHash, Service, Sources
-from andon.kernel.access import Principal
+from andon.kernel.access import SYSTEM, Principal
 from andon.kernel.access.contract import People
 from andon.kernel.db import Database, Reading, Transaction
 from andon.kernel.errors import NotFound, Unavailable
@@ -221,10 +221,13 @@ class Desk:
         return self.flags.reject(tx, principal, proposal, why=why)
 
     def authors(self, reading: Reading, found: Iterable[Version]) -> list[tuple[Version, str]]:
-        """Each version with who made it."""
+        """Each version with who made it; what Andon did in a ramp is not laid to whoever began it."""
         listed = list(found)
         names = self._names(reading, [one.person for one in listed])
-        return [(one, names.get(one.person or "", one.person or "Andon")) for one in listed]
+        own = str(SYSTEM.actor)
+        return [
+            (one, "Andon" if one.actor == own else names.get(one.person or "", one.person or "Andon")) for one in listed
+        ]
 
     def segment_history(
         self, reading: Reading, segment: StoredSegment, *, limit: int
