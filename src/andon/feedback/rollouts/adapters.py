@@ -27,6 +27,7 @@ from andon.feedback.telemetry.contract.metrics import (
     Series,
     named,
 )
+from andon.feedback.telemetry.contract.patterns import named_like
 from andon.flow.definition.contract import Harm
 from andon.flow.environments.contract import SetId
 from andon.flow.environments.contract.equipment import version_of
@@ -76,7 +77,7 @@ class TelemetrySignals:
         watched: dict[str, Watched] = {}
         unwatched = []
         for pattern, harm in wanted:
-            fitting = _pattern(pattern)
+            fitting = named_like([pattern])
             found = [one for one in series if fitting.fullmatch(one.path) or fitting.fullmatch(one.name)]
             if not any(one.name in spoken for one in found):
                 unwatched.append(f"{pattern}: the live version sent none of it in the last half hour")
@@ -332,10 +333,6 @@ def _increase(times: NDArray[np.int64], values: NDArray[np.float64], start: int)
 
 def _is(label: str, value: str) -> Matcher:
     return Matcher(label, Comparison.EQUAL, value)
-
-
-def _pattern(text: str) -> re.Pattern[str]:
-    return re.compile(".*".join(re.escape(part) for part in text.split("*")))
 
 
 def _is_nothing(observed: Observation) -> bool:

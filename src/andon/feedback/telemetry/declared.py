@@ -17,6 +17,7 @@ from andon.feedback.telemetry.contract.metrics import (
     Level,
     Series,
 )
+from andon.feedback.telemetry.contract.patterns import named_like
 from andon.feedback.telemetry.store.counting import Counted
 from andon.feedback.telemetry.ways.scrape.target import Target
 from andon.flow.definition.contract import DEFINITION_FILE, DefinitionReader, TelemetryDefinition
@@ -67,7 +68,7 @@ class Declared:
                 counted[one.service, metric] = Counted(service=one.service, metric=metric, query=query)
             if telemetry.scrape is not None:
                 targets += _targets(one, telemetry.scrape)
-        self._business = {service: _pattern(patterns) for service, patterns in business.items() if patterns}
+        self._business = {service: named_like(patterns) for service, patterns in business.items() if patterns}
         self._targets = tuple(targets)
         found = tuple(replace(one, level=self._level_of(one.service, one.metric)) for one in counted.values())
         if found != self._counted:  # the same object as long as nothing changes: what is made of it is kept
@@ -116,10 +117,6 @@ def _reached(endpoint: str, labels: Mapping[str, str], path: str) -> Target | No
         return Target(labels=labels, socket=Path(endpoint.removeprefix("unix:")), path=path)
     host, _, port = endpoint.rpartition(":")
     return Target(labels=labels, host=host, port=int(port), path=path) if port.isdigit() else None
-
-
-def _pattern(patterns: Iterable[str]) -> re.Pattern[str]:
-    return re.compile("|".join(".*".join(re.escape(part) for part in one.split("*")) for one in sorted(patterns)))
 
 
 def _declared_in(
