@@ -20,7 +20,7 @@ from andon.kernel.db import Database
 from tests.feedback.rollouts.world import Telemetry, World, released
 from tests.flow.installation import Installation
 
-CANARY = released("{strategy: canary, stages: {few: {share: 20%, for: 120s, requests: 100}}}")
+CANARY = released("{strategy: canary, stages: {few: {share: 20%, for: 100s, requests: 100}}}")
 ORDERS = Watched(
     name="metric:orders",
     kind=Kind.RATE,
