@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from andon.flow.flags.codefile import CodeFlag
+from andon.flow.flags.model.flag import Head
+from andon.flow.flags.model.outcomes import Outcome
+from andon.flow.flags.service.code import CodeService
 from andon.flow.flags.service.heads import MOST_WAITING
+from andon.flow.sources.contract import CommitHash
+from andon.kernel.errors import Conflict
+from andon_flags.document import Kind
 from tests.app.conftest import Terminal
 from tests.databases import Databases
+from tests.flow.flags.conftest import SECOND_PERSON, flagged
 from tests.flow.flags.serving import FLAGS, FlagSite, create_flag, open_flag_site, set_flag
-from tests.flow.installation import PASSWORD, STORE
+from tests.flow.installation import PASSWORD, STORE, Installation
 from tests.serving import Browser
 
 LIMITS = {"small": {"limit": 1}, "large": {"limit": 100}}
@@ -187,3 +196,31 @@ def test_what_waits_is_bounded_and_drawn_in_short(site: FlagSite) -> None:
     text = browser(site, "Patty").get("/flags/store/many").text
     assert "characters more, which the API tells" in text
     assert len(text) < 400_000
+
+
+def test_a_head_that_waits_is_kept_whole_and_overtaken_by_a_file(installation: Installation) -> None:
+    here = flagged(installation, SECOND_PERSON)
+
+    def edited(value: str) -> Outcome:
+        with installation.database.transaction() as tx:
+            return here.flags.set_head(
+                tx, here.maxine, STORE, "theme", lambda head: replace(head, variants={**head.variants, "old": value})
+            )
+
+    with installation.database.transaction() as tx:
+        head = Head(kind=Kind.STRING, variants={"old": "blue", "new": "red"}, off="old")
+        here.flags.create(tx, here.maxine, STORE, "theme", head)
+    waits, other = edited("green").proposal, edited("grey").proposal
+    with installation.database.transaction() as tx:
+        here.flags.approve(tx, here.patty, str(waits))
+    with pytest.raises(Conflict, match="overtaken"), installation.database.transaction() as tx:
+        here.flags.approve(tx, here.patty, str(other))
+    last = edited("black").proposal
+    with installation.database.transaction() as tx:
+        file = CodeFlag("theme", replace(head, variants={"old": "white", "new": "red"}), {})
+        CodeService(here.flags).apply(tx, here.maxine, STORE, CommitHash("0" * 40), [file])
+    with pytest.raises(Conflict, match="overtaken"), installation.database.transaction() as tx:
+        here.flags.approve(tx, here.patty, str(last))
+    with installation.database.reading() as reading:
+        found = here.flags.get(reading, here.maxine, STORE, "theme")
+    assert (found.head.variants["old"], found.head_version) == ("white", 3)
