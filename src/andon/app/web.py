@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Callable
 
 from litestar.types import ASGIApp
@@ -35,6 +36,7 @@ def serve(installation: Installation, *, ready: Callable[[], None] = lambda: Non
 
     Raises :class:`~andon.kernel.errors.Unavailable` for a port that is taken.
     """
+    allow_many_files()
     server = WebServer(installation.settings, create_web(installation), ready)
     listening = listen(installation.settings)
     installation.bell.start()
@@ -44,3 +46,10 @@ def serve(installation: Installation, *, ready: Callable[[], None] = lambda: Non
         for one in listening:
             one.close()
         installation.bell.stop()
+
+
+def allow_many_files() -> None:
+    """Each environment has a socket for its programs here, and up to a thousand of them listen there: more files than
+    the 1,024 that many systems begin with, without which nobody could sign in."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
