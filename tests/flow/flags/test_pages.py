@@ -230,7 +230,9 @@ def test_what_was_served_is_drawn_and_no_data_is_said_as_such(site: FlagSite) ->
 
 def test_lines_of_code_that_ask_for_the_flag_are_shown_with_their_age(site: FlagSite) -> None:
     maxine = sign_in(site)
-    assert "No line names it." in maxine.get(f"{PAGE}/code").text
+    unnamed = maxine.get(f"{PAGE}/code").text
+    assert "No line names it." in unnamed
+    assert "flags.boolean(&#34;new-checkout&#34;, {&#34;targetingKey&#34;: user})" in unnamed
     site.installation.commit(files={"app/pay.py": '\n\nif flags.boolean("new-checkout", {}):\n    pass\n'})
     assert "The code is looked through." in maxine.get(PAGE).text
     text = maxine.get(f"{PAGE}?code=yes").text
