@@ -22,7 +22,7 @@ from andon.web.rendering import capital, plural
 LIST = "/environments"
 STANDINGS: Mapping[Standing, tuple[str, str]] = {
     Standing.LIVE: ("Live", "has the traffic"),
-    Standing.CANDIDATE: ("Candidate", "gets the traffic once it is healthy and its smoke tests pass"),
+    Standing.CANDIDATE: ("Candidate", "gets traffic once it is healthy and its smoke tests pass"),
     Standing.WARM: ("Warm", "runs without traffic: going back to it takes no start"),
     Standing.QUARANTINED: ("Put aside", "was taken back, and runs without traffic so that somebody can look at it"),
     Standing.RETIRED: ("Retired", "is being stopped"),
