@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -9,8 +10,9 @@ import pytest
 from andon.flow.flags.contract import SegmentChanged
 from andon.flow.flags.model.flag import SHOWN_MEMBERS
 from andon.flow.flags.model.outcomes import FlagInvalid
-from andon.flow.flags.model.wishes import WantedRule
+from andon.flow.flags.model.wishes import Wanted, WantedRule
 from andon.flow.sources.contract import Service
+from andon.kernel.access import Grant, Role
 from andon.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from andon_flags.document import Condition, Hashed, Operator, read
 from tests.flow.flags.conftest import Flagged
@@ -22,6 +24,28 @@ FRIENDS = (WantedRule(when=(Condition("targetingKey", Operator.IN_SEGMENT, ("fri
 def put(place: Flagged, name: str = "friends", when: tuple[tuple[Condition, ...], ...] = ((EMPLOYEES,),)) -> None:
     with place.installation.database.transaction() as tx:
         place.segments.put(tx, place.maxine, STORE, name, when=when)
+
+
+def test_nobody_reads_the_members_of_a_segment_by_naming_it_in_a_flag_of_their_own(here: Flagged) -> None:
+    here.installation.create(Service("payroll"))
+    erik = here.installation.sign_up("Erik", Grant(Role.DEVELOPER, "payroll"))
+    with here.installation.database.transaction() as tx:
+        here.segments.put(tx, erik, Service("payroll"), "leaving", when=())
+        here.segments.change_members(tx, erik, "leaving", add=("bob@parts.example",), remove=())
+    create(here)
+
+    def naming(segment: str) -> Callable[[Wanted], Wanted]:
+        when = (Condition("targetingKey", Operator.IN_SEGMENT, (segment,)),)
+        return lambda wanted: replace(wanted, rules=(WantedRule(id="r1", when=when, serve="on"),))
+
+    says = []
+    for segment in ("leaving", "missing"):
+        with pytest.raises(FlagInvalid) as refused:
+            change(here, naming(segment))
+        says.append(str(refused.value).replace(segment, "NAME"))
+    assert says[0] == says[1], "whether there is one is nobody's business either"
+    with here.installation.database.reading() as reading:
+        assert b"bob@" not in here.flags.built(reading, STORE, "production").told.content
 
 
 def members(place: Flagged, *add: str, remove: tuple[str, ...] = ()) -> int:

@@ -31,7 +31,9 @@ from andon.flow.flags.model.outcomes import FlagChanged as ChangedMeanwhile
 from andon.flow.flags.ports import Places
 from andon.flow.flags.service.documents import Documents
 from andon.flow.flags.storage import flags as storage
+from andon.flow.flags.storage import segments as segment_storage
 from andon.flow.sources.contract import Service
+from andon.kernel.access import Principal
 from andon.kernel.db import Reading, Transaction
 from andon.kernel.errors import NotFound
 from andon.kernel.events import append
@@ -84,6 +86,24 @@ class Changes:
             safe="Nothing was changed.",
             remedy=f"There are: {listed}.",
         )
+
+    def require_sight_of_segments(
+        self, reading: Reading, principal: Principal, flag: str, environment: str, old: Setting, new: Setting
+    ) -> None:
+        """What a flag names stands in its document, members and all, for whoever may look at the flag's service.
+
+        Raises :class:`FlagInvalid`, the same for a segment that is not there and for one that may not be seen.
+        """
+        visible = principal.visible_services()
+        named = new.segments() - old.segments()
+        if visible is None or not named:
+            return
+        seen = {str(one.name) for one in segment_storage.named(reading.connection, named) if one.service in visible}
+        if named - seen:
+            raise FlagInvalid(
+                f"{flag} in {environment} would not do",
+                [f"there is no segment {name!r}" for name in sorted(named - seen)],
+            )
 
     def set(
         self, tx: Transaction, author: Author, flag: StoredFlag, environment: str, new: Setting, manner: Manner

@@ -71,6 +71,7 @@ class CodeService:
                 new, faults = settled(one.wanted(environment, flag.head, old.setting), flag.head, old.setting)
                 if faults:
                     raise FlagInvalid(f"{one.name} in {environment} would not do", faults)
+                self._flags.changes.require_sight_of_segments(tx, principal, one.name, environment, old.setting, new)
                 outcome = self._flags.changes.set(
                     tx, author, flag, environment, new, Manner(why=why, from_code=True, part=True)
                 )

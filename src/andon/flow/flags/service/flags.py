@@ -173,6 +173,7 @@ class FlagService(Questions, contract.Flags):
         new, faults = settled(wanted, flag.head, old.setting)
         if faults:
             raise FlagInvalid(f"{name} in {environment} would not do", faults)
+        self.changes.require_sight_of_segments(tx, principal, name, environment, old.setting, new)
         switch = old.setting.enabled != new.enabled
         return self.changes.set(
             tx,
