@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from andon.flow.schema import apart
 from andon.flow.schema.apart import check_apart
 from andon.flow.schema.checking import check
 from andon.flow.schema.contract import Dialect, Phase, Report, Rule, Source, Weight
@@ -98,3 +99,11 @@ def test_what_a_dollar_quote_holds_is_text() -> None:
     )
     found = check([expand(text)], Dialect.POSTGRESQL).refused
     assert [(one.rule, one.line, one.statement) for one in found] == [(Rule.DROP, 2, "DROP TABLE y")]
+
+
+def test_the_file_that_ended_a_parser_is_not_looked_for_without_end() -> None:
+    # each file for itself would have the time of all: twenty of them, a worker's thread for twenty minutes
+    files = [expand("SELECT 1;", f"{number}.expand.sql") for number in range(3)]
+    report = apart._blamed(files, files, Dialect.POSTGRESQL, 0.0)
+    assert {one.file for one in report.refused} == {one.file for one in files}
+    assert all("could not be found" in one.breaks for one in report.refused)

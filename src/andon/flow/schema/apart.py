@@ -10,6 +10,7 @@ import os
 import resource
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 
 import msgspec
@@ -29,8 +30,9 @@ class _Task(msgspec.Struct):
     sources: list[Source]
 
 
-def check_apart(sources: Sequence[Source], dialect: Dialect) -> Report:
-    """As :func:`andon.flow.schema.checking.check`; never raises because of what the files contain."""
+def check_apart(sources: Sequence[Source], dialect: Dialect, *, seconds: float = SECONDS) -> Report:
+    """As :func:`andon.flow.schema.checking.check`; never raises because of what the files contain. Takes ``seconds`` at
+    most, and as long again to find the file that ended a process."""
     judged = [one for one in sources if one.judged]
     if not judged:
         return Report()
@@ -42,26 +44,30 @@ def check_apart(sources: Sequence[Source], dialect: Dialect) -> Report:
             [sys.executable, "-P", "-m", "andon.flow.schema.apart"],
             input=task,
             capture_output=True,
-            timeout=SECONDS,
+            timeout=seconds,
             check=False,
             env={name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH") if name in os.environ},
             preexec_fn=_limit,
         )
     except subprocess.TimeoutExpired:
-        return _refused(judged, f"Reading it took more than {SECONDS} s.")
+        return _refused(judged, f"Reading it took more than {seconds:.0f} s.")
     if ended.returncode != 0:
-        return _blamed(sources, judged, dialect)
+        return _blamed(sources, judged, dialect, seconds)
     return msgspec.json.decode(ended.stdout, type=Report)
 
 
-def _blamed(sources: Sequence[Source], judged: Sequence[Source], dialect: Dialect) -> Report:
+def _blamed(sources: Sequence[Source], judged: Sequence[Source], dialect: Dialect, seconds: float) -> Report:
     """Which file ended the process: each for itself, where there are several."""
     what = "The parser ended over it: an expression in it is too long or nested too deep."
     if len(judged) == 1:
         return _refused(judged, what)
     findings: list[Finding] = []
+    end = time.monotonic() + seconds
     for one in judged:
-        alone = check_apart([one], dialect)
+        left = end - time.monotonic()
+        if left <= 0:
+            return _refused(judged, f"{what} Which file it was could not be found within {seconds:.0f} s.")
+        alone = check_apart([one], dialect, seconds=left)
         if any(found.breaks == what for found in alone.findings):
             findings += alone.findings
     if not findings:
