@@ -98,7 +98,7 @@ OLD = Setting(
         (replace(OLD, individuals={"u1": "on", "u2": "on"}), "1 user named"),
         (replace(OLD, individuals={}), "1 user no longer named"),
         (replace(OLD, rules=()), "no longer on for country is CH"),
-        (replace(OLD, rules=(replace(SWISS, serve="off"),)), "off for 100 % of country is CH, was 0 %"),
+        (replace(OLD, rules=(replace(SWISS, serve="off"),)), "on for 0 % of country is CH, was 100 %"),
         (
             replace(OLD, rules=(replace(SWISS, when=(Condition("country", Operator.IN, ("DE",)),)),)),
             "for country is DE, was for country is CH",

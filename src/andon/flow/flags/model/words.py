@@ -114,16 +114,16 @@ def changes(old: Setting, new: Setting) -> tuple[str, ...]:
     found += _rules(old, new)
     others = "others" if new.rules or new.individuals else "everybody"
     if old.default != new.default:
-        found += _share(old.default, new.default, others) or [f"{serving(new.default)} for other {others}"]
+        found += _share(old.default, new.default, new.off, others) or [f"{serving(new.default)} for other {others}"]
     return tuple(found)
 
 
-def _share(old: Serve, new: Serve, whom: str) -> list[str]:
+def _share(old: Serve, new: Serve, off: str, whom: str) -> list[str]:
     before, after = percent_of(old), percent_of(new)
     names = [name for name in {**after, **before} if before.get(name, 0.0) != after.get(name, 0.0)]
     if len({**before, **after}) == 2 and len(names) == 2:
-        # two variants: the one that grows says it all
-        names = [max(names, key=lambda name: after.get(name, 0.0) - before.get(name, 0.0))]
+        # of two variants one says it all: what is new, and of two new ones that which grows
+        names = [max(names, key=lambda name: (name != off, after.get(name, 0.0) - before.get(name, 0.0)))]
     return [
         f"{name} for {percent(after.get(name, 0.0))} of {whom}, was {percent(before.get(name, 0.0))}" for name in names
     ]
@@ -160,7 +160,7 @@ def _rules(old: Setting, new: Setting) -> list[str]:
         if was.when != one.when:
             found.append(f"for {who}, was for {audience(was.when)}")
         if was.serve != one.serve:
-            found += _share(was.serve, one.serve, who) or [f"other {who} than before"]
+            found += _share(was.serve, one.serve, new.off, who) or [f"other {who} than before"]
     kept = [one.id for one in old.rules if one.id in after]
     if kept != [one.id for one in new.rules if one.id in before]:
         found.append("rules in another order")
