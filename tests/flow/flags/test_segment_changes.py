@@ -241,7 +241,7 @@ def test_whoever_agrees_may_release_wherever_flags_name_it(local: Installation) 
     local.create(MAILER)
     local.commit(MAILER, files={"andon.yaml": SECOND_PERSON.replace("store", "mailer")})
     place = flagged(local)  # nothing of store asks for anybody
-    erik = local.sign_up("Erik", Grant(Role.DEVELOPER, "mailer"))
+    erik = local.sign_up("Erik", Grant(Role.DEVELOPER, "mailer"), Grant(Role.VIEWER, "store"))
     sarah = local.sign_up("Sarah", Grant(Role.DEVELOPER, "mailer"), Grant(Role.DEVELOPER, "store"))
     brent = local.sign_up("Brent", Grant(Role.DEVELOPER, "mailer", "acceptance"))
     put(place)
