@@ -88,6 +88,11 @@ class RolloutService(RolloutQuestions):
             started_at=tx.now,
             ended_at=None,
         )
+        self.started(tx, made, history, by=ANDON)
+        return made
+
+    def started(self, tx: Transaction, made: Rollout, history: Sequence[LookRecord] = (), *, by: Actor) -> None:
+        """Store a rollout that begins, and say so."""
         storage.insert(tx.connection, made, history)
         append(
             tx,
@@ -100,12 +105,11 @@ class RolloutService(RolloutQuestions):
                 commit=made.commit,
                 former=made.former_commit,
                 stages=tuple(one.plan for one in made.stages),
-                smallest_harm=smallest_harm,
-                proposal=proposal,
+                smallest_harm=made.smallest_harm,
+                proposal=made.proposal,
             ),
-            by=ANDON,
+            by=by,
         )
-        return made
 
     def compare_with(self, tx: Transaction, rollout: RolloutId, baseline: SetId | None, note: str = "") -> Rollout:
         """The fresh instances of the former version that the new one is compared with; ``note`` says why there are

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from andon.feedback.rollouts import storage
-from andon.feedback.rollouts.contract import RolloutId, RolloutStarted, RolloutState
+from andon.feedback.rollouts.contract import RolloutId, RolloutState
 from andon.feedback.rollouts.model.records import AlreadyTaking, Rollout
 from andon.feedback.rollouts.model.takeovers import Takeover, TakeoverStage, release_of
 from andon.feedback.rollouts.model.taking import UNWATCHED, WATCHED
@@ -18,7 +18,6 @@ from andon.flow.sources.contract import Service
 from andon.kernel.access import Permission, Principal
 from andon.kernel.db import Transaction
 from andon.kernel.errors import Conflict
-from andon.kernel.events import append
 from andon.kernel.ids import new_id
 
 
@@ -84,23 +83,7 @@ class TakeoverService:
             ended_at=None,
             takeover=takeover,
         )
-        storage.insert(tx.connection, made, ())
-        append(
-            tx,
-            RolloutStarted(
-                rollout=made.id,
-                deployment=None,
-                service=made.service,
-                environment=made.environment,
-                takeover=made.taking,
-                commit=made.commit,
-                former=made.former_commit,
-                stages=tuple(one.plan for one in made.stages),
-                smallest_harm="",
-                proposal="",
-            ),
-            by=principal.actor,
-        )
+        self._rollouts.started(tx, made, by=principal.actor)
         entered = self._rollouts.enter(tx, made.id, 0)
         self._router.forward(
             tx,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar, cast
@@ -18,6 +18,23 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
+S = TypeVar("S", bound=str)
+
+
+def _each_once(node: tree.Sequence, path: Path, reading: Reading, entry: Callable[[Node, Path], S]) -> tuple[S, ...]:
+    """The entries that can be read, and a fault for each other one, and for what stands there twice."""
+    read: list[S] = []
+    for index, item in enumerate(node.items):
+        here = (*path, index)
+        reading.values[here] = item.mark
+        try:
+            value = entry(item, here)
+            if value in read:
+                raise Refused(item.mark, f"{str(value)!r} stands here a second time", "each entry once")
+            read.append(value)
+        except Refused as refused:
+            reading.refuse(here, refused)
+    return tuple(read)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +51,12 @@ class ListOf(Kind[tuple[str, ...]]):
             raise Refused(node.mark, f"{found(node)} stands here", self.words(), meant)
         if not self.least <= len(node.items) <= self.most:
             raise Refused(node.mark, f"the list has {len(node.items)} entries", self.words())
-        read: list[str] = []
-        for index, item in enumerate(node.items):
-            here = (*path, index)
-            reading.values[here] = item.mark
-            try:
-                value = self.item.read(item, here, reading)
-                reading.texts[here] = value
-                if value in read:
-                    raise Refused(item.mark, f"{value!r} stands here a second time", "each entry once")
-                read.append(value)
-            except Refused as refused:
-                reading.refuse(here, refused)
-        return tuple(read)
+
+        def entry(item: Node, here: Path) -> str:
+            value = reading.texts[here] = self.item.read(item, here, reading)
+            return value
+
+        return _each_once(node, path, reading, entry)
 
     def schema(self) -> Mapping[str, Json]:
         return {
@@ -81,18 +91,7 @@ class Several(Kind[tuple[E, ...]]):
             raise Refused(node.mark, f"{found(node)} stands here", self.words(), meant)
         if not node.items:
             raise Refused(node.mark, "the list has 0 entries", self.words())
-        read: list[E] = []
-        for index, item in enumerate(node.items):
-            here = (*path, index)
-            reading.values[here] = item.mark
-            try:
-                value = word.read(item, here, reading)
-                if value in read:
-                    raise Refused(item.mark, f"{value.value!r} stands here a second time", "each entry once")
-                read.append(value)
-            except Refused as refused:
-                reading.refuse(here, refused)
-        return tuple(read)
+        return _each_once(node, path, reading, lambda item, here: word.read(item, here, reading))
 
     def schema(self) -> Mapping[str, Json]:
         return {
