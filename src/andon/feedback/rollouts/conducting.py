@@ -21,7 +21,7 @@ from andon.feedback.rollouts.looking import Looking, Memory
 from andon.feedback.rollouts.mirroring import Mirroring
 from andon.feedback.rollouts.model.differing import too_many
 from andon.feedback.rollouts.model.judging import told
-from andon.feedback.rollouts.model.pacing import Rhythm, is_over
+from andon.feedback.rollouts.model.pacing import Rhythm, may_go_on
 from andon.feedback.rollouts.model.records import Rollout
 from andon.feedback.rollouts.model.stages import Sets, divided, segments_of
 from andon.feedback.rollouts.model.tallying import counted_in
@@ -186,11 +186,10 @@ class Conductor:
                 self._service.go_on(tx, rollout.id, Hold.NO_DATA)
             rollout = self._service.get(tx, rollout.id)
             stage = self._service.stage(tx, rollout)
-        if rollout.state is not RolloutState.RUNNING or rollout.wish is not None or stage is None:
-            return False
-        if not is_over(
-            rollout.now,
-            elapsed=stage.elapsed(self._now()),
+        if not may_go_on(
+            rollout,
+            stage,
+            now=self._now(),
             served=counted_in(rollout, memory.records),
             verdict=judgement.verdict,
             telemetry_answers=self._looking.answers(rollout, memory),

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from datetime import datetime
 
 from andon.feedback.judge.contract import Because, Judgement, Verdict
-from andon.feedback.rollouts.contract import Hold, RolloutId, RolloutState, Wish
+from andon.feedback.rollouts.contract import Hold, RolloutId, Wish
 from andon.feedback.rollouts.looking import Looking, Memory
 from andon.feedback.rollouts.model.judging import kept, of_services, told
-from andon.feedback.rollouts.model.pacing import Rhythm, is_over
+from andon.feedback.rollouts.model.pacing import Rhythm, may_go_on
 from andon.feedback.rollouts.model.records import LookRecord, Rollout, Seen
 from andon.feedback.rollouts.model.takeovers import Takeover
 from andon.feedback.rollouts.model.taking import Answered, Side, sorted_out
@@ -123,11 +123,10 @@ class Taking:
                 self._service.go_on(tx, rollout.id, Hold.NO_DATA)
             rollout = self._service.get(tx, rollout.id)
             stage = self._service.stage(tx, rollout)
-        if rollout.state is not RolloutState.RUNNING or rollout.wish is not None or stage is None:
-            return False
-        if not is_over(
-            rollout.now,
-            elapsed=stage.elapsed(self._now()),
+        if not may_go_on(
+            rollout,
+            stage,
+            now=self._now(),
             served=served_in(rollout.stage, watch.memory.records),
             verdict=judgement.verdict,
             telemetry_answers=True,

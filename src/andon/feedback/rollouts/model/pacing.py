@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from andon.feedback.judge.contract import Because, Verdict
+from andon.feedback.rollouts.contract import RolloutState
+from andon.feedback.rollouts.model.records import Rollout, StageRecord
 from andon.feedback.rollouts.model.stages import Stage
 
 
@@ -43,6 +46,27 @@ def is_over(stage: Stage, *, elapsed: float, served: float, verdict: Verdict | N
         and served >= stage.plan.requests
         and verdict is Verdict.PASS
         and telemetry_answers
+    )
+
+
+def may_go_on(
+    rollout: Rollout,
+    stage: StageRecord | None,
+    *,
+    now: datetime,
+    served: float,
+    verdict: Verdict,
+    telemetry_answers: bool,
+) -> bool:
+    """Nobody holds it up or has asked for something else, and its stage is over."""
+    if rollout.state is not RolloutState.RUNNING or rollout.wish is not None or stage is None:
+        return False
+    return is_over(
+        rollout.now,
+        elapsed=stage.elapsed(now),
+        served=served,
+        verdict=verdict,
+        telemetry_answers=telemetry_answers,
     )
 
 
