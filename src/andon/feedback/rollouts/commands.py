@@ -9,11 +9,12 @@ from urllib.parse import quote
 import typer
 
 from andon.feedback.rollouts.contract import RolloutState, Wish
-from andon.feedback.rollouts.model.typed import conditions_of, seconds_of, shares_of
+from andon.feedback.rollouts.model.typed import seconds_of, shares_of
 from andon.feedback.rollouts.model.words import STATE_WORDS
 from andon.feedback.rollouts.terminal import drawn, headline, show_drawn
 from andon.feedback.rollouts.views import RolloutList, RolloutShape, TakeoverStageWanted, TakeoverWanted, WishRequest
-from andon.kernel.errors import AndonError, Invalid
+from andon.flow.routing.contract import conditions_of, place_of
+from andon.kernel.errors import AndonError
 from andon.web.terminal.client import Client, connect
 from andon.web.terminal.groups import group
 from andon.web.terminal.output import Table, ago, is_colourful, say, show, wants_json, write_json
@@ -147,13 +148,7 @@ def takeover(
     ] = 100,
 ) -> None:
     """Let a new service take over requests of an old one, in stages that are judged: it is taken back on harm."""
-    target, is_pair, place = to.partition("/")
-    if not is_pair or not target or not place:
-        raise Invalid(
-            f"{to!r} is no SERVICE/ENVIRONMENT.",
-            safe="Nothing was changed.",
-            remedy="Write --to with both, such as catalogue/production.",
-        )
+    target, place = place_of(to)
     wanted = TakeoverWanted(
         service=target,
         environment=place,

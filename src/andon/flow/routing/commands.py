@@ -8,6 +8,7 @@ from urllib.parse import quote
 import typer
 
 from andon.flow.definition.contract import PARTS, share_text
+from andon.flow.routing.contract import conditions_of, place_of
 from andon.flow.routing.views import (
     ComparisonShape,
     ConditionShape,
@@ -135,19 +136,8 @@ def keep(
 
 
 def _rule(to: str, path: str, header: list[str] | None, cookie: list[str] | None, parts: int) -> ForwardShape:
-    target, is_pair, place = to.partition("/")
-    if not is_pair or not target or not place:
-        raise Invalid(
-            f"{to!r} is no SERVICE/ENVIRONMENT.",
-            safe="Nothing was changed.",
-            remedy="Write --to with both, such as catalogue/production.",
-        )
-    when = [ConditionShape(where="path", how="prefix", value=path)] if path else []
-    for where, asked in (("header", header), ("cookie", cookie)):
-        for one in asked or []:
-            name, has_value, value = one.partition("=")
-            how = "is" if has_value else "present"
-            when.append(ConditionShape(where=where, name=name, how=how, value=value))
+    target, place = place_of(to)
+    when = [ConditionShape.of(one) for one in conditions_of(path, header or (), cookie or ())]
     return ForwardShape(service=target, environment=place, when=when, parts=parts)
 
 

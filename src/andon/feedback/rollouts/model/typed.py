@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 from andon.flow.definition.contract import PARTS
-from andon.flow.routing.contract import Comparison, Condition, Where
 from andon.kernel.errors import Invalid
 
 _TIME = re.compile(r"([0-9]{1,9})([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?) ?%")
-
-
-def conditions_of(path: str, headers: Iterable[str], cookies: Iterable[str]) -> list[Condition]:
-    """Raises ``PlanInvalid``."""
-    found = [Condition(Where.PATH, how=Comparison.PREFIX, value=path)] if path else []
-    for where, asked in ((Where.HEADER, headers), (Where.COOKIE, cookies)):
-        for one in asked:
-            name, has_value, value = one.partition("=")
-            found.append(Condition(where, name, Comparison.IS if has_value else Comparison.PRESENT, value))
-    return found
 
 
 def shares_of(text: str) -> list[int]:

@@ -35,6 +35,7 @@ from andon.flow.routing.contract.dividing import (
     Where,
 )
 from andon.flow.routing.contract.forwarding import Forward, ForwardedShare, Forwarding, TrafficForwarded
+from andon.flow.routing.contract.typed import conditions_of, place_of
 from andon.flow.sources.contract import Service
 from andon.kernel.events import Actor, Event, event
 
@@ -80,6 +81,8 @@ __all__ = [
     "TrafficForwarded",
     "TrafficSwitched",
     "Where",
+    "conditions_of",
+    "place_of",
 ]
 
 
