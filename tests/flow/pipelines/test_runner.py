@@ -189,10 +189,17 @@ def test_a_fork_bomb_ends_with_its_time(one: Bench) -> None:
 
 def test_sigterm_is_followed_by_sigkill(one: Bench) -> None:
     one.runner = one.make(grace=0.5)
-    result = one.run("trap 'echo asked' TERM; echo deaf-one; while :; do sleep 0.1; done", timeout=0.5)
+    # a sleep dies of the signal too: without "|| true" the shell would end of that, and not of SIGKILL
+    result = one.run("trap 'echo asked' TERM; echo deaf-one; while :; do sleep 0.1 || true; done", timeout=0.5)
     assert (result.outcome, result.failure) == (JobState.FAILED, FailureKind.TIMEOUT)
     assert "asked" in one.log
     assert result.reason == "it ran longer than 0.5 s"
+
+
+def test_a_shell_runs_its_trap_although_the_command_it_waits_for_dies_first(one: Bench) -> None:
+    result = one.run("trap 'echo cleared up; exit 3' TERM; echo waiting; sleep 60", timeout=0.5)
+    assert result.failure is FailureKind.TIMEOUT
+    assert "cleared up" in one.log
 
 
 def test_a_daemon_it_leaves_behind_goes_with_it(one: Bench) -> None:

@@ -126,7 +126,10 @@ def descendants(pid: int) -> list[int]:
 
 
 def signal_tree(root: ProcessId, number: int) -> int:
-    """Send a signal to everything below ``root`` (not to it); how many processes got it.
+    """Send a signal to everything below ``root`` (not to it), parents first; how many processes got it.
+
+    A shell must know of the signal before the command that it waits for dies of it: one that ends at the first
+    failure (``sh -e``) would else leave without its traps.
 
     Repeats until a pass finds nobody new, because processes are born while one looks; the number of passes is
     bounded, as a fork bomb would never let it end (kill the root for that).
@@ -135,11 +138,11 @@ def signal_tree(root: ProcessId, number: int) -> int:
     for _ in range(5):
         if not alive(root):
             break
-        new = {found for pid in descendants(root.pid) if (found := identify(pid)) and found not in reached}
+        new = [found for pid in descendants(root.pid) if (found := identify(pid)) and found not in reached]
         if not new:
             break
         for process in new:
             send(process, number)
-        reached |= new
+        reached.update(new)
         time.sleep(0)
     return len(reached)
