@@ -210,6 +210,19 @@ def test_contract_asks_for_the_name_before_a_way_back_is_given_up(site: Site) ->
     assert "given up for the contract migration" in words(site.page(CONSOLE, "Patty"))
 
 
+def test_a_contract_that_has_run_is_not_offered_again_at_the_price_of_a_way_back(site: Site) -> None:
+    installation = site.installation
+    folder = definition().replace("  expand: python3", "  folder: sql\n  database: sqlite\n  expand: python3")
+    installation.deploy(installation.built({"andon.yaml": folder, "sql/0001_a.contract.sql": "DROP TABLE x;\n"}))
+    patty = site.browser("Patty")
+    assert patty.submit(CONSOLE, f"{PRODUCTION}/contract").status_code == 303
+    installation.settle()
+    installation.deploy(installation.built({"page.html": "new\n"}))
+    page = words(site.page(CONSOLE, "Patty"))
+    assert "Nothing is left to contract." in page
+    assert "can then never be rolled back to" not in page
+
+
 def test_the_queue_names_who_holds_the_lock_and_why(site: Site) -> None:
     installation = site.installation
     first, second = installation.built(message="First"), installation.built(message="Second")

@@ -81,6 +81,23 @@ def test_files_that_a_former_contract_has_run_ask_for_nothing_any_more(local: In
     assert guard.asked[-1].needs == (FlagNeed(flag="dark-mode", variant="off"),)
 
 
+def test_nobody_is_asked_to_give_rollbacks_up_for_a_contract_that_has_run(local: Installation) -> None:
+    local.deploy(local.built({"andon.yaml": DEFINITION, "sql/0001_a.contract.sql": "DROP TABLE x;\n"}))
+    with local.database.transaction() as tx:
+        local.deployments.contract(tx, SYSTEM, STORE, "production")
+    local.settle()
+    local.deploy(local.built({"page.html": "new\n"}))
+    with (
+        pytest.raises(ContractRefused, match="Nothing is left to contract") as told,
+        local.database.transaction() as tx,
+    ):
+        local.deployments.contract(tx, SYSTEM, STORE, "production")
+    assert "every rollback is still possible" in told.value.safe
+    local.deploy(local.built({"sql/0002_b.contract.sql": "DROP TABLE y;\n"}))
+    with pytest.raises(ContractRefused, match="can still be rolled back to"), local.database.transaction() as tx:
+        local.deployments.contract(tx, SYSTEM, STORE, "production")
+
+
 @pytest.mark.parametrize(
     ("flag", "says"),
     [

@@ -319,6 +319,8 @@ class Desk:
         lost = [one.commit[:7] for one in targets if one.refusal is None]
         if not lost:
             return Action(label, f"{self.place}/contract", icon="database")
+        if self.rooms.deployments.left_to_contract(self.reading, self.service, self.environment, live.commit) == ():
+            return Action(label, "", icon="database", blocked="Nothing is left to contract.")
         return Action(
             label,
             f"{self.place}/contract",

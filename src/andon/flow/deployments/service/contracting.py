@@ -34,6 +34,20 @@ class DeploymentContracting(DeploymentQuestions):
         )
         return tuple(one for guard in self._guards for one in guard.objections(reading, asked))
 
+    def left_to_contract(
+        self, reading: Reading, service: Service, environment: str, commit: CommitHash
+    ) -> tuple[str, ...] | None:
+        """Contract files of ``commit`` that have not run here, as far as the record tells.
+
+        ``None`` where that cannot be known: the migrations are a command without a folder of files.
+        """
+        folder = self.definition(service, commit).migrations.folder
+        if folder is None:
+            return None
+        before = storage.last_commit(reading.connection, service, environment, Kind.CONTRACT)
+        ran = set() if before is None else set(self._contracts(service, before, folder))
+        return tuple(path for path in self._contracts(service, commit, folder) if path not in ran)
+
     def brings_migrations(self, service: Service, base: CommitHash, head: CommitHash) -> bool:
         """Whether ``head`` has other migrations than ``base``, as far as its definition lets that be known.
 
@@ -50,15 +64,9 @@ class DeploymentContracting(DeploymentQuestions):
 
     def _needs(self, reading: Reading, service: Service, environment: str, commit: CommitHash) -> tuple[FlagNeed, ...]:
         """What the contract files ask that have not run here yet, as far as the record tells."""
-        folder = self.definition(service, commit).migrations.folder
-        if folder is None:
-            return ()
-        before = storage.last_commit(reading.connection, service, environment, Kind.CONTRACT)
-        ran = set() if before is None else set(self._contracts(service, before, folder))
         needs: list[FlagNeed] = []
-        for path in self._contracts(service, commit, folder):
-            if path not in ran:
-                needs += needs_of((self._sources.read(service, commit, path) or b"").decode("utf-8", "replace"))
+        for path in self.left_to_contract(reading, service, environment, commit) or ():
+            needs += needs_of((self._sources.read(service, commit, path) or b"").decode("utf-8", "replace"))
         return tuple(dict.fromkeys(needs))
 
     def _contracts(self, service: Service, commit: CommitHash, folder: str) -> list[str]:

@@ -152,7 +152,8 @@ class DeploymentService(DeploymentContracting, EnvironmentEnding):
         """Run the contract migration of what is live.
 
         Refused with :class:`ContractRefused` while an older version could still be rolled back to, unless
-        the asker gives that up for good with ``give_up_rollback``.
+        the asker gives that up for good with ``give_up_rollback``. Nobody is asked to give it up for a contract
+        that has run already.
         """
         principal.require(Permission.CONTRACT, service, environment)
         live = self._require_live(tx, service, environment)
@@ -163,6 +164,14 @@ class DeploymentService(DeploymentContracting, EnvironmentEnding):
             )
         targets = [one for one in self.rollback_targets(tx, service, environment) if one.refusal is None]
         if targets and not give_up_rollback:
+            if self.left_to_contract(tx, service, environment, live.commit) == ():
+                raise ContractRefused(
+                    f"Nothing is left to contract: {environment} has run every contract migration "
+                    f"of {live.commit[:7]}.",
+                    safe="Nothing was changed, and every rollback is still possible.",
+                    remedy="If the database is an older one that was restored, run them again: "
+                    f"andon contract {service} {environment} --give-up-rollback",
+                )
             versions = ", ".join(one.commit[:7] for one in targets)
             raise ContractRefused(
                 f"A contract migration removes what {versions} may need, "
