@@ -11,7 +11,9 @@ from andon.feedback.judge.contract import Counts, Gauges, Histogram, Kind, Look,
 from andon.feedback.judge.service import Statistics
 from andon.feedback.rollouts.drawing import MetricRow, rows_of
 from andon.feedback.rollouts.model.judging import kept
-from andon.feedback.rollouts.model.records import Watched
+from andon.feedback.rollouts.model.records import MetricVerdict, Watched
+from andon.feedback.rollouts.reports import metric_shape
+from andon.feedback.rollouts.terminal import levels
 
 BOUNDS = (5.0, 10.0, 50.0, 100.0, 500.0)
 
@@ -28,7 +30,7 @@ def observed(kind: Kind, random: np.random.Generator, times: float) -> Observati
     return Counts(float(random.binomial(500, min(1.0, 0.01 * times))), 500)
 
 
-def shown(kind: Kind, times: float) -> MetricRow:
+def kept_of(kind: Kind, times: float) -> MetricVerdict:
     random = np.random.default_rng(20260105)
     one = Watched(name="it", kind=kind, title="This", unit="ms" if kind is Kind.LATENCY else "")
     looks = [
@@ -42,7 +44,12 @@ def shown(kind: Kind, times: float) -> MetricRow:
         for number in range(1, 21)
     ]
     told = Statistics().judge(Plan(metrics=(one.metric,), horizon=1200.0), looks)
-    (row,) = rows_of(kept(told, (one,), datetime(2026, 1, 5, tzinfo=UTC)).metrics)
+    (metric,) = kept(told, (one,), datetime(2026, 1, 5, tzinfo=UTC)).metrics
+    return metric
+
+
+def shown(kind: Kind, times: float) -> MetricRow:
+    (row,) = rows_of([kept_of(kind, times)])
     return row
 
 
@@ -66,6 +73,11 @@ def test_each_kind_shows_both_distributions_the_numbers_and_the_reason(kind: Kin
 
 
 def test_a_quantile_above_the_last_bound_is_told_as_more_and_not_as_no_data() -> None:
-    row = shown(Kind.LATENCY, 6.0)
-    assert (row.new, row.old) == ("> 500 ms", "394 ms")
+    metric = kept_of(Kind.LATENCY, 6.0)
+    (row,) = rows_of([metric])
+    assert (row.new, row.old) == ("more than 500 ms", "394 ms")
     assert row.difference.startswith("at least × ")
+    assert row.reason.startswith("This: more than 500 ms in the new version, 394 ms in the old one")
+    told = metric_shape(metric)
+    assert (told.new, told.new_above, told.old_above) == (None, 500.0, None)
+    assert levels(told) == "394 ms → more than 500 ms"

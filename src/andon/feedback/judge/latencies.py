@@ -82,6 +82,7 @@ def _material(arms: _Arms, terms: Terms, further: int) -> Material:
         both=both,
         things="values",
         threshold=threshold,
+        last_bound=float(bounds[-1]) if len(bounds) else None,
         levels=(quantile(mine.sum(axis=0), bounds, 1 - slow), quantile(other.sum(axis=0), bounds, 1 - slow)),
         bins=_bins(mine, other, bounds),
     )

@@ -31,12 +31,12 @@ def percent(share: float | None) -> str:
     return f"{number(share * 100)} %"
 
 
-def level(terms: Terms, value: float | None) -> str:
-    """A level of the metric in its unit."""
+def level(terms: Terms, value: float | None, last_bound: float | None = None) -> str:
+    """A level of the metric in its unit; one that is infinite lies above the last bound."""
     if value is None:
         return "nothing"
     if not math.isfinite(value):
-        return "more than can be told"
+        return "more than can be told" if last_bound is None else f"more than {level(terms, last_bound)}"
     if terms.metric.kind is Kind.SHARE:
         return percent(value)
     unit = terms.metric.unit

@@ -81,6 +81,7 @@ class Material:
     both: Pairs
     things: str = "requests"
     threshold: float | None = None
+    last_bound: float | None = None
     levels: tuple[float | None, float | None] | None = None
     """Of the canary and the baseline, where they are no rates."""
     bins: tuple[Bin, ...] | None = None
@@ -316,6 +317,7 @@ def _effect(terms: Terms, material: Material, found: Found | None) -> Effect | N
         high=None if found is None else found.high,
         confidence=terms.confidence,
         threshold=material.threshold,
+        last_bound=material.last_bound,
     )
 
 
@@ -350,7 +352,8 @@ def _reason(
         case Kind.SHARE:
             told = f"{percent(mine)} of {count(n)} requests in the new version, {percent(theirs)} of {count(m)} {other}"
         case Kind.LATENCY:
-            told = f"{level(terms, effect.canary)} in the new version, {level(terms, effect.baseline)} {other}"
+            told = f"{level(terms, effect.canary, effect.last_bound)} in the new version"
+            told += f", {level(terms, effect.baseline, effect.last_bound)} {other}"
             if effect.threshold is not None and passed.verdict is not Verdict.INCONCLUSIVE:
                 slow = level(terms, effect.threshold)
                 told += f"; {percent(mine)} of {count(n)} took more than {slow}, {percent(theirs)} of {count(m)} there"

@@ -103,17 +103,18 @@ def _row(one: MetricVerdict) -> MetricRow:
         title=one.title,
         state=state,
         word=word,
-        variant=_level(one.variant, one),
-        others=_level(one.others, one),
+        variant=_level(one.variant, one.variant_above, one),
+        others=_level(one.others, one.others_above, one),
         n=f"{number(round(one.variant_n))} / {number(round(one.others_n))}",
         reason=one.reason,
         early=one.because is Because.TOO_EARLY,
     )
 
 
-def _level(value: float | None, one: MetricVerdict) -> str:
+def _level(value: float | None, above: float | None, one: MetricVerdict) -> str:
     if value is None:
-        return "no data"
+        return "no data" if above is None else f"more than {_level(above, None, one)}"
     if one.kind is Kind.SHARE:
         return f"{value * 100:.3g} %"
-    return f"{value:.3g} {one.unit}".rstrip()
+    said = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return f"{said} {one.unit}".rstrip()

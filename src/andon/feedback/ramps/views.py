@@ -22,6 +22,9 @@ class RampMetric(msgspec.Struct, kw_only=True):
     reason: str
     variant: float | None
     others: float | None
+    variant_above: float | None
+    """Where ``variant`` is null because it lies above the last bound up to which values are told apart: that bound."""
+    others_above: float | None
     variant_n: float
     others_n: float
     ratio: float | None

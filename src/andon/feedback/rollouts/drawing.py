@@ -280,19 +280,16 @@ def rows_of(metrics: Sequence[MetricVerdict]) -> tuple[MetricRow, ...]:
 
 
 def _row(one: MetricVerdict) -> MetricRow:
-    old, new = (metric_level(level, one.unit, one.kind) for level in (one.baseline, one.canary))
-    early = one.because is Because.TOO_EARLY and one.baseline is None and one.canary is None
+    old = metric_level(one.baseline, one.unit, one.kind, one.baseline_above)
+    new = metric_level(one.canary, one.unit, one.kind, one.canary_above)
+    known_levels = (one.baseline, one.canary, one.baseline_above, one.canary_above)
+    early = one.because is Because.TOO_EARLY and all(level is None for level in known_levels)
     if early:
         old = new = "not yet"
     known = [bin for bin in one.bins if bin.canary or bin.baseline]
     # of traffic the judge compares what came with what was to come, in no unit of its own
     unit = "" if one.kind is Kind.TRAFFIC else one.unit
     bins = one.bins[one.bins.index(known[0]) : one.bins.index(known[-1]) + 1] if known else ()
-    if bins and bins[-1].high is None and one.kind is Kind.LATENCY:
-        # a quantile that lies above the last bound of a histogram has no level, and is no lack of data
-        above = f"> {metric_level(bins[-1].low, unit, one.kind)}"
-        old = above if one.baseline is None and bins[-1].baseline else old
-        new = above if one.canary is None and bins[-1].canary else new
     return MetricRow(
         title=one.title,
         state=VERDICTS[one.verdict],

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from andon.feedback.rollouts.model.differing import Differences
 from andon.feedback.rollouts.model.pacing import waits_for
-from andon.feedback.rollouts.model.records import LookRecord, Rollout, StageRecord, VerdictRecord
+from andon.feedback.rollouts.model.records import LookRecord, MetricVerdict, Rollout, StageRecord, VerdictRecord
 from andon.feedback.rollouts.model.stages import audience_words
 from andon.feedback.rollouts.model.tallying import Tally, counted_in, served_in, tally
 from andon.feedback.rollouts.service import RolloutService
@@ -107,28 +107,7 @@ def shape_of(one: Report, console: str) -> RolloutShape:
         ],
         verdict=None if verdict is None else verdict.verdict,
         sentence="" if verdict is None else verdict.sentence,
-        metrics=[]
-        if verdict is None
-        else [
-            MetricShape(
-                metric=metric.metric,
-                title=metric.title,
-                kind=metric.kind,
-                unit=metric.unit,
-                verdict=metric.verdict,
-                because=metric.because,
-                sentence=metric.reason,
-                new=metric.canary,
-                old=metric.baseline,
-                new_n=metric.canary_n,
-                old_n=metric.baseline_n,
-                ratio=metric.ratio,
-                low=metric.low,
-                high=metric.high,
-                confidence=metric.confidence,
-            )
-            for metric in verdict.metrics
-        ],
+        metrics=[] if verdict is None else [metric_shape(metric) for metric in verdict.metrics],
         differences=_differences(rollout.differences),
         smallest_harm=rollout.smallest_harm,
         proposal=rollout.proposal,
@@ -139,6 +118,28 @@ def shape_of(one: Report, console: str) -> RolloutShape:
         started_at=rollout.started_at,
         ended_at=rollout.ended_at,
         address=f"{console}/rollouts/{rollout.id}",
+    )
+
+
+def metric_shape(metric: MetricVerdict) -> MetricShape:
+    return MetricShape(
+        metric=metric.metric,
+        title=metric.title,
+        kind=metric.kind,
+        unit=metric.unit,
+        verdict=metric.verdict,
+        because=metric.because,
+        sentence=metric.reason,
+        new=metric.canary,
+        old=metric.baseline,
+        new_above=metric.canary_above,
+        old_above=metric.baseline_above,
+        new_n=metric.canary_n,
+        old_n=metric.baseline_n,
+        ratio=metric.ratio,
+        low=metric.low,
+        high=metric.high,
+        confidence=metric.confidence,
     )
 
 

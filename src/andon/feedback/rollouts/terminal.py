@@ -90,7 +90,7 @@ def drawn(one: RolloutShape) -> Text:
         text.append(f"  {mark} ", style=style)
         text.append(f"{printable(metric.title).ljust(width)}  ")
         text.append(f"{VERDICT_WORDS[metric.verdict]:<10}", style=style)
-        text.append(f"{_levels(metric)}\n", style="dim")
+        text.append(f"{levels(metric)}\n", style="dim")
         if metric.verdict is Verdict.FAIL:
             text.append(f"    {printable(metric.sentence)}\n", style="red")
     for line in one.unwatched:
@@ -133,7 +133,7 @@ def _share(stage: StageShape) -> str:
     return f"{share} and its audience" if stage.audience else share
 
 
-def _levels(metric: MetricShape) -> str:
-    return (
-        f"{metric_level(metric.old, metric.unit, metric.kind)} → {metric_level(metric.new, metric.unit, metric.kind)}"
-    )
+def levels(metric: MetricShape) -> str:
+    """Such as "394 ms → more than 500 ms"."""
+    old = metric_level(metric.old, metric.unit, metric.kind, metric.old_above)
+    return f"{old} → {metric_level(metric.new, metric.unit, metric.kind, metric.new_above)}"

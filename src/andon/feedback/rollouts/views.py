@@ -40,6 +40,9 @@ class MetricShape(msgspec.Struct, kw_only=True):
     sentence: str
     new: float | None
     old: float | None
+    new_above: float | None
+    """Where ``new`` is null because it lies above the last bound up to which values are told apart: that bound."""
+    old_above: float | None
     new_n: float
     old_n: float
     ratio: float | None

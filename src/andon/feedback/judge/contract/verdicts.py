@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -58,7 +59,7 @@ class Effect:
     """
 
     canary: float | None
-    """Level of the new version in the metric's unit: a share, a rate, a quantile, a mean."""
+    """Level of the new version in the metric's unit: a share, a rate, a quantile (see ``last_bound``), a mean."""
     baseline: float | None
     ratio: float | None
     """New to old of what is compared; of a ``LATENCY`` that is the share of requests slower than ``threshold``."""
@@ -66,6 +67,17 @@ class Effect:
     high: float | None = None
     confidence: float = 0.99
     threshold: float | None = None
+    last_bound: float | None = None
+    """Of a ``LATENCY``: up to here values are told apart. A level that is infinite lies above it."""
+
+    @property
+    def canary_above(self) -> float | None:
+        """What the new version's level lies above of, where more of it is not known."""
+        return self.last_bound if self.canary is not None and math.isinf(self.canary) else None
+
+    @property
+    def baseline_above(self) -> float | None:
+        return self.last_bound if self.baseline is not None and math.isinf(self.baseline) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,9 @@ class MetricVerdict:
     low: float | None
     """The true ratio is between this and ``high`` with the confidence of 99 % for all metrics and looks at once."""
     high: float | None
+    variant_above: float | None = None
+    """Where the level is above what can be told apart (``variant`` is then ``None``): the last bound."""
+    others_above: float | None = None
 
 
 def kept(judgement: Judgement, events: tuple[str, ...], variant: str) -> tuple[MetricVerdict, ...]:
@@ -51,6 +54,8 @@ def kept(judgement: Judgement, events: tuple[str, ...], variant: str) -> tuple[M
                 ratio=None if effect is None else _finite(effect.ratio),
                 low=None if effect is None else _finite(effect.low),
                 high=None if effect is None else _finite(effect.high),
+                variant_above=None if effect is None else effect.canary_above,
+                others_above=None if effect is None else effect.baseline_above,
             )
         )
     return tuple(found)

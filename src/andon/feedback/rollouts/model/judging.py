@@ -74,6 +74,8 @@ def _metric(one: MetricJudgement, watched: Watched) -> MetricVerdict:
             if math.isfinite(bin.low)
         ),
         against_history=one.against_history,
+        canary_above=None if effect is None else effect.canary_above,
+        baseline_above=None if effect is None else effect.baseline_above,
     )
 
 

@@ -242,6 +242,9 @@ class MetricVerdict:
     boundary: float | None = None
     bins: tuple[BinRecord, ...] = ()
     against_history: bool = False
+    canary_above: float | None = None
+    """Where the level is above what can be told apart (``canary`` is then ``None``): the last bound."""
+    baseline_above: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,16 +41,19 @@ def stated(one: Rollout) -> str:
     return f"{one.service} {one.commit[:7]} is {STATE_WORDS[one.state]} to {one.environment}"
 
 
-def level_words(value: float | None, unit: str) -> str:
-    """A level as people read it: three digits that count, and its unit."""
+def level_words(value: float | None, unit: str, above: float | None = None) -> str:
+    """A level as people read it: three digits that count, and its unit; or what it lies ``above`` of, where no more
+    than that is known."""
+    if value is None and above is not None:
+        return f"more than {level_words(above, unit)}"
     if value is None:
         return "no data"
     said = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
     return f"{said} {unit}".rstrip()
 
 
-def metric_level(value: float | None, unit: str, kind: Kind) -> str:
+def metric_level(value: float | None, unit: str, kind: Kind, above: float | None = None) -> str:
     """The same with the unit that a kind of metric has by itself."""
     if kind is Kind.SHARE and value is not None:
         return f"{value * 100:.3g} %"
-    return level_words(value, unit)
+    return level_words(value, unit, above)
