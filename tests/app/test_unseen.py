@@ -36,8 +36,8 @@ from andon.kernel.events import Facets, page
 from tests.databases import Databases
 from tests.flow.flags.conftest import SECOND_PERSON
 from tests.flow.flags.test_service import SWITCH, share
-from tests.flow.installation import Installation
-from tests.serving import quick_passwords, serving, settings_for
+from tests.flow.installation import PASSWORD, Installation
+from tests.serving import Browser, quick_passwords, serving, settings_for
 
 HIDDEN = "payroll"
 FORM = {
@@ -62,6 +62,10 @@ class Secretive:
     """Method and address, with parameters in braces, of every route outside the API."""
     hidden: Mapping[str, str]
     """What each parameter may be called by: a thing of the hidden service."""
+    browser: Browser
+    """Of somebody who may do everything, the hidden service's things too."""
+    changing: tuple[tuple[str, str], ...]
+    """Method and address of every route that is no question."""
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +83,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory, databases: Databases)
     erik = flow.sign_up("Erik", Grant(Role.ADMINISTRATOR, "store"))
     brent = flow.sign_up("Brent", Grant(Role.ADMINISTRATOR, HIDDEN))
     flow.token(brent)
+    flow.sign_up("Bill", Grant(Role.ADMINISTRATOR, None))
     with flow.database.reading() as reading:
         (job, *_) = flow.pipelines.jobs(reading, deployment.run)
         event = page(reading, Facets(service=HIDDEN), limit=1)[0].id
@@ -117,17 +122,24 @@ def installation(tmp_path_factory: pytest.TempPathFactory, databases: Databases)
     with serving(chosen, composed.database, composed.rooms, quick_passwords(), composed.bell) as running:
         asker = running.api(secret)
         asker.base_url = httpx.URL(running.address)
-        pages = tuple(
+        routes = tuple(
             (method, path)
             for room in composed.rooms
             for handler in room.handlers
             if isinstance(handler, HTTPRouteHandler)
             for path in handler.paths
-            if names_a_thing(path) and not path.startswith("/api/")
             for method in handler.http_methods
             if method != "HEAD"
         )
-        yield Secretive(asker, pages, hidden)
+        browser = running.browser()
+        assert browser.sign_in("Bill", PASSWORD).status_code == 303
+        yield Secretive(
+            asker,
+            tuple((method, path) for method, path in routes if names_a_thing(path) and not path.startswith("/api/")),
+            hidden,
+            browser,
+            tuple((method, path) for method, path in routes if method not in {"GET", "OPTIONS"}),
+        )
 
 
 def released(flow: Installation, by: Principal, deployment: DeploymentView) -> dict[str, str]:
@@ -251,3 +263,14 @@ def test_no_page_and_no_deed_tells_what_is_there(installation: Secretive) -> Non
         assert unseen == missing, f"{method} {path}"
         asked += 1
     assert asked > 20
+
+
+def test_no_deed_is_done_for_a_page_that_is_not_ours(installation: Secretive) -> None:
+    """A stranger's page can make a browser send its cookie, but it knows no token."""
+    names = {**dict.fromkeys(NAMED_BY_THE_ASKER, "word"), **installation.hidden}
+    for method, path in installation.changing:
+        for body in ({"data": FORM}, {"json": {}}):
+            answer = installation.browser.request(method, filled(path, names), **body)
+            assert answer.status_code == 403, f"{method} {path}: {answer.text[:500]}"
+            assert "This form is out of date" in answer.text, f"{method} {path}"
+    assert len(installation.changing) > 40
