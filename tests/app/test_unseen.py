@@ -269,7 +269,8 @@ def test_no_deed_is_done_for_a_page_that_is_not_ours(installation: Secretive) ->
     """A stranger's page can make a browser send its cookie, but it knows no token."""
     names = {**dict.fromkeys(NAMED_BY_THE_ASKER, "word"), **installation.hidden}
     for method, path in installation.changing:
-        for body in ({"data": FORM}, {"json": {}}):
+        bodies: tuple[dict[str, Any], ...] = ({"data": FORM}, {"json": {}})
+        for body in bodies:
             answer = installation.browser.request(method, filled(path, names), **body)
             assert answer.status_code == 403, f"{method} {path}: {answer.text[:500]}"
             assert "This form is out of date" in answer.text, f"{method} {path}"
