@@ -31,6 +31,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Iter
         assert found.api().post(f"{FLAGS}/killed/environments/production/kill", json={}).status_code == 200
         create_flag(found, "banner", kind="string", variants={"blue": "#00f", "red": "#f00"}, off="blue")
         create_flag(found, "limit", kind="number", variants={"few": 10, "many": 2.5}, off="few")
+        create_flag(found, "pages", kind="number", variants={"few": 10, "many": 25}, off="few")
         create_flag(found, "layout", kind="object", variants={"old": {"columns": [1, 2]}, "new": {}}, off="old")
         yield found
 
@@ -97,6 +98,14 @@ def test_what_cannot_be_evaluated_says_why_in_openfeatures_words(
     found = answer.json()
     assert found["errorCode"] == code
     assert found["errorDetails"]
+    assert found["key"] == key  # without it JavaScript's provider takes it for no answer at all
+
+
+def test_a_number_of_a_flag_with_fractions_is_always_one(client: httpx.Client) -> None:
+    """Languages that tell them apart ask for one kind, whichever variant comes."""
+    assert b'"value":10.0,' in ask(client, "limit").content
+    assert b'"value":10,' in ask(client, "pages").content
+    assert ask(client, "static").json()["value"] is False
 
 
 def test_all_flags_are_evaluated_at_once(client: httpx.Client) -> None:
@@ -109,6 +118,7 @@ def test_all_flags_are_evaluated_at_once(client: httpx.Client) -> None:
         "layout",
         "limit",
         "new-checkout",
+        "pages",
         "static",
     ]
     assert all({"value", "reason", "variant"} <= one.keys() for one in found["flags"])
@@ -132,6 +142,17 @@ def test_what_has_not_changed_for_somebody_is_not_sent_again(site: FlagSite, cli
     assert client.post(EVALUATE, json=body, headers={"if-none-match": '"other"'}).status_code == 200
     mail = {"context": {"targetingKey": "u1", "email": "x@parts.example"}}
     assert client.post(EVALUATE, json=mail, headers={"if-none-match": etag}).status_code == 200
+
+
+def test_whoever_holds_the_stream_of_another_token_is_sent_its_own(site: FlagSite, client: httpx.Client) -> None:
+    """A 304 says nothing of streams: a page kept for weeks, or over a restart, would never hear of a change again."""
+    body = {"context": {"targetingKey": "u1"}}
+    etag = client.post(EVALUATE, json=body).headers["etag"]
+    with site.client(site.token(scope="evaluate"), **WHO) as another:
+        answer = another.post(EVALUATE, json=body, headers={"if-none-match": etag})
+        assert answer.status_code == 200
+        known = another.post(EVALUATE, json=body, headers={"if-none-match": answer.headers["etag"]})
+        assert known.status_code == 304
 
 
 def test_without_a_good_token_the_answer_tells_what_to_do(site: FlagSite) -> None:
@@ -182,8 +203,12 @@ def test_service_and_environment_can_stand_in_the_address(site: FlagSite) -> Non
             "/ofrep/store/production/ofrep/v1/evaluate/flags/static", json={"context": {"targetingKey": "u1"}}
         )
         assert found.json()["value"] is False
+        slashed = client.post("/ofrep/store/production//ofrep/v1/evaluate/flags/static", json={})
+        assert slashed.json()["value"] is False
         wrong = client.post("/ofrep/store/prodution/ofrep/v1/evaluate/flags/static", json={})
         assert wrong.status_code == 404
+        assert (wrong.json()["key"], wrong.json()["errorCode"]) == ("static", "FLAG_NOT_FOUND")
+        assert "prodution" in wrong.json()["errorDetails"]
 
 
 def test_a_browser_of_another_origin_may_ask(client: httpx.Client) -> None:
@@ -219,6 +244,29 @@ def test_the_event_stream_tells_to_evaluate_again(site: FlagSite, client: httpx.
         # whoever was told gets what is new, at once
         fresh = client.post(f"{EVALUATE}?flagConfigEtag=x", json={"context": {"targetingKey": "u1"}}).json()
         assert {one["key"]: one for one in fresh["flags"]}["noticed"]["value"] is True
+
+
+def test_what_has_changed_before_the_event_stream_is_heard_of_is_told_at_once(
+    site: FlagSite, client: httpx.Client
+) -> None:
+    found = client.post(EVALUATE, json={"context": {"targetingKey": "u1"}}).json()
+    uri = found["eventStreams"][0]["endpoint"]["requestUri"]
+    before = found["metadata"]["revision"]
+    create_flag(site, "meanwhile")
+    now = client.post(f"{EVALUATE}?flagConfigEtag=x", json={}).json()["metadata"]["revision"]
+    assert now > before
+    with site.client() as stranger:
+        with stranger.stream("GET", uri) as events:
+            lines = events.iter_lines()
+            # with it comes back a browser whose connection breaks off before anything has changed
+            assert next(line for line in lines if line.startswith("id: ")) == f"id: {now}"
+            assert "refetchEvaluation" in next(line for line in lines if line.startswith("data: "))
+        with stranger.stream("GET", uri, headers={"last-event-id": str(now)}) as events:
+            lines = events.iter_lines()
+            assert next(line for line in lines if line.startswith("id: ")) == f"id: {now}"
+            create_flag(site, "meanwhile-too")
+            told = next(line for line in lines if line.startswith("id: "))
+            assert told == f"id: {now + 1}"
 
 
 def test_a_wrong_address_of_an_event_stream_opens_nothing(site: FlagSite) -> None:

@@ -30,7 +30,8 @@ def site(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Iter
         create_flag(found)
         set_flag(found, {"default": {"on": 30, "off": 70}, "rules": [STAFF]})
         create_flag(found, "banner", kind="string", variants={"blue": "#00f", "red": "#f00"}, off="blue")
-        create_flag(found, "limit", kind="number", variants={"few": 10, "many": 2.5}, off="few")
+        create_flag(found, "limit", kind="number", variants={"few": 10, "many": 20}, off="few")
+        create_flag(found, "ratio", kind="number", variants={"whole": 1, "half": 0.5}, off="whole")
         create_flag(found, "layout", kind="object", variants={"old": {"columns": [1, 2]}, "new": {}}, off="old")
         yield found
 
@@ -52,6 +53,7 @@ def test_openfeatures_own_provider_gets_every_kind_of_value(provider: OFREPProvi
     assert found.flag_metadata["rule"] == "r1"
     assert provider.resolve_string_details("banner", "", USER).value == "#00f"
     assert provider.resolve_integer_details("limit", 0, USER).value == 10
+    assert provider.resolve_float_details("ratio", 0.0, USER).value == 1.0
     assert provider.resolve_object_details("layout", {}, USER).value == {"columns": [1, 2]}
 
 

@@ -37,14 +37,13 @@ DOCUMENT, STREAM, REMOTE = "/api/v1/flags/document", "/api/v1/flags/stream", "/o
 HEARTBEAT = 15.0
 """Seconds between signs of life, by which both ends notice that the other has gone."""
 BODY_SECONDS = 10.0
-INACTIVITY = 120
-"""Seconds after which a page that nobody looks at may close its event stream."""
 
 Scope = dict[str, Any]  # ASGI's own shape
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 
-_REMOTE = re.compile(r"/ofrep(?:/([^/]+)/([^/]+)/ofrep)?/v1/(evaluate/flags|evaluate/flags/(.+)|events)")
+# some providers put their path behind an address that ends with a slash
+_REMOTE = re.compile(r"/ofrep(?:/([^/]+)/([^/]+)//?ofrep)?/v1/(evaluate/flags|evaluate/flags/(.+)|events)")
 _LISTENER = re.compile(r"[0-9a-f]{16,64}")
 _CORS = ((b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", b"etag, retry-after"))
 _PREFLIGHT = (
@@ -224,7 +223,8 @@ class FlagDoor:
         visit = await self._visit(scope, own, service, environment, base)
         body = await _body(receive)
         if body is None:
-            answer = ofrep.failed(400, ErrorCode.PARSE_ERROR, "The body is too large, or did not come to its end.")
+            says = "The body is too large, or did not come to its end."
+            answer = ofrep.failed(400, ErrorCode.PARSE_ERROR, says, found[4] or "")
             await _reply(send, answer, remote=True)
             return
         # told of a change: whoever was told must not get what was before
@@ -235,15 +235,12 @@ class FlagDoor:
             self._asking.note(visit.place, key)
             answer = ofrep.evaluated(served, key, body)
         else:
-            streams = [self._event_stream(visit, own)]
-            answer = ofrep.bulk(served, body, _header(scope, b"if-none-match"), streams)
+            answer = ofrep.bulk(served, body, _header(scope, b"if-none-match"), self._event_stream(visit, own))
         await _reply(send, answer, remote=True)
 
-    def _event_stream(self, visit: _Visit, own: Place | None) -> dict[str, object]:
+    def _event_stream(self, visit: _Visit, own: Place | None) -> str:
         uri = f"{visit.base}/v1/events"
-        if own is None:
-            uri += f"?ticket={self._tickets.issue(visit.place, visit.secret)}"
-        return {"type": "sse", "endpoint": {"requestUri": uri}, "inactivityDelaySec": INACTIVITY}
+        return uri if own is not None else f"{uri}?ticket={self._tickets.issue(visit.place, visit.secret)}"
 
     async def _notify(self, scope: Scope, receive: Receive, send: Send, own: Place | None) -> None:
         if scope["method"] != "GET":
@@ -254,10 +251,10 @@ class FlagDoor:
         with self._hub.listen(visit.place, inside=own is not None) as listener:
             served = await self._served(visit.place)
             await _begin(send, remote=True)
-            last = _header(scope, b"last-event-id")
+            last = _header(scope, b"last-event-id") or query.get(ofrep.SINCE, [""])[0]
             seen = _number(last)
-            behind = seen is not None and seen < served.revision
-            await _more(send, b"retry: 2000\n: here\n\n" + (ofrep.refetch(served) if behind else b""))
+            behind = seen is not None and seen != served.revision
+            await _more(send, ofrep.here(served) + (ofrep.refetch(served) if behind else b""))
             listener.told = served.revision
             await self._follow(
                 receive, send, visit, listener, served.revision, lambda new, _revision: ofrep.refetch(new)
@@ -417,9 +414,9 @@ def _refused(scope: Scope, error: Exception, path: str) -> Answer:
         # five hundred clients of one token must not come back at one moment
         headers["retry-after"] = str(round(COME_BACK * random.uniform(1, 3)))  # noqa: S311 - spreads, hides nothing
     if path.startswith(REMOTE):
-        code = ErrorCode.INVALID_CONTEXT if status == 400 else ErrorCode.GENERAL
         says = " ".join(one for one in (problem.message, problem.safe, problem.remedy) if one)
-        answer = ofrep.failed(status, code, says)
+        found = _REMOTE.fullmatch(path)
+        answer = ofrep.refused(status, says, (found[4] or "") if found is not None else "")
         return Answer(status, answer.body, headers | {name.decode(): value.decode() for name, value in _CORS})
     body = msgspec.json.encode(problem)
     return Answer(status, body, headers | {"content-type": "application/problem+json"})

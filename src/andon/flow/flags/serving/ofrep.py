@@ -12,10 +12,17 @@ from hashlib import blake2b
 import msgspec
 
 from andon.flow.flags.serving.hub import Served
+from andon_flags.document.model import Flag, Value
 from andon_flags.outcomes import ErrorCode, Outcome
 
 LARGEST_BODY = 256 * 1024
 LONGEST_KEY = 100
+INACTIVITY = 120
+"""Seconds after which a page that nobody looks at may close its event stream."""
+SINCE = "since"
+"""Of an event stream's query: the revision that whoever opens it has."""
+EXACT = 2**53
+"""Whole numbers up to here are the same as fractions."""
 
 Json = bool | int | float | str | list[object] | dict[str, object] | None
 
@@ -72,9 +79,10 @@ def evaluated(served: Served, key: str, body: bytes) -> Answer:
     return Answer(200, msgspec.json.encode(_success(served, key, outcome)))
 
 
-def bulk(served: Served, body: bytes, if_none_match: str, streams: list[dict[str, object]]) -> Answer:
-    """All flags. The entity tag is that of what comes of them for this context: another revision that changes nothing
-    for it is not modified."""
+def bulk(served: Served, body: bytes, if_none_match: str, stream: str) -> Answer:
+    """All flags, and ``stream``, where their changes are told. The entity tag is that of what comes of the flags for
+    this context, and of that address: another revision that changes nothing for it is not modified, but whoever holds
+    the address of a stream that is no more gets the new one, which a 304 could not say."""
     try:
         context = context_of(body)
     except Misunderstood as error:
@@ -88,13 +96,15 @@ def bulk(served: Served, body: bytes, if_none_match: str, streams: list[dict[str
         else:
             flags.append(_success(served, key, outcome, revision=False))
     found = msgspec.json.encode(flags)
-    etag = f'"{blake2b(found, digest_size=12).hexdigest()}"'
+    etag = f'"{blake2b(found + stream.encode(), digest_size=12).hexdigest()}"'
     headers = {"etag": etag, "cache-control": "no-cache"}
     if _matches(if_none_match, etag):
         return Answer(304, b"", headers)
     told = served.built.told
+    # whoever connects says what it has: a change between this answer and then is told at once
+    uri = f"{stream}{'&' if '?' in stream else '?'}{SINCE}={told.revision}"
     rest = {
-        "eventStreams": streams,
+        "eventStreams": [{"type": "sse", "endpoint": {"requestUri": uri}, "inactivityDelaySec": INACTIVITY}],
         "metadata": {"revision": told.revision, "service": told.service, "environment": told.environment},
     }
     return Answer(200, b'{"flags":' + found + b"," + msgspec.json.encode(rest)[1:], headers)
@@ -105,6 +115,20 @@ def failed(status: int, code: ErrorCode, says: str, key: str = "") -> Answer:
     if key:
         said = {"key": key, **said}
     return Answer(status, msgspec.json.encode(said))
+
+
+def refused(status: int, says: str, key: str = "") -> Answer:
+    """What is not evaluated at all, in words that providers look for. ``key`` is the flag, where one was asked for: an
+    answer without it they take for no answer of OFREP, and what it says is lost."""
+    if status == 404 and key:
+        return failed(status, ErrorCode.FLAG_NOT_FOUND, says, key)
+    return failed(status, ErrorCode.INVALID_CONTEXT if status == 400 else ErrorCode.GENERAL, says, key)
+
+
+def here(served: Served) -> bytes:
+    """The beginning of an event stream. Its id is what a browser comes back with, should the connection break off
+    before anything has changed; it is no event of its own."""
+    return b"retry: 2000\n: here\nid: %d\n\n" % served.revision
 
 
 def refetch(served: Served) -> bytes:
@@ -120,7 +144,7 @@ def _success(served: Served, key: str, outcome: Outcome, *, revision: bool = Tru
     variant = outcome.variant or ""
     said: dict[str, object] = {
         "key": key,
-        "value": served.built.document.flags[key].variants[variant],
+        "value": _sent(served.built.document.flags[key], variant),
         "reason": outcome.reason.value,
         "variant": variant,
     }
@@ -130,6 +154,15 @@ def _success(served: Served, key: str, outcome: Outcome, *, revision: bool = Tru
     if metadata:
         said["metadata"] = metadata
     return said
+
+
+def _sent(flag: Flag, variant: str) -> Value:
+    """A number of a flag that also has fractions is sent as a fraction, 10 as 10.0: languages that tell them apart ask
+    for one or the other, and cannot know which variant comes."""
+    value = flag.variants[variant]
+    if type(value) is int and abs(value) <= EXACT and any(type(one) is float for one in flag.variants.values()):
+        return float(value)
+    return value
 
 
 def _not_found(served: Served, key: str) -> str:

@@ -13,6 +13,8 @@ from collections import OrderedDict
 from andon.flow.flags.serving.hub import Place
 
 LIFE = 86_400.0
+SAME = LIFE / 2
+"""Seconds for which whoever asks again gets the same: each new one is another answer, which somebody has to be sent."""
 MOST = 20_000
 
 
@@ -24,10 +26,10 @@ class Tickets:
         self._by_holder: dict[tuple[Place, str], str] = {}
 
     def issue(self, place: Place, secret: str) -> str:
-        """One for each place and token; the same again for an hour, so that asking often makes no more of them."""
+        """One for each place and token; the same again for half a day, so that asking often makes no more of them."""
         now = time.monotonic()
         known = self._by_holder.get((place, secret))
-        if known is not None and known in self._issued and now < self._issued[known][2] - LIFE + 3600:
+        if known is not None and known in self._issued and now < self._issued[known][2] - LIFE + SAME:
             return known
         ticket = secrets.token_urlsafe(24)
         self._issued[ticket] = (place, secret, now + LIFE)
