@@ -17,8 +17,6 @@ from andon.flow.environments.contract import SetId
 from andon.flow.routing.contract import (
     PARTS,
     Access,
-    AccessPage,
-    AccessPosition,
     Comparison,
     Condition,
     Forwarding,
@@ -36,26 +34,6 @@ from tests.flow.installation import STORE, Installation
 CATALOGUE = Service("catalogue")
 PARTS_PAGES = (Condition(Where.PATH, how=Comparison.PREFIX, value="/parts"),)
 STAGES = (TakeoverStage(parts=5_000, seconds=20, requests=20), TakeoverStage(parts=50_000, seconds=20, requests=20))
-
-
-class Log:
-    """The router's, in memory."""
-
-    def __init__(self) -> None:
-        self.lines: list[Access] = []
-        self.broken = False
-
-    def read(self, after: AccessPosition | None = None, *, limit: int = 5000) -> AccessPage:
-        start = 0 if after is None else after.offset
-        return AccessPage(requests=tuple(self.lines[start : start + limit]), position=self._place(start + limit))
-
-    def end(self) -> AccessPosition:
-        return self._place(len(self.lines))
-
-    def _place(self, at: int) -> AccessPosition:
-        if self.broken:
-            raise OSError("the disk is gone")
-        return AccessPosition(1, min(at, len(self.lines)))
 
 
 @dataclass
@@ -80,7 +58,7 @@ class Moving:
         self.service, self.takeovers = self.world.service, self.world.takeovers
         self.local.deploy(self.local.built())
         self.local.deploy(self.local.built(service=CATALOGUE), service=CATALOGUE)
-        self.log, self.way, self.rate = Log(), Way(), 20.0
+        self.log, self.way, self.rate = self.world.log, Way(), 20.0
         self.asked: Callable[[Rollout], None] = lambda rollout: None
         self.shares: list[int] = []
         self.taking = self.awake()
@@ -109,8 +87,11 @@ class Moving:
             "stages": STAGES,
             **other,
         }
+        asked = Wanted(**wanted)  # type: ignore[arg-type] # whatever a test replaces
+        self.takeovers.require(by, asked)
+        foreseen = self.world.foretelling.of(asked)
         with self.local.database.transaction() as tx:
-            return self.takeovers.begin(tx, by, Wanted(**wanted))  # type: ignore[arg-type] # whatever a test replaces
+            return self.takeovers.begin(tx, by, asked, foreseen)
 
     def conduct(self, rollout: Rollout) -> Rollout:
         self.taking.conduct(rollout.id)
@@ -139,6 +120,16 @@ class Moving:
         self.shares.append(sum(one.parts for one in self.forwarding().forwards))
         self.asked(found)
 
+    def before(self, requests: int, *, seconds: int = 600, failing: int = 0) -> None:
+        """Customers ask the old service, before anything is taken over; every fourth for other pages, which fail."""
+        old = self.live(STORE)
+        for number in range(requests):
+            self.clock.advance(seconds / requests)
+            status = 500 if failing and number % failing == 0 else 200
+            self._line(old, "", status=status, path="/parts/7" if number % 2 else "/parts")
+            if number % 4 == 0:
+                self._line(old, "", status=500, path="/partsunlimited")
+
     def serve(self, seconds: float) -> None:
         """What customers ask meanwhile: one request in four is for pages that nobody takes over."""
         rule = next(one for one in self.forwarding().forwards if one.when == PARTS_PAGES)
@@ -159,14 +150,26 @@ class Moving:
         failed = SetStatistics(set=new, connection_failures=self._failures)
         self.local.plane.counted = RouterStatistics(sets=(failed,))
 
-    def _line(self, served: SetId, rule: str, *, status: int = 200, attempts: int = 1, milliseconds: int = 5) -> None:
+    def _line(
+        self, served: SetId, rule: str, *, status: int = 200, attempts: int = 1, milliseconds: int = 5, path: str = "/"
+    ) -> None:
         some = milliseconds * 1_000 + len(self.log.lines) % 7 * 500
-        self.log.lines.append(line(served, rule, status=status, attempts=attempts, duration=some))
+        now = round(self.clock.now().timestamp() * 1_000_000)
+        self.log.lines.append(line(served, rule, status=status, attempts=attempts, duration=some, path=path, time=now))
 
 
-def line(served: SetId, rule: str, *, status: int = 200, attempts: int = 1, duration: int = 5_000) -> Access:
+def line(
+    served: SetId,
+    rule: str,
+    *,
+    status: int = 200,
+    attempts: int = 1,
+    duration: int = 5_000,
+    path: str = "/",
+    time: int = 0,
+) -> Access:
     return Access(
-        time=0,
+        time=time,
         duration=duration,
         service=STORE,
         environment="production",
@@ -174,7 +177,7 @@ def line(served: SetId, rule: str, *, status: int = 200, attempts: int = 1, dura
         set=served,
         endpoint="",
         method="GET",
-        path="/",
+        path=path,
         status=status,
         flags="",
         received=0,

@@ -74,7 +74,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> I
     with pytest.raises(Interrupted):
         local.settle()
     world.asked = lambda _rollout: None
-    room = rollouts_room(world.service, world.takeovers, local.deployments, "http://127.0.0.1")
+    room = rollouts_room(world.service, world.takeovers, world.foretelling, local.deployments, "http://127.0.0.1")
     with serving(settings, database, (*local.rooms(), room), local.passwords, local.bell) as served:
         yield Running(local, served, world, found[0], failed)
 
@@ -155,6 +155,7 @@ def test_a_new_service_takes_over_by_one_command(running: Running) -> None:
     begun = running.andon(*words, "--stages", "1%, 50%, 100%", "--for", "10m", "--requests", "300", by="Steve")
     assert begun.returncode == 0, begun.stderr
     assert "catalogue/production is taking over /parts/… of store/production: 1 %, waits for its time" in begun.stdout
+    assert "nothing can be said of what this takeover could see." in begun.stdout
     name = begun.stdout.rsplit("/", 1)[1].strip()
     found = running.api("Steve").get(f"/rollouts/{name}").json()
     assert (found["deployment"], found["takeover"]["requests"]) == (None, "/parts/…")

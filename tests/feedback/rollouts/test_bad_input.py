@@ -122,7 +122,7 @@ def test_whoever_looks_is_told_that_telemetry_is_away_on_the_page_in_the_termina
     said = message.event["data"]
     assert (said["rollout"], said["hold"], said["reason"]) == (rollout.id, "no-data", rollout.reason)
     assert "rrors in the log" in rollout.reason
-    room = rollouts_room(world.service, world.takeovers, local.deployments, settings.address)
+    room = rollouts_room(world.service, world.takeovers, world.foretelling, local.deployments, settings.address)
     with serving(settings, database, (*local.rooms(), room), local.passwords, local.bell) as running:
         page = Site(local, running, people).page(f"/rollouts/{rollout.id}")
         shown = Terminal(tmp_path, settings.data, running.address)("rollout", "show", rollout.id)

@@ -71,7 +71,7 @@ def reached(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> I
     people = {name: local.sign_up(name, *grants) for name, grants in ROLES.items()}
     world = World(local, clock)
     world.deploy()
-    room = rollouts_room(world.service, world.takeovers, local.deployments, settings.address)
+    room = rollouts_room(world.service, world.takeovers, world.foretelling, local.deployments, settings.address)
     with serving(settings, database, (*local.rooms(), room), local.passwords, local.bell) as running:
         yield Reached(world, Site(local, running, people), Terminal(folder, settings.data, running.address))
 

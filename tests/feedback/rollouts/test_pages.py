@@ -62,7 +62,7 @@ def shown(folder: Path, databases: Databases) -> Iterator[Seen]:
     with pytest.raises(Interrupted):
         local.settle()
     world.asked = lambda _rollout: None
-    room = rollouts_room(world.service, world.takeovers, local.deployments, "http://127.0.0.1")
+    room = rollouts_room(world.service, world.takeovers, world.foretelling, local.deployments, "http://127.0.0.1")
     with serving(settings, database, (*local.rooms(), room), local.passwords, local.bell) as running:
         yield Seen(Site(local, running, people), world, found[0], passed, failed)
 

@@ -21,10 +21,10 @@ from andon.feedback.rollouts.contract import (
     Wish,
 )
 from andon.feedback.rollouts.model.records import AlreadyTaking, Rollout
-from andon.feedback.rollouts.model.takeovers import StagesInvalid, TakeoverStage
-from andon.feedback.rollouts.model.taking import Side, sorted_out
+from andon.feedback.rollouts.model.takeovers import StagesInvalid, Takeover, TakeoverStage
+from andon.feedback.rollouts.model.taking import Led, Side, sorted_out
 from andon.flow.environments.contract import SetId
-from andon.flow.routing.contract import PARTS, Condition, Forward, Forwarding, Where
+from andon.flow.routing.contract import PARTS, Comparison, Condition, Forward, Forwarding, Where
 from andon.flow.sources.contract import Service
 from andon.kernel.access import SYSTEM, Grant, Role
 from andon.kernel.clock import SettableClock
@@ -176,6 +176,70 @@ def test_after_a_crash_it_goes_on_where_it_was_with_what_it_had_seen(moving: Mov
     after = moving.world.looks(rollout)
     assert after[: len(before)] == before
     assert after[len(before)].canary.counts["errors"][0] > 0, "what came while it was away is among what it sees"
+
+
+def test_before_it_begins_it_says_the_smallest_harm_that_it_could_see_of_these_requests(judged: Moving) -> None:
+    judged.before(3_000, seconds=3_000, failing=2)  # too long ago
+    judged.clock.advance(1)
+    judged.before(6_000, seconds=1_200, failing=200)
+    rollout = judged.begin(stages=(TakeoverStage(parts=5_000, seconds=600),))
+    assert rollout.smallest_harm.startswith("Errors: from 0.5 % to ")
+    assert "Latency (p99): from " in rollout.smallest_harm
+    assert rollout.smallest_harm.endswith("That is from 6,000 such requests in the router's log, of the last 20 min.")
+    assert rollout.proposal.startswith("With 50 % of the traffic for 10 min, Errors would be seen at ")
+    assert " for 8 h, Errors would be seen at " in rollout.proposal
+    assert "would be seen" not in rollout.smallest_harm
+    (began,) = judged.local.events(RolloutStarted)
+    assert isinstance(began, RolloutStarted)
+    assert (began.smallest_harm, began.proposal) == (rollout.smallest_harm, rollout.proposal)
+
+
+def test_with_few_requests_it_says_that_they_are_too_few(judged: Moving) -> None:
+    judged.before(30, seconds=300)
+    told = judged.begin().smallest_harm
+    assert "requests in the new service are too few to find anything" in told
+    assert "30 such requests in the router's log, of the last 5 min" in told
+
+
+def test_what_the_log_does_not_tell_it_does_not_guess(judged: Moving) -> None:
+    assert "has no answer of the old service to such a request" in judged.begin().smallest_harm
+    judged.before(600, failing=10)
+    asked = (*PARTS_PAGES, Condition(Where.HEADER, "x-shop", value="7"))
+    told = judged.begin(when=asked).smallest_harm
+    assert told.startswith("The router's log does not tell which requests have header x-shop 7, so ")
+    judged.log.broken = True
+    told = judged.begin(when=(Condition(Where.PATH, value="/about"),)).smallest_harm
+    assert told.startswith("The router's log cannot be read, so ")
+
+
+def test_of_the_past_it_takes_what_its_rule_would_have_taken() -> None:
+    def takeover(*when: Condition) -> Takeover:
+        return Takeover(service=CATALOGUE, environment="production", when=when)
+
+    path = Condition(Where.PATH, how=Comparison.PREFIX, value="/parts")
+    longer = takeover(Condition(Where.PATH, how=Comparison.PREFIX, value="/parts/new")).forward(PARTS)
+    shorter = takeover().forward(10_000)
+    of_header = takeover(path, Condition(Where.HEADER, "x-shop", value="7"))
+    asked = [
+        line(SetId("old"), rule, path=path)
+        for rule, path in (
+            ("", "/parts"),
+            ("", "/parts/7"),
+            ("", "/partsunlimited"),
+            (longer.rule, "/parts/new/7"),
+            (shorter.rule, "/parts/8"),
+            (of_header.rule, "/parts/9"),
+        )
+    ]
+    forwarding = Forwarding(forwards=(longer, shorter))
+    assert [one.path for one in Led(takeover(path), forwarding).of(asked)] == [
+        "/parts",
+        "/parts/7",
+        "/parts/8",
+        "/parts/9",
+    ]
+    assert len(Led(takeover(), Forwarding()).of(asked)) == 6
+    assert [one.path for one in Led(of_header, forwarding).of(asked)] == ["/parts/9"], "the log names its rule"
 
 
 def test_whoever_changes_the_rule_by_hand_ends_it_and_keeps_what_they_said(moving: Moving) -> None:

@@ -22,6 +22,7 @@ from andon.feedback.judge.contract import (
     Verdict,
 )
 from andon.feedback.rollouts.conducting import Conductor
+from andon.feedback.rollouts.foretelling import Foretelling
 from andon.feedback.rollouts.model.pacing import Rhythm
 from andon.feedback.rollouts.model.records import LookRecord, Rollout, Watched
 from andon.feedback.rollouts.ports import Measured, NoSignals, Side, Signals, Watchable
@@ -34,6 +35,8 @@ from andon.flow.deployments.workflows import deploy_workflow
 from andon.flow.environments.contract import SetId
 from andon.flow.routing.contract import (
     PARTS,
+    Access,
+    AccessPage,
     AccessPosition,
     ComparisonPage,
     Pair,
@@ -80,6 +83,26 @@ class Answers:
         return ComparisonPage(pairs=tuple(found), position=AccessPosition(0, len(self.pairs)))
 
 
+class Log:
+    """The router's, in memory."""
+
+    def __init__(self) -> None:
+        self.lines: list[Access] = []
+        self.broken = False
+
+    def read(self, after: AccessPosition | None = None, *, limit: int = 5000) -> AccessPage:
+        start = 0 if after is None else after.offset
+        return AccessPage(requests=tuple(self.lines[start : start + limit]), position=self._place(start + limit))
+
+    def end(self, *, before: int = 0) -> AccessPosition:
+        return self._place(0 if before else len(self.lines))
+
+    def _place(self, at: int) -> AccessPosition:
+        if self.broken:
+            raise OSError("the disk is gone")
+        return AccessPosition(1, min(at, len(self.lines)))
+
+
 class World:
     """``deploy`` versions and see what becomes of them; time passes only while somebody waits."""
 
@@ -96,6 +119,14 @@ class World:
         self.behaviours: dict[CommitHash, Behaviour] = {}
         self.service = RolloutService()
         self.takeovers = TakeoverService(self.service, local.environments, local.router)
+        self.log = Log()
+        self.foretelling = Foretelling(
+            database=local.database,
+            environments=local.environments,
+            router=local.router,
+            judge=judge or Plain(),
+            log=lambda: self.log,
+        )
         self.answers = Answers()
         self.signals: Signals = signals or NoSignals()
         self._passed = 0.0

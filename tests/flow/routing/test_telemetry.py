@@ -134,6 +134,8 @@ def test_requests_that_a_rule_took_are_told_with_it_whoever_served_them(
     assert {one.set for one in told if not one.rule} == {ONE}
     assert sum(one.rule == made.rule for one in told) == 20
     assert reader.log.read(reader.log.end()).requests == ()
+    assert len(reader.log.read(reader.log.end(before=10**7)).requests) >= 40, "all that there is"
+    assert 1 <= len(reader.log.read(reader.log.end(before=1_000)).requests) < 10, "a line cut through does not count"
 
 
 def test_nothing_a_client_sends_breaks_a_line_or_makes_it_long(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from andon.feedback.rollouts.foretelling import Foretelling
 from andon.feedback.rollouts.model.records import Rollout
 from andon.feedback.rollouts.model.takeovers import TakeoverStage
 from andon.feedback.rollouts.reports import report, shape_of
@@ -17,7 +18,9 @@ from andon.web.http.api import Call, Handlers
 _MOST = 100
 
 
-def rollout_routes(service: RolloutService, takeovers: TakeoverService, console: str) -> Handlers:
+def rollout_routes(
+    service: RolloutService, takeovers: TakeoverService, foretelling: Foretelling, console: str
+) -> Handlers:
     def shaped(reading: Reading, found: Rollout) -> RolloutShape:
         return shape_of(report(service, reading, found), console)
 
@@ -52,7 +55,10 @@ def rollout_routes(service: RolloutService, takeovers: TakeoverService, console:
 
     @api.post("/services/{name:str}/environments/{environment:str}/takeovers", status=201)
     def begin_takeover(call: Call, name: str, environment: str, data: TakeoverWanted) -> RolloutShape:
-        """Let another service take over some of an environment's requests, in stages that are judged."""
+        """Let another service take over some of an environment's requests, in stages that are judged.
+
+        ``smallest_harm`` is what it can see with the traffic that these requests had lately.
+        """
         wanted = Wanted(
             service=Service(name),
             environment=environment,
@@ -61,7 +67,9 @@ def rollout_routes(service: RolloutService, takeovers: TakeoverService, console:
             when=tuple(data.when),
             stages=[TakeoverStage(parts=one.parts, seconds=one.seconds, requests=one.requests) for one in data.stages],
         )
+        takeovers.require(call.principal, wanted)
+        foreseen = foretelling.of(wanted)
         with call.database.transaction() as tx:
-            return shaped(tx, takeovers.begin(tx, call.principal, wanted))
+            return shaped(tx, takeovers.begin(tx, call.principal, wanted, foreseen))
 
     return [list_rollouts, show_rollout, show_rollout_of_service, ask_rollout, begin_takeover]

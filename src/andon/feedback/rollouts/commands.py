@@ -161,7 +161,8 @@ def takeover(
     here = f"/services/{quote(service, safe='')}/environments/{quote(environment, safe='')}"
     with connect() as andon:
         begun = andon.post(f"{here}/takeovers", RolloutShape, wanted)
-    say(f"{headline(begun)}\n{begun.address}", value=begun)
+    told = [headline(begun), begun.smallest_harm, begun.proposal, begun.address]
+    say("\n".join(one for one in told if one), value=begun)
 
 
 def _wish(service: str, environment: str | None, wish: Wish, said: str) -> None:

@@ -6,10 +6,10 @@ import logging
 from collections.abc import Sequence
 
 from andon.feedback.judge.contract import Expected, Foresight, Judge
-from andon.feedback.rollouts.model.expecting import expected_of
+from andon.feedback.rollouts.model.expecting import Foreseen, expected_of
 from andon.feedback.rollouts.model.pacing import Rhythm
 from andon.feedback.rollouts.model.records import LookRecord, Rollout, Watched
-from andon.feedback.rollouts.model.stages import Sets, Stage, compared_share, stages_of
+from andon.feedback.rollouts.model.stages import Sets, compared_share, stages_of
 from andon.feedback.rollouts.model.watching import MEASURED, judged, settled
 from andon.feedback.rollouts.ports import Side, Signals, Watchable
 from andon.feedback.rollouts.service import RolloutService
@@ -55,16 +55,15 @@ class Foreseeing:
             found.watched, found.unwatched, sum(one.plan.seconds for one in stages_of(candidate.release))
         )
         history = self._history(candidate, now)
-        foresight = self._foresight(candidate, watched, history)
-        proposal = foresight.proposals[0].sentence if foresight is not None and foresight.proposals else ""
+        told = foreseen(self._foresight(candidate, watched, history))
         with self._database.transaction() as tx:
             return self._service.begin(
                 tx,
                 candidate,
                 watched=watched,
                 unwatched=unwatched,
-                smallest_harm="" if foresight is None else foresight.sentence.removesuffix(proposal).rstrip(),
-                proposal=proposal,
+                smallest_harm=told.smallest_harm,
+                proposal=told.proposal,
                 history=history,
             )
 
@@ -102,20 +101,30 @@ class Foreseeing:
             return None
         # as if there were no fresh instances of the former version: both arms together are all of the traffic
         sets = Sets(canary=candidate.set, former=candidate.former)
-        return self._foreseen(stages, sets, watched, expected)
-
-    def _foreseen(
-        self, stages: Sequence[Stage], sets: Sets, watched: Sequence[Watched], expected: Sequence[Expected]
-    ) -> Foresight:
-        known = {one.metric for one in expected}
-        seconds = sum(one.plan.seconds for one in stages)
-        plan = judged(
-            [one for one in watched if one.name in known],
-            seconds=seconds,
-            dark=False,
-            both_phases=False,
-            until=seconds,
-            since=0.0,
-        )
         shares = [(compared_share(one, sets) or 0.0, one.plan.seconds) for one in stages]
-        return self._judge.smallest_harm(plan, shares, expected)
+        return foresight(self._judge, shares, watched, expected)
+
+
+def foresight(
+    judge: Judge, shares: Sequence[tuple[float, float]], watched: Sequence[Watched], expected: Sequence[Expected]
+) -> Foresight:
+    """``shares`` are the new side's of all that is compared, 0 to 1, each with the seconds of its stage."""
+    known = {one.metric for one in expected}
+    seconds = sum(seconds for _, seconds in shares)
+    plan = judged(
+        [one for one in watched if one.name in known],
+        seconds=seconds,
+        dark=False,
+        both_phases=False,
+        until=seconds,
+        since=0.0,
+    )
+    return judge.smallest_harm(plan, shares, expected)
+
+
+def foreseen(found: Foresight | None) -> Foreseen:
+    """What it proposes apart from the rest."""
+    if found is None:
+        return Foreseen("", "")
+    proposal = " ".join(one.sentence for one in found.proposals)
+    return Foreseen(found.sentence.removesuffix(proposal).rstrip(), proposal)

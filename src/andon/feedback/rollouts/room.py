@@ -9,6 +9,7 @@ from andon.feedback.judge.contract import Judge
 from andon.feedback.rollouts.api import rollout_routes
 from andon.feedback.rollouts.conducting import Conductor
 from andon.feedback.rollouts.contract import RolloutState
+from andon.feedback.rollouts.foretelling import Foretelling
 from andon.feedback.rollouts.model.words import STATE_WORDS, named, stated
 from andon.feedback.rollouts.pages import rollout_pages
 from andon.feedback.rollouts.ports import Signals
@@ -74,12 +75,19 @@ def build_rollouts(
         log=log,
     )
     takeovers = TakeoverService(service, environments, router)
-    room = rollouts_room(service, takeovers, deployments, console)
+    foretelling = Foretelling(database=database, environments=environments, router=router, judge=judge, log=log)
+    room = rollouts_room(service, takeovers, foretelling, deployments, console)
     room = replace(room, reactions=reactions(workflows), workflows=(takeover_workflow(taking),), end=taking.stop)
     return BuiltRollouts(room, conductor, service)
 
 
-def rollouts_room(service: RolloutService, takeovers: TakeoverService, deployments: Deployments, console: str) -> Room:
+def rollouts_room(
+    service: RolloutService,
+    takeovers: TakeoverService,
+    foretelling: Foretelling,
+    deployments: Deployments,
+    console: str,
+) -> Room:
     def light(reading: Reading, principal: Principal) -> Light | None:
         """A rollout that waits for somebody owns the light; one on its way is only said."""
         running = service.visible(reading, principal, running=True, limit=_SHOWN)
@@ -99,7 +107,7 @@ def rollouts_room(service: RolloutService, takeovers: TakeoverService, deploymen
     return Room(
         name="rollouts",
         templates="andon.feedback.rollouts",
-        handlers=(*rollout_pages(service, deployments), *rollout_routes(service, takeovers, console)),
+        handlers=(*rollout_pages(service, deployments), *rollout_routes(service, takeovers, foretelling, console)),
         navigation=(NavItem(section="Feedback", label="Rollouts", href="/rollouts", icon="route", key="y"),),
         light=light,
         entries=entries,

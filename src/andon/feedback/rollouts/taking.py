@@ -8,24 +8,25 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from andon.feedback.judge.contract import Because, Judgement, Verdict
 from andon.feedback.rollouts.contract import Hold, RolloutId, Wish
+from andon.feedback.rollouts.foretelling import sides_of
 from andon.feedback.rollouts.looking import Looking, Memory
 from andon.feedback.rollouts.model.judging import kept, of_services, told
 from andon.feedback.rollouts.model.pacing import Rhythm, may_go_on
 from andon.feedback.rollouts.model.records import LookRecord, Rollout, Seen
 from andon.feedback.rollouts.model.takeovers import Takeover
-from andon.feedback.rollouts.model.taking import Answered, Side, sorted_out
+from andon.feedback.rollouts.model.taking import Side, seen_of, sorted_out
 from andon.feedback.rollouts.model.tallying import served_in
 from andon.feedback.rollouts.service import RolloutService
 from andon.flow.definition.contract import PARTS
 from andon.flow.environments.contract import Environments, SetId
 from andon.flow.routing.contract import Access, AccessLog, AccessPosition, Router
 from andon.kernel.db import Database, Transaction
-from andon.kernel.errors import AndonError, NotFound
+from andon.kernel.errors import AndonError
 from andon.kernel.events import ANDON
 from andon.kernel.workflows import Interrupted
 
@@ -156,7 +157,7 @@ class Taking:
         # a log that cannot be read says nothing, and what says nothing is not held for zero
         new, old = Seen(), Seen()
         if read is not None:
-            new, old = map(_seen, sorted_out(read[0], self._sides(rollout, read[0]), unreached))
+            new, old = map(seen_of, sorted_out(read[0], self._sides(rollout, read[0]), unreached))
         record = LookRecord(
             number=memory.next,
             stage=rollout.stage,
@@ -196,23 +197,11 @@ class Taking:
             return None
         return found, position
 
-    def _sides(self, rollout: Rollout, requests: list[Access]) -> dict[SetId, Side]:
-        """Whose each set is: both services may be deployed meanwhile, whatever is live counts."""
-        takeover, found = _of(rollout), dict[SetId, Side]()
-        ends = {
-            (rollout.service, rollout.environment): Side.OLD,
-            (takeover.service, takeover.environment): Side.NEW,
-        }
+    def _sides(self, rollout: Rollout, requests: list[Access]) -> Mapping[SetId, Side]:
+        takeover = _of(rollout)
+        old, new = (rollout.service, rollout.environment), (takeover.service, takeover.environment)
         with self._database.reading() as reading:
-            for name in {one.set for one in requests if one.set is not None}:
-                try:
-                    whose = self._environments.set(reading, name)
-                except NotFound:  # gone between the request and now
-                    continue
-                side = ends.get((whose.service, whose.environment))
-                if side is not None:
-                    found[name] = side
-        return found
+            return sides_of(reading, self._environments, old, new, requests)
 
     def _unreached(self, rollout: Rollout, watch: _Watch) -> int:
         """Connections to the new side that could not be made since the last look."""
@@ -291,7 +280,3 @@ class _Watch:
 def _of(rollout: Rollout) -> Takeover:
     assert rollout.takeover is not None  # noqa: S101 - only takeovers are conducted here
     return rollout.takeover
-
-
-def _seen(answered: Answered) -> Seen:
-    return Seen(counts=answered.counts, histograms=answered.histograms, traffic=float(answered.requests))

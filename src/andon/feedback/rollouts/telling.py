@@ -54,10 +54,8 @@ def tell(happened: Event, names: Names) -> Sentence | None:
     if isinstance(happened, _OfRollout) and happened.takeover:
         return _taken_over(happened)
     match happened:
-        case RolloutStarted(rollout=rollout, commit=commit, stages=stages):
-            told = f"{plural(len(stages), 'stage')}; {happened.smallest_harm}" if happened.smallest_harm else ""
-            detail = told or plural(len(stages), "stage")
-            return Sentence("began to release", commit[:7], address(rollout), _where(happened), detail, _ICON)
+        case RolloutStarted(rollout=rollout, commit=commit):
+            return Sentence("began to release", commit[:7], address(rollout), _where(happened), _begun(happened), _ICON)
         case StageEntered(rollout=rollout, commit=commit):
             what = "did not wait and gave" if happened.promoted else "gave"
             then = f"{_given(happened)} {_where(happened)}"
@@ -86,7 +84,7 @@ def _taken_over(happened: _OfRollout) -> Sentence:
     what, there, here = happened.takeover, address(happened.rollout), f"from {happened.service} {happened.environment}"
     match happened:
         case RolloutStarted():
-            return Sentence("began to move", what, there, here, plural(len(happened.stages), "stage"), _ICON)
+            return Sentence("began to move", what, there, here, _begun(happened), _ICON)
         case StageEntered():
             done = "did not wait and moved" if happened.promoted else "moved"
             detail = f"stage {happened.number} of {happened.of}"
@@ -106,6 +104,11 @@ def _taken_over(happened: _OfRollout) -> Sentence:
             return Sentence("went on with the move of", what, there, here, icon=_ICON)
         case RolloutWished():
             return Sentence(f"{_ASKED[happened.wish]} the move of", what, there, here, icon=_ICON)
+
+
+def _begun(happened: RolloutStarted) -> str:
+    seen = f"{happened.smallest_harm} {happened.proposal}".strip()
+    return "; ".join(one for one in (plural(len(happened.stages), "stage"), seen) if one)
 
 
 def _pauses(happened: Event) -> Sentence | None:

@@ -97,6 +97,8 @@ def drawn(one: RolloutShape) -> Text:
         text.append(f"  · not watched: {printable(line)}\n", style="dim")
     if one.smallest_harm:
         text.append(f"\n  {printable(one.smallest_harm)}\n", style="dim")
+    if one.proposal:
+        text.append(f"  {printable(one.proposal)}\n", style="dim")
     text.append(f"\n  {one.requests:,} requests served, {one.failed:,} failed\n  {one.address}", style="dim")
     return text
 

@@ -205,8 +205,8 @@ class EnvoyAccessLog(AccessLog):
             missed=page.missed,
         )
 
-    def end(self) -> AccessPosition:
-        return self._lines.near_end(0)
+    def end(self, *, before: int = 0) -> AccessPosition:
+        return self._lines.near_end(before)
 
 
 class AccessLines:

@@ -78,9 +78,7 @@ def _holds(condition: Condition, asked: Imagined, members: Mapping[str, frozense
     path, _, query = asked.path.partition("?")
     headers = {name.lower(): value for name, value in asked.headers.items()}
     if condition.where is Where.PATH:
-        if condition.how is Comparison.IS:
-            return path == condition.value
-        return f"{path}/".startswith(condition.value.rstrip("/") + "/")
+        return condition.fits(path)
     found: str | None
     match condition.where:
         case Where.HEADER:

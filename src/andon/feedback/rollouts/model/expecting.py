@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from andon.feedback.judge.contract import Expected, Kind
 from andon.feedback.rollouts.model.records import LookRecord, Watched
 from andon.feedback.rollouts.model.watching import ERRORS, LATENCY
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What a rollout could see, in sentences; either may be empty."""
+
+    smallest_harm: str
+    proposal: str
 
 
 def expected_of(history: Sequence[LookRecord], watched: Sequence[Watched]) -> tuple[Expected, ...]:

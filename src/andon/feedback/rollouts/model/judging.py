@@ -39,12 +39,12 @@ def told(judgement: Judgement) -> str:
 
 def of_services(judgement: Judgement) -> Judgement:
     """The same in words of two services, not of two versions of one."""
+    metrics = tuple(replace(one, reason=said_of_services(one.reason)) for one in judgement.metrics)
+    return replace(judgement, sentence=said_of_services(judgement.sentence), metrics=metrics)
 
-    def said(text: str) -> str:
-        return text.replace("he new version", "he new service").replace("oth versions", "oth services")
 
-    metrics = tuple(replace(one, reason=said(one.reason)) for one in judgement.metrics)
-    return replace(judgement, sentence=said(judgement.sentence), metrics=metrics)
+def said_of_services(text: str) -> str:
+    return text.replace("he new version", "he new service").replace("oth versions", "oth services")
 
 
 def _metric(one: MetricJudgement, watched: Watched) -> MetricVerdict:

@@ -48,7 +48,7 @@ class Takeover:
     @property
     def asked(self) -> str:
         """Which requests, for people."""
-        return " and ".join(map(_condition, self.when)) or "all requests"
+        return condition_words(self.when) or "all requests"
 
     @property
     def words(self) -> str:
@@ -95,6 +95,10 @@ def release_of(stages: Sequence[TakeoverStage]) -> ReleaseDefinition:
             for one in stages
         ),
     )
+
+
+def condition_words(when: Iterable[Condition]) -> str:
+    return " and ".join(map(_condition, when))
 
 
 def _path(when: Iterable[Condition]) -> str:

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from andon.feedback.rollouts.model.records import Seen
+from andon.feedback.rollouts.model.takeovers import Takeover, condition_words
 from andon.feedback.rollouts.model.watching import ERRORS, LATENCY, RESTARTS, ROUTED
 from andon.flow.environments.contract import SetId
-from andon.flow.routing.contract import Access
+from andon.flow.routing.contract import PARTS, Access, Forwarding, Where
 
 BOUNDS = tuple(round(0.5 * 2 ** (step / 2), 3) for step in range(36))
 """Milliseconds, from half of one to a minute and a half: each request's own duration is known, so they lie closely."""
@@ -48,6 +50,34 @@ class Answered:
     def histograms(self) -> Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]]:
         times = self.times or [0] * (len(BOUNDS) + 1)
         return {LATENCY: (BOUNDS, tuple(map(float, times)))}
+
+
+def seen_of(answered: Answered) -> Seen:
+    return Seen(counts=answered.counts, histograms=answered.histograms, traffic=float(answered.requests))
+
+
+@dataclass(frozen=True, slots=True)
+class Led:
+    """Which requests of the past a takeover's rule would have taken."""
+
+    takeover: Takeover
+    forwarding: Forwarding
+    """Beside which it comes."""
+
+    @property
+    def untold(self) -> str:
+        """What it asks of requests that the router's log does not tell, in words; it tells of paths alone."""
+        return condition_words(one for one in self.takeover.when if one.where is not Where.PATH)
+
+    def of(self, requests: Iterable[Access]) -> list[Access]:
+        ours = self.takeover.rule
+        rules = [one.rule for one in self.takeover.applied(self.forwarding, PARTS).forwards]
+        sooner = frozenset(rules[: rules.index(ours)])
+        told = not self.untold
+        return [one for one in requests if one.rule == ours or (told and one.rule not in sooner and self._fits(one))]
+
+    def _fits(self, one: Access) -> bool:
+        return all(condition.fits(one.path) for condition in self.takeover.when)
 
 
 def sorted_out(requests: Iterable[Access], sides: Mapping[SetId, Side], unreached: int) -> tuple[Answered, Answered]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from andon.feedback.rollouts import storage
 from andon.feedback.rollouts.contract import RolloutId, RolloutState
+from andon.feedback.rollouts.model.expecting import Foreseen
 from andon.feedback.rollouts.model.records import AlreadyTaking, Rollout
 from andon.feedback.rollouts.model.takeovers import Takeover, TakeoverStage, release_of
 from andon.feedback.rollouts.model.taking import UNWATCHED, WATCHED
@@ -42,15 +43,19 @@ class TakeoverService:
         self._environments = environments
         self._router = router
 
-    def begin(self, tx: Transaction, principal: Principal, wanted: Wanted) -> Rollout:
+    def require(self, principal: Principal, wanted: Wanted) -> None:
+        """Raises ``Forbidden`` or ``NotFound`` for somebody who may not begin it."""
+        for service, environment in self._ends(wanted):
+            principal.require_sight(service)
+            principal.require(Permission.RELEASE, service, environment)
+
+    def begin(self, tx: Transaction, principal: Principal, wanted: Wanted, foreseen: Foreseen) -> Rollout:
         """Record it with its first stage and the share that belongs to it; the router follows at once.
 
         Raises ``Forbidden``, ``NotFound``, :class:`AlreadyTaking`, ``StagesInvalid``, and ``Conflict`` where nothing is
         live at one end, or requests would come back to where they came from.
         """
-        for service, environment in self._ends(wanted):
-            principal.require_sight(service)
-            principal.require(Permission.RELEASE, service, environment)
+        self.require(principal, wanted)
         release = release_of(wanted.stages)
         takeover = Takeover(service=wanted.to, environment=wanted.to_environment, when=wanted.when)
         forwarding = self._router.forwarding(tx, wanted.service, wanted.environment)
@@ -75,8 +80,8 @@ class TakeoverService:
             release=release,
             watched=WATCHED,
             unwatched=UNWATCHED,
-            smallest_harm="",
-            proposal="",
+            smallest_harm=foreseen.smallest_harm,
+            proposal=foreseen.proposal,
             counters=None,
             differences=None,
             started_at=tx.now,

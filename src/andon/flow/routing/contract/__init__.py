@@ -237,8 +237,12 @@ class AccessLog(Protocol):
         """
         ...
 
-    def end(self) -> AccessPosition:
-        """The place behind the last request that was written by now. Raises ``OSError`` when the disk does."""
+    def end(self, *, before: int = 0) -> AccessPosition:
+        """The place behind the last request that was written by now, or so many bytes before it: the oldest that is
+        kept if there are no more, and maybe within a line, which does not count.
+
+        Raises ``OSError`` when the disk does.
+        """
         ...
 
 

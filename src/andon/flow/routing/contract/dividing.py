@@ -99,6 +99,12 @@ class Condition:
         if len(self.value) > longest or _TEXT.fullmatch(self.value) is None:
             raise PlanInvalid(f"A value to compare with has at most {longest} printable ASCII characters.")
 
+    def fits(self, path: str) -> bool:
+        """Of a condition on the path: whether one without its query fits."""
+        if self.how is Comparison.IS:
+            return path == self.value
+        return f"{path}/".startswith(self.value.rstrip("/") + "/")
+
 
 def checked_conditions(when: tuple[Condition, ...]) -> None:
     """Raises :class:`PlanInvalid` when there are too many, or more than one path."""
