@@ -27,7 +27,7 @@ def judged(*, beyond: float) -> Judgement:
     return Statistics().judge(plan((), seconds=60, since=0, until=60, silence=30), looks)
 
 
-def test_a_latency_above_the_last_bound_is_told_as_more_and_not_as_no_data() -> None:
+def test_a_latency_above_the_last_bound_is_told_as_more_and_traffic_that_is_scaled_as_such() -> None:
     found = {one.metric: one for one in kept(judged(beyond=30), (), "on")}
     p99: MetricVerdict = found["latency-p99"]
     assert (p99.variant, p99.variant_above, p99.others_above) == (None, 10_000, None)
@@ -36,3 +36,4 @@ def test_a_latency_above_the_last_bound_is_told_as_more_and_not_as_no_data() -> 
     rows = {row.title: row for row in one.rows}
     assert rows["Latency (p99)"].variant == "more than 10,000 ms"
     assert rows["Latency (p99)"].others.endswith(" ms")
+    assert (rows["Traffic"].variant, rows["Traffic"].others) == ("50 /s", "50 /s (scaled to its share)")

@@ -7,6 +7,8 @@ from dataclasses import replace
 from andon.feedback.judge.contract import Because, Kind, Verdict
 from andon.feedback.rollouts.drawing import rows_of
 from andon.feedback.rollouts.model.records import MetricVerdict
+from andon.feedback.rollouts.reports import metric_shape
+from andon.feedback.rollouts.terminal import levels
 
 ERRORS = MetricVerdict(
     metric="errors",
@@ -37,6 +39,14 @@ def test_a_difference_from_nothing_is_told_by_its_lower_end() -> None:
     assert (row.old, row.new, row.difference) == ("0 %", "31.8 %", "at least × 23.4 (99 %)")
     (unsure,) = rows_of([replace(ERRORS, low=None)])
     assert unsure.difference == "from nothing"
+
+
+def test_a_level_that_is_scaled_to_the_other_says_so() -> None:
+    traffic = replace(ERRORS, metric="traffic", kind=Kind.TRAFFIC, unit="/s", canary=9.2, baseline=9.5)
+    plain, scaled = rows_of([ERRORS, traffic])
+    assert (plain.scaled, scaled.scaled) == ("", "old scaled to the new one's share")
+    assert levels(metric_shape(traffic)) == "9.5 /s → 9.2 /s (old scaled to the new one's share)"
+    assert levels(metric_shape(ERRORS)) == "0 % → 31.8 %"
 
 
 def test_a_difference_that_is_hardly_known_is_told_without_powers_of_ten() -> None:

@@ -86,6 +86,7 @@ def test_the_verdict_answers_first_and_says_why(seen: Seen) -> None:
     assert f"{seen.failed.commit[:7]} served " in failed
     assert failed.count('<li class="verdict-row') == len(seen.failed.watched)
     assert '<li class="verdict-row verdict-bad' in failed
+    assert failed.count("<dt>Old → new, old scaled to the new one&#39;s share</dt>") == 1, "traffic alone"
     assert "/wish" not in failed, "nothing can be asked of one that is over"
     passed = seen.site.page(f"/rollouts/{seen.passed.id}")
     assert "did well in every stage" in passed

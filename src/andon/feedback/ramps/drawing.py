@@ -104,7 +104,8 @@ def _row(one: MetricVerdict) -> MetricRow:
         state=state,
         word=word,
         variant=_level(one.variant, one.variant_above, one),
-        others=_level(one.others, one.others_above, one),
+        others=_level(one.others, one.others_above, one)
+        + (" (scaled to its share)" if one.kind is Kind.TRAFFIC and one.others is not None else ""),
         n=f"{number(round(one.variant_n))} / {number(round(one.others_n))}",
         reason=one.reason,
         early=one.because is Because.TOO_EARLY,

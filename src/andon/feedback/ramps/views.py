@@ -11,7 +11,8 @@ from andon.feedback.judge.contract import Because, Kind, Verdict
 
 class RampMetric(msgspec.Struct, kw_only=True):
     """Levels are in ``unit``; ``low`` and ``high`` hold the ratio of those who get the variant to the others with a
-    confidence of 99 %, for everything that is watched and every look at once."""
+    confidence of 99 %, for everything that is watched and every look at once. Of ``traffic``, ``others`` is scaled
+    to the share of those who get the variant."""
 
     metric: str
     title: str

@@ -13,7 +13,7 @@ from andon.feedback.rollouts.contract import Hold, Left, RolloutState, StageKind
 from andon.feedback.rollouts.model.records import BinRecord, MetricVerdict, Rollout, StageRecord
 from andon.feedback.rollouts.model.stages import Stage, audience_words
 from andon.feedback.rollouts.model.takeovers import Takeover
-from andon.feedback.rollouts.model.words import HOLD_WORDS, VERDICT_WORDS, metric_level
+from andon.feedback.rollouts.model.words import HOLD_WORDS, SCALED_WORDS, VERDICT_WORDS, metric_level
 from andon.feedback.rollouts.reports import Report
 from andon.flow.definition.contract import PARTS, share_text
 from andon.web.model import Fact, State, Step
@@ -262,6 +262,8 @@ class MetricRow:
     reason: str
     old: str
     new: str
+    scaled: str
+    """Which of both is no raw level; empty for none."""
     difference: str
     n: str
     history: bool
@@ -297,6 +299,7 @@ def _row(one: MetricVerdict) -> MetricRow:
         reason=one.reason,
         old=old,
         new=new,
+        scaled="" if one.baseline is None or one.canary is None else SCALED_WORDS.get(one.metric, ""),
         difference="not yet" if early else _difference(one),
         n=f"{number(round(one.canary_n))} / {number(round(one.baseline_n))}",
         history=one.against_history,

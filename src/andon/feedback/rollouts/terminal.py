@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from andon.feedback.judge.contract import Verdict
 from andon.feedback.rollouts.contract import Hold, Left, RolloutState, StageKind
-from andon.feedback.rollouts.model.words import STATE_WORDS, VERDICT_WORDS, metric_level
+from andon.feedback.rollouts.model.words import SCALED_WORDS, STATE_WORDS, VERDICT_WORDS, metric_level
 from andon.feedback.rollouts.views import MetricShape, RolloutShape, StageShape, TakeoverShape
 from andon.flow.definition.contract import PARTS, share_text
 from andon.web.terminal.output import is_colourful, printable
@@ -136,6 +136,8 @@ def _share(stage: StageShape) -> str:
 
 
 def levels(metric: MetricShape) -> str:
-    """Such as "394 ms → more than 500 ms"."""
+    """Such as "394 ms → more than 500 ms", or "9.5 /s → 9.2 /s (old scaled to the new one's share)"."""
     old = metric_level(metric.old, metric.unit, metric.kind, metric.old_above)
-    return f"{old} → {metric_level(metric.new, metric.unit, metric.kind, metric.new_above)}"
+    said = f"{old} → {metric_level(metric.new, metric.unit, metric.kind, metric.new_above)}"
+    scaled = SCALED_WORDS.get(metric.metric)
+    return f"{said} ({scaled})" if scaled and metric.old is not None and metric.new is not None else said

@@ -29,7 +29,8 @@ class StageShape(msgspec.Struct, kw_only=True):
 
 class MetricShape(msgspec.Struct, kw_only=True):
     """Levels are in ``unit``; ``low`` and ``high`` hold the ratio of new to old with ``confidence`` for everything that
-    is watched at once."""
+    is watched at once. Of ``traffic``, ``old`` is scaled to the share that the new version has; of ``cpu``, ``new`` to
+    the load that the old one has."""
 
     metric: str
     title: str

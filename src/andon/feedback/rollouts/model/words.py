@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from andon.feedback.judge.contract import Kind, Verdict
 from andon.feedback.rollouts.contract import Hold, RolloutState
 from andon.feedback.rollouts.model.records import Rollout
+from andon.feedback.rollouts.model.watching import CPU, TRAFFIC
 
 STATE_WORDS: Mapping[RolloutState, str] = {
     RolloutState.RUNNING: "on its way",
@@ -25,6 +26,12 @@ VERDICT_WORDS: Mapping[Verdict, str] = {
     Verdict.FAIL: "fails",
     Verdict.INCONCLUSIVE: "undecided",
 }
+
+SCALED_WORDS: Mapping[str, str] = {
+    TRAFFIC: "old scaled to the new one's share",
+    CPU: "new scaled to the old one's load",
+}
+"""Levels that are no raw ones, by their metric: what is shown of one side is what the other can be compared with."""
 
 
 def named(one: Rollout) -> str:
