@@ -62,7 +62,7 @@ class Band:
     empty: bool
 
 
-STREAM_ROW = 88  # pixels per set; the stylesheet's .stream-set has the same height
+STREAM_ROW = 104  # pixels per set; the stylesheet's .stream-set has the same height
 STREAM_WIDTH = 200
 
 

@@ -169,6 +169,10 @@ class Share:
     note: str = ""
     href: str = ""
     instances: tuple[Instance, ...] = ()
+    counted: str = ""
+    """What it answered; it has a line of its own, so that nothing of it is cut off."""
+    failing: bool = False
+    """Some of it were failures."""
 
 
 @dataclass(frozen=True, slots=True)

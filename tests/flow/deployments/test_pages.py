@@ -11,6 +11,7 @@ import pytest
 
 from andon.flow.deployments.contract import DeploymentState, DeploymentView
 from andon.flow.environments.memory import Behaviour
+from andon.flow.routing.contract import Served
 from andon.flow.sources.contract import CommitHash
 from andon.kernel.access import SYSTEM
 from tests.databases import Databases
@@ -83,6 +84,19 @@ def test_the_button_deploys_and_its_effect_is_seen_in_the_same_place(site: Site)
     page = site.page(CONSOLE)
     assert heading(page) == f"Production of store runs {could[:7]}, healthy; nothing newer waits"
     assert newest(site.installation).person == site.people["Maxine"].person
+
+
+def test_failures_of_what_serves_are_told_in_a_line_of_their_own(site: Site) -> None:
+    live, _ = two_versions(site.installation)
+    assert "set-counted" not in site.page(CONSOLE), "nothing was asked yet"
+    counts = site.installation.plane.counts
+    found = next(one.id for one in site.installation.place().sets if one.commit == live)
+    for failed, shown in (
+        (0, '"set-counted">0 of 12,345 requests failed<'),
+        (7, '"set-counted s-bad">7 of 12,345 requests failed<'),
+    ):
+        counts[found] = Served(requests=12_345, failed=failed, active=0)
+        assert f"<span class={shown}/span>" in site.page(CONSOLE)
 
 
 def test_who_may_only_look_gets_no_button_and_no_way_round(site: Site) -> None:

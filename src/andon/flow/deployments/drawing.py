@@ -232,9 +232,12 @@ def _share(one: SetView, traffic: Traffic, series: int) -> Share:
     if one.standing is Standing.CANDIDATE and share:
         note = f"serves {share_text(share)} of the requests"
     elif copied:
-        note = f"gets copies of {share_text(copied)} of the requests, and its answers are thrown away"
-    if served is not None and served.requests:
-        note += f"; {number(served.requests)} requests, {number(served.failed)} failed"
+        note = f"copies of {share_text(copied)}, answers thrown away"
+    counted = (
+        ""
+        if served is None or not served.requests
+        else f"{number(served.failed)} of {plural(served.requests, 'request')} failed"
+    )
     return Share(
         name=one.commit[:7],
         share=share / PARTS,
@@ -243,6 +246,8 @@ def _share(one: SetView, traffic: Traffic, series: int) -> Share:
         word=word,
         note=note,
         instances=tuple(_instance(instance, one, series) for instance in one.instances),
+        counted=counted,
+        failing=served is not None and served.failed > 0,
     )
 
 
