@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from andon.feedback.judge.contract import Judge, Judgement, Plan, Verdict
+from andon.feedback.rollouts.contract import RolloutState
 from andon.feedback.rollouts.model.counting import alone, condensed, look_of, seen_between, solitary
 from andon.feedback.rollouts.model.judging import told
 from andon.feedback.rollouts.model.pacing import Rhythm
@@ -54,7 +55,7 @@ class Confirmation:
         now = self._now()
         history = self._history(candidate, now)
         if not any(one.baseline.traffic for one in history):
-            return _passed("telemetry did not confirm it: it knows no traffic of the former version")
+            return _undecided("it knows no traffic of the former version")
         looks: list[LookRecord] = []
         before = self._counters(candidate)
         judgement: Judgement | None = None
@@ -80,7 +81,7 @@ class Confirmation:
             judgement = self._judged(looks, history)
             if judgement.verdict is Verdict.FAIL:
                 return self._refuted(candidate, judgement, looks)
-        return _passed(_confirmed(judgement, looks))
+        return _concluded(judgement, looks, staged=self._is_staged(candidate))
 
     def _judged(self, looks: Sequence[LookRecord], history: Sequence[LookRecord]) -> Judgement:
         plan = Plan(
@@ -119,6 +120,11 @@ class Confirmation:
         except Unavailable:
             return ()
 
+    def _is_staged(self, candidate: Candidate) -> bool:
+        with self._database.reading() as reading:
+            rollout = self._service.of_deployment(reading, candidate.deployment)
+        return rollout is not None and rollout.state is RolloutState.PASSED
+
     def _counters(self, candidate: Candidate) -> Counters | None:
         statistics = self._router.statistics()
         return None if statistics is None else alone(statistics, candidate.set)
@@ -127,15 +133,21 @@ class Confirmation:
         return self._database.clock.now()
 
 
-def _passed(reason: str) -> ReleaseOutcome:
-    return ReleaseOutcome(end=ReleaseEnd.PASSED, reason=reason)
+def _undecided(why: str) -> ReleaseOutcome:
+    return ReleaseOutcome(end=ReleaseEnd.INCONCLUSIVE, reason=f"telemetry did not confirm it: {why}")
 
 
-def _confirmed(judgement: Judgement | None, looks: Sequence[LookRecord]) -> str:
+def _concluded(judgement: Judgement | None, looks: Sequence[LookRecord], *, staged: bool) -> ReleaseOutcome:
+    """``staged``: it was judged beside the former version before, and passed."""
     requests = round(sum(one.canary.traffic or 0.0 for one in looks))
-    if not requests:
-        return "telemetry did not confirm it: nobody asked it anything yet"
     failed = round(sum(one.canary.counts.get(ERRORS, (0.0, 0.0))[0] for one in looks))
-    sure = judgement is not None and judgement.verdict is Verdict.PASS
-    said = "no worse than before" if sure else "nothing worse than before so far"
-    return f"{said}: {requests:,} requests, {failed:,} failed"
+    counted = f"{requests:,} requests, {failed:,} failed"
+    if judgement is not None and judgement.verdict is Verdict.PASS:
+        return ReleaseOutcome(end=ReleaseEnd.PASSED, reason=f"no worse than before: {counted}")
+    if staged:
+        return ReleaseOutcome(
+            end=ReleaseEnd.PASSED, reason=f"it passed its stages, and nothing is worse since: {counted}"
+        )
+    if not requests:
+        return _undecided("nobody asked it anything yet")
+    return _undecided(f"too little was seen; nothing is worse than before so far: {counted}")

@@ -7,7 +7,6 @@ wrong with a version is an outcome, kept with its reason; only what Andon itself
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 
@@ -15,14 +14,14 @@ from andon.flow.definition.contract import SmokeTest
 from andon.flow.deployments.coexistence import EXPAND, Coexistence
 from andon.flow.deployments.contract import DeploymentId, DeploymentState, Kind, StepName, StepState
 from andon.flow.deployments.contract.release import AtOnce, ReleaseEnd, Releasing
-from andon.flow.deployments.model import STEPS, Course, Deployment, StepFailed, StepOutcome
+from andon.flow.deployments.model import STEPS, Course, Deployment, StepFailed, StepOutcome, Undecided
 from andon.flow.deployments.releases import Releases
 from andon.flow.deployments.service.contracting import require_no_objections
 from andon.flow.deployments.service.deployments import DeploymentService
 from andon.flow.deployments.service.steps import StepRecord, actor_of
 from andon.flow.deployments.smoke import ask
 from andon.flow.environments.contract import Environments, SetId, SetSpec, Standing
-from andon.flow.routing.contract import Router, Served
+from andon.flow.routing.contract import Router
 from andon.kernel.db import Database, Reading
 from andon.kernel.errors import AndonError
 from andon.kernel.logs.reader import LogReader
@@ -114,7 +113,7 @@ class Execution:
         try:
             if self._cancelled(deployment) and self._may_still_end(found, step):
                 raise _Cancelled
-            note = self._do(found, step)
+            told = self._do(found, step)
         except _Cancelled:
             self._end(found, step, StepState.FAILED, "cancelled on request")
             return StepOutcome.CANCELLED
@@ -126,7 +125,11 @@ class Execution:
             _log.exception("step %s of deployment %s broke", step.value, deployment)
             self._end(found, step, StepState.FAILED, f"Andon itself failed ({type(error).__name__}); its log says how")
             return StepOutcome.FAILED
-        self._end(found, step, StepState.PASSED, note)
+        match told:
+            case Undecided(why=why):
+                self._end(found, step, StepState.INCONCLUSIVE, why)
+            case note:
+                self._end(found, step, StepState.PASSED, note)
         return StepOutcome.PASSED
 
     def discard(self, deployment: DeploymentId) -> bool:
@@ -159,7 +162,7 @@ class Execution:
 
     # The steps
 
-    def _do(self, found: Deployment, step: StepName) -> str:
+    def _do(self, found: Deployment, step: StepName) -> str | Undecided:
         match step:
             case StepName.EXPAND:
                 return self._expand(found)
@@ -181,7 +184,7 @@ class Execution:
                 self._switch(found, self._set(found))
                 return ""
             case StepName.CONFIRM:
-                return self._confirm(found)
+                return self._releases.confirm(found, watched=self._confirm_seconds)
             case StepName.RETIRE:
                 return self._retire(found)
             case StepName.CONTRACT:
@@ -272,7 +275,7 @@ class Execution:
                 raise _Cancelled
             case ReleaseEnd.FAILED:
                 raise StepFailed(outcome.reason)
-            case ReleaseEnd.PASSED:
+            case ReleaseEnd.PASSED | ReleaseEnd.INCONCLUSIVE:
                 return outcome.reason
 
     def _switch(self, found: Deployment, to: SetId) -> None:
@@ -286,37 +289,6 @@ class Execution:
         self._router.apply((found.service, found.environment))
         with self._database.transaction() as tx:
             self._record.note_switched(tx, found.id)
-
-    def _confirm(self, found: Deployment) -> str:
-        chosen = self._set(found)
-        before = self._router.served(chosen)
-        # The jobs of a rehearsal's stage wait for this step, and they look closer than it does.
-        rehearsal = self._releases.is_rehearsal(found)
-        watched = 0.0 if rehearsal else self._confirm_seconds
-        deadline = time.monotonic() + watched
-        while True:
-            report = self._environments.probe(chosen)
-            if not report.healthy:
-                raise StepFailed(f"With traffic on it: {report.reason}")
-            if time.monotonic() >= deadline:
-                break
-            time.sleep(0.2)
-        after = self._router.served(chosen)
-        if rehearsal:
-            return "healthy; the jobs of its stage look closer"
-        told = self._releases.confirm(found)
-        if told.end is not ReleaseEnd.PASSED:
-            raise StepFailed(told.reason)
-        return f"{self._watched(before, after, watched)}{told.reason and f'; {told.reason}'}"
-
-    @staticmethod
-    def _watched(before: Served | None, after: Served | None, watched: float) -> str:
-        if before is None or after is None:
-            return f"healthy for {watched:g} s; the router gave no counts"
-        asked, failed = after.requests - before.requests, after.failed - before.failed
-        if failed and failed * 2 >= asked:
-            raise StepFailed(f"With traffic on it: {failed} of {asked} requests failed.")
-        return f"healthy for {watched:g} s, {asked} requests, {failed} failed"
 
     def _retire(self, found: Deployment) -> str:
         keep = self._keep_warm(found)

@@ -27,6 +27,7 @@ _MARKS: Mapping[StepState, tuple[str, str]] = {
     StepState.PASSED: ("✓", "green"),
     StepState.FAILED: ("✗", "red"),
     StepState.SKIPPED: ("·", "dim"),
+    StepState.INCONCLUSIVE: ("?", "yellow"),
 }
 _AHEAD: Mapping[Kind, Course] = {Kind.DEPLOY: Course.FULL, Kind.REBUILD: Course.FULL, Kind.CONTRACT: Course.CONTRACT}
 
@@ -83,7 +84,7 @@ def conclusion(one: DeploymentShape) -> str:
             return f"The database of {where} is contracted."
         case DeploymentState.SUCCEEDED:
             lead = "" if one.lead_time is None else f" {duration(one.lead_time)} after its push"
-            return f"{one.commit[:7]} serves {where}{lead}."
+            return f"{one.commit[:7]} serves {where}{lead}.{_doubt(one)}"
         case DeploymentState.FAILED:
             return f"{one.commit[:7]} did not go to {where}: {one.reason}"
         case DeploymentState.ROLLED_BACK:
@@ -92,6 +93,11 @@ def conclusion(one: DeploymentShape) -> str:
             return f"{one.commit[:7]} was cancelled before it went to {where}."
         case _:
             return f"{one.commit[:7]} is on its way to {where}."
+
+
+def _doubt(one: DeploymentShape) -> str:
+    found = (step for step in one.steps if step.state is StepState.INCONCLUSIVE)
+    return "".join(f" It is not confirmed: {step.reason}." for step in found)
 
 
 def taken(start: datetime | None, end: datetime | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from andon.flow.artifacts.contract import Digest
@@ -119,6 +119,9 @@ class InMemoryDeployments:
             and (before is None or one.number < before)
         ]
         return tuple(found[:limit])
+
+    def unconfirmed(self, reading: Reading, among: Collection[DeploymentId]) -> frozenset[DeploymentId]:
+        return frozenset(one.id for one in self.asked if one.id in among and one.unconfirmed)
 
     def lock(self, reading: Reading, service: Service, environment: str) -> LockView:
         return LockView(holder=None, since=None, fence=0, queue=())

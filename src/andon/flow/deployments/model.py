@@ -144,6 +144,13 @@ class StepFailed(Conflict):
     code = "deployments.step_failed"
 
 
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """What a step comes to that found nothing wrong, and too little to say that it is right."""
+
+    why: str
+
+
 class OldVersionBroken(Conflict):
     """The version that serves does not work on the schema that a new one brings."""
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 from andon.flow.deployments.contract import Kind
 from andon.flow.deployments.contract.release import Candidate, ReleaseEnd, ReleaseOutcome, Releasing
-from andon.flow.deployments.model import Deployment, is_rehearsal
+from andon.flow.deployments.model import Deployment, StepFailed, Undecided, is_rehearsal
 from andon.flow.deployments.service.deployments import DeploymentService
 from andon.flow.environments.contract import Environments, Standing
-from andon.flow.routing.contract import Router
+from andon.flow.routing.contract import Router, Served
 from andon.kernel.db import Database, Reading, Transaction
 
 
@@ -56,9 +57,43 @@ class Releases:
             self._quarantine(candidate, outcome.reason)
         return outcome
 
-    def confirm(self, found: Deployment) -> ReleaseOutcome:
+    def confirm(self, found: Deployment, *, watched: float) -> str | Undecided:
+        """Watch the set with all traffic on it for ``watched`` seconds, and then ask telemetry.
+
+        Raises :class:`~andon.flow.deployments.model.StepFailed`.
+        """
+        assert found.set is not None  # noqa: S101 - what confirms is a set that has been given the traffic
+        before = self._router.served(found.set)
+        # The jobs of a rehearsal's stage wait for this step, and they look closer than it does.
+        rehearsal = self.is_rehearsal(found)
+        seconds = 0.0 if rehearsal else watched
+        deadline = time.monotonic() + seconds
+        while True:
+            report = self._environments.probe(found.set)
+            if not report.healthy:
+                raise StepFailed(f"With traffic on it: {report.reason}")
+            if time.monotonic() >= deadline:
+                break
+            time.sleep(0.2)
+        after = self._router.served(found.set)
+        if rehearsal:
+            return "healthy; the jobs of its stage look closer"
+        told = self._asked(found)
+        said = f"{_watched(before, after, seconds)}{told.reason and f'; {told.reason}'}"
+        match told.end:
+            case ReleaseEnd.PASSED:
+                return said
+            case ReleaseEnd.INCONCLUSIVE:
+                return Undecided(said)
+            case _:
+                raise StepFailed(told.reason)
+
+    def _asked(self, found: Deployment) -> ReleaseOutcome:
+        """What telemetry says of it; when that is harm, the traffic is back."""
         with self._database.reading() as reading:
             candidate = self._candidate(reading, found)
+        if candidate is None and found.kind is Kind.DEPLOY and found.former_set is None:
+            return ReleaseOutcome(end=ReleaseEnd.INCONCLUSIVE, reason="there was no version to compare it with")
         if candidate is None:
             return ReleaseOutcome(end=ReleaseEnd.PASSED, reason="")
         outcome = self._releasing.confirm(candidate, interrupted=self._stopping.is_set)
@@ -127,3 +162,12 @@ class Releases:
                 self._environments.mark(tx, one, Standing.RETIRED, reason="a newer version is kept for inspection")
         for one in older:
             self._environments.stop(one)
+
+
+def _watched(before: Served | None, after: Served | None, seconds: float) -> str:
+    if before is None or after is None:
+        return f"healthy for {seconds:g} s; the router gave no counts"
+    asked, failed = after.requests - before.requests, after.failed - before.failed
+    if failed and failed * 2 >= asked:
+        raise StepFailed(f"With traffic on it: {failed} of {asked} requests failed.")
+    return f"healthy for {seconds:g} s, {asked} requests, {failed} failed"

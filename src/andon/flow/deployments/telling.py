@@ -95,11 +95,13 @@ def _step(happened: Event) -> Sentence | None:
                 return Sentence(
                     "stopped at the step", STEP_NAMES[step], _address(deployment), where, reason, "deploy", State.BAD
                 )
-            what, told, mark = (
-                ("skipped the step", reason, None)
-                if happened.state is StepState.SKIPPED
-                else ("finished the step", reason or f"took {duration(happened.seconds)}", State.OK)
-            )
+            match happened.state:
+                case StepState.SKIPPED:
+                    what, told, mark = "skipped the step", reason, None
+                case StepState.INCONCLUSIVE:
+                    what, told, mark = "left undecided the step", reason, State.NONE
+                case _:
+                    what, told, mark = "finished the step", reason or f"took {duration(happened.seconds)}", State.OK
             return Sentence(what, STEP_NAMES[step], _address(deployment), where, told, "deploy", mark, "step")
         case CommandRan(deployment=deployment, name=name, exit_code=exit_code, seconds=seconds):
             code = "no exit code" if exit_code is None else f"exit {exit_code}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -67,6 +67,8 @@ class StepState(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
     SKIPPED = "skipped"
+    INCONCLUSIVE = "inconclusive"
+    """Done, and nothing was found wrong, but there was too little to say that it is right."""
 
 
 STEP_NAMES: Mapping[StepName, str] = {
@@ -88,6 +90,7 @@ STEP_WORDS: Mapping[StepState, str] = {
     StepState.PASSED: "done",
     StepState.FAILED: "failed",
     StepState.SKIPPED: "not needed",
+    StepState.INCONCLUSIVE: "not confirmed",
 }
 
 
@@ -239,6 +242,13 @@ class DeploymentView:
     """Seconds."""
     steps: tuple[StepView, ...]
 
+    @property
+    def unconfirmed(self) -> str:
+        """Why nobody can say that it is well where it went, as a sentence's part; empty when telemetry confirms it, and
+        while that has not been asked."""
+        found = (one for one in self.steps if one.name is StepName.CONFIRM and one.state is StepState.INCONCLUSIVE)
+        return next((one.reason for one in found), "")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockView:
@@ -349,6 +359,10 @@ class Deployments(Protocol):
         limit: int = 20,
     ) -> tuple[DeploymentView, ...]:
         """Newest first."""
+        ...
+
+    def unconfirmed(self, reading: Reading, among: Collection[DeploymentId]) -> frozenset[DeploymentId]:
+        """Those which went where they should, and which telemetry did not confirm."""
         ...
 
     def lock(self, reading: Reading, service: Service, environment: str) -> LockView: ...

@@ -37,6 +37,8 @@ class ReleaseEnd(StrEnum):
     """It did harm: all traffic is on the former set again."""
     CANCELLED = "cancelled"
     """Somebody asked for the end: all traffic is on the former set again."""
+    INCONCLUSIVE = "inconclusive"
+    """No harm was seen, and too little to say that there is none: only of what is confirmed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +70,8 @@ class Releasing(Protocol):
     def confirm(self, candidate: Candidate, *, interrupted: Callable[[], bool]) -> ReleaseOutcome:
         """Whether telemetry confirms the version that has just been given all traffic.
 
-        ``FAILED`` leaves the traffic where it is: the deployment brings it back. Without telemetry to say anything
-        the answer is ``PASSED``, and the reason says that nothing confirmed it.
+        ``FAILED`` leaves the traffic where it is: the deployment brings it back. Without traffic, a past or telemetry
+        that could say it the answer is ``INCONCLUSIVE``, never ``PASSED``.
         """
         ...
 

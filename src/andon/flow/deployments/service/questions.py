@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
@@ -131,6 +131,9 @@ class DeploymentQuestions:
     def places_with_work(self, reading: Reading) -> tuple[tuple[Service, str], ...]:
         """Services and environments with deployments that have not ended."""
         return storage.places_with_work(reading.connection)
+
+    def unconfirmed(self, reading: Reading, among: Collection[DeploymentId]) -> frozenset[DeploymentId]:
+        return storage.unconfirmed(reading.connection, among)
 
     def lock(self, reading: Reading, service: Service, environment: str) -> LockView:
         return storage.lock_view(reading.connection, service, environment)

@@ -62,7 +62,11 @@ class StepRecord:
     def passed(self, reading: Reading, deployment: DeploymentId, step: StepName) -> bool:
         """Whether an earlier life has finished this step."""
         done = storage.step_of(reading.connection, deployment, step)
-        return done is not None and done._mapping["state"] in {StepState.PASSED, StepState.SKIPPED}
+        return done is not None and done._mapping["state"] in {
+            StepState.PASSED,
+            StepState.SKIPPED,
+            StepState.INCONCLUSIVE,
+        }
 
     def began(self, reading: Reading, deployment: DeploymentId, step: StepName) -> bool:
         return storage.step_of(reading.connection, deployment, step) is not None

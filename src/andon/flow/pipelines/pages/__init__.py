@@ -32,7 +32,7 @@ def run_pages(
         service, sources=sources, artifacts=artifacts, deployments=deployments, people=people, folders=folders
     )
     return [
-        *listing_pages(service, sources, people),
+        *listing_pages(service, sources, people, deployments),
         *run_page(view),
         *comparison_pages(service, sources),
         *log_answers(service, folders),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from datetime import datetime, timedelta
 
 from andon.flow.deployments.contract import DeploymentId, Deployments, DeploymentState, DeploymentView
@@ -14,6 +14,7 @@ from andon.kernel.db import Reading
 from andon.kernel.errors import NotFound
 from andon.web.model import State, Step
 
+_UNCONFIRMED = "not by telemetry"
 DEPLOYED = {
     DeploymentState.QUEUED: (State.HOLD, "waits for its turn"),
     DeploymentState.RUNNING: (State.RUN, "deploying"),
@@ -55,16 +56,20 @@ def run_line(
     return (*steps, *by_hand)
 
 
-def mini_line(run: RunSummary) -> tuple[Step, ...]:
-    """The same line for a row of the list, out of what the list knows."""
+def mini_line(run: RunSummary, *, unconfirmed: Container[str]) -> tuple[Step, ...]:
+    """The same line for a row of the list, out of what the list knows.
+
+    ``unconfirmed`` are the deployments that telemetry did not confirm.
+    """
     steps = [Step("Commit", State.OK, run.commit[:7])]
     for position, stage in enumerate(run.stages):
         state, word = STAGE_WORDS[stage.state]
         steps.append(Step(label(stage.name, stage.environment, position), state, word))
     last: StageSummary | None = next((one for one in reversed(run.stages) if one.environment), None)
     if last is not None:
-        confirmed = last.state is StageState.PASSED
-        steps.append(Step("Confirmed", State.OK if confirmed else State.NONE, "confirmed" if confirmed else "not yet"))
+        confirmed = last.state is StageState.PASSED and last.deployment not in unconfirmed
+        word = "confirmed" if confirmed else _UNCONFIRMED if last.state is StageState.PASSED else "not yet"
+        steps.append(Step("Confirmed", State.OK if confirmed else State.NONE, word))
     return tuple(steps)
 
 
@@ -85,10 +90,12 @@ def deployment_of(deployments: Deployments, reading: Reading, identity: str | No
 
 
 def _confirmed(stage: Stage, deployments: Deployments, reading: Reading) -> Step:
-    """Confirmed means: traffic has been on it, and it stayed healthy."""
+    """Confirmed means: traffic has been on it, it stayed healthy, and telemetry says that it is no worse."""
     found = deployment_of(deployments, reading, stage.deployment)
     if found is None:
         return Step("Confirmed", State.NONE, "not yet" if not _over(stage.state) else "")
+    if found.state is DeploymentState.SUCCEEDED and found.unconfirmed:
+        return Step("Confirmed", State.NONE, _UNCONFIRMED, at=found.ended_at)
     if found.state is DeploymentState.SUCCEEDED:
         return Step("Confirmed", State.OK, "healthy", at=found.ended_at, took=_took(found.switched_at, found.ended_at))
     if found.state is DeploymentState.ROLLED_BACK:
@@ -109,10 +116,15 @@ def _deployed_by_hand(run: Run, deployments: Deployments, reading: Reading) -> t
     if found is None:
         return (Step(name, State.NONE, "not deployed", href=href), Step("Confirmed", State.NONE, ""))
     state, word = DEPLOYED[found.state]
-    confirmed = found.state is DeploymentState.SUCCEEDED
+    confirmed = found.state is DeploymentState.SUCCEEDED and not found.unconfirmed
     return (
         Step(name, state, word, at=found.switched_at, href=href),
-        Step("Confirmed", State.OK if confirmed else State.NONE, "healthy" if confirmed else "", at=found.ended_at),
+        Step(
+            "Confirmed",
+            State.OK if confirmed else State.NONE,
+            "healthy" if confirmed else _UNCONFIRMED if found.unconfirmed else "",
+            at=found.ended_at,
+        ),
     )
 
 

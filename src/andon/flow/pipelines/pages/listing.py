@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from andon.flow.deployments.contract import DeploymentId, Deployments
 from andon.flow.pipelines.contract import RunId, RunRefused, RunState, RunSummary
 from andon.flow.pipelines.pages.line import mini_line
 from andon.flow.pipelines.pages.places import LIST, list_address, run_address
@@ -115,7 +116,7 @@ class Found:
     topics: str
 
 
-def listing_pages(service: PipelineService, sources: Sources, people: People) -> Handlers:
+def listing_pages(service: PipelineService, sources: Sources, people: People, deployments: Deployments) -> Handlers:
     commits = Commits(sources)
 
     def gather(context: PageContext) -> Found:
@@ -129,17 +130,18 @@ def listing_pages(service: PipelineService, sources: Sources, people: People) ->
             runs = _runs(service, reading, wanted, seen, cursor)
             refused = _refusals(reading, wanted, seen, cursor)
             both: list[RunSummary | Refused] = [*runs, *refused]
-            names = people.names(reading, {one.person for one in both if one.person is not None})
+            both.sort(key=_moment, reverse=True)
+            shown = both[:SHOWN]
+            names = people.names(reading, {one.person for one in shown if one.person is not None})
+            unconfirmed = deployments.unconfirmed(reading, _deployments(shown))
             services = [one for one in sources.services(reading) if seen is None or one in seen]
             known = _branches(reading, wanted, seen)
-        both.sort(key=_moment, reverse=True)
-        shown = both[:SHOWN]
         called = {str(who): name for who, name in names.items()}
         query = {name: context.query.get(name, "") for name in ("service", "branch", "state")}
         first = not context.query.get("before")
         return Found(
             wanted=wanted,
-            rows=tuple(_line(one, called, commits) for one in shown),
+            rows=tuple(_line(one, called, commits, unconfirmed) for one in shown),
             older=list_address(**query, before=str(_next(cursor, shown))) if len(both) > SHOWN else "",
             newer="" if first else list_address(**query),
             facets=_facets(query, services, known),
@@ -224,7 +226,13 @@ def _next(cursor: Cursor, shown: list[RunSummary | Refused]) -> Cursor:
     return cursor
 
 
-def _line(one: RunSummary | Refused, names: Mapping[str, str], commits: Commits) -> Line:
+def _deployments(shown: Iterable[RunSummary | Refused]) -> frozenset[DeploymentId]:
+    """Those which stages of the runs asked for."""
+    runs = (one for one in shown if isinstance(one, RunSummary))
+    return frozenset(DeploymentId(stage.deployment) for one in runs for stage in one.stages if stage.deployment)
+
+
+def _line(one: RunSummary | Refused, names: Mapping[str, str], commits: Commits, unconfirmed: Container[str]) -> Line:
     commit = commits.find(one.service, one.commit)
     title = commit.subject if commit else "A commit that is no longer there"
     who = names.get(one.person or "", commit.author if commit else "")
@@ -258,7 +266,7 @@ def _line(one: RunSummary | Refused, names: Mapping[str, str], commits: Commits)
         who=who,
         took=one.ended_at - one.started_at if ended and one.ended_at and one.started_at else None,
         since=one.started_at if one.state is RunState.RUNNING else None,
-        steps=mini_line(one),
+        steps=mini_line(one, unconfirmed=unconfirmed),
         note=one.reason if one.state in {RunState.FAILED, RunState.WAITING, RunState.SUPERSEDED} else "",
         under_way=one.state in UNDER_WAY,
     )
