@@ -9,7 +9,7 @@ from urllib.parse import quote
 import typer
 
 from andon.feedback.rollouts.contract import RolloutState, Wish
-from andon.feedback.rollouts.model.typed import seconds_of, shares_of
+from andon.feedback.rollouts.model.typed import seconds_of, stages_of
 from andon.feedback.rollouts.model.words import STATE_WORDS
 from andon.feedback.rollouts.terminal import drawn, headline, show_drawn
 from andon.feedback.rollouts.views import RolloutList, RolloutShape, TakeoverStageWanted, TakeoverWanted, WishRequest
@@ -155,7 +155,7 @@ def takeover(
         when=conditions_of(path, header or (), cookie or ()),
         stages=[
             TakeoverStageWanted(parts=parts, seconds=seconds_of(lasting), requests=requests)
-            for parts in shares_of(stages)
+            for parts in stages_of(stages)
         ],
     )
     here = f"/services/{quote(service, safe='')}/environments/{quote(environment, safe='')}"

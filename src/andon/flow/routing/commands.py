@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 import typer
 
-from andon.flow.definition.contract import PARTS, share_text
-from andon.flow.routing.contract import conditions_of, place_of
+from andon.flow.definition.contract import share_text
+from andon.flow.routing.contract import conditions_of, place_of, share_of
 from andon.flow.routing.views import (
     ComparisonShape,
     ConditionShape,
@@ -17,7 +17,7 @@ from andon.flow.routing.views import (
     ForwardsWanted,
     TrafficShape,
 )
-from andon.kernel.errors import Invalid, NotFound
+from andon.kernel.errors import NotFound
 from andon.web.terminal.client import connect
 from andon.web.terminal.output import Table, say, show, wants_json, write_json
 
@@ -99,7 +99,7 @@ def forward(
     share: Annotated[str, typer.Option("--share", help="How many of them, such as 5%.")] = "100%",
 ) -> None:
     """Let another service serve some requests, behind the same address. Again with another share changes that."""
-    wanted = _rule(to, path, header, cookie, _parts(share))
+    wanted = _rule(to, path, header, cookie, share_of(share))
     with connect() as andon:
         before = andon.get(_place(service, environment, "traffic"), TrafficShape).forwarding
         others = [one for one in before.forwards if not _same(one, wanted)]
@@ -147,16 +147,6 @@ def _same(one: ForwardShape, other: ForwardShape) -> bool:
 
 def _path(one: ForwardShape) -> str:
     return next((asked.value for asked in one.when if asked.where == "path"), "")
-
-
-def _parts(share: str) -> int:
-    try:
-        parts = round(float(share.strip().removesuffix("%")) * PARTS / 100)
-    except (ValueError, OverflowError):
-        parts = -1
-    if not share.strip().endswith("%") or not 0 <= parts <= PARTS:
-        raise Invalid(f"{share!r} is no share.", safe="Nothing was changed.", remedy="Write it like 5% or 0.1%.")
-    return parts
 
 
 def _told(when: list[ConditionShape]) -> str:

@@ -35,7 +35,7 @@ from andon.flow.routing.contract.dividing import (
     Where,
 )
 from andon.flow.routing.contract.forwarding import Forward, ForwardedShare, Forwarding, TrafficForwarded
-from andon.flow.routing.contract.typed import conditions_of, place_of
+from andon.flow.routing.contract.typed import conditions_of, place_of, share_of, shares_of
 from andon.flow.sources.contract import Service
 from andon.kernel.events import Actor, Event, event
 
@@ -83,6 +83,8 @@ __all__ = [
     "Where",
     "conditions_of",
     "place_of",
+    "share_of",
+    "shares_of",
 ]
 
 
