@@ -33,6 +33,7 @@ from andon.feedback.telemetry.store.retention import Keep
 from andon.feedback.telemetry.where import Where
 from andon.feedback.traces.room import traces_room
 from andon.flow.deployments.contract.release import Releasing
+from andon.flow.deployments.service.doubts import DeploymentDoubts
 from andon.flow.sources.contract import Service
 from andon.kernel.access.contract import People
 from andon.kernel.db import Database
@@ -57,7 +58,7 @@ def build_feedback(
     telemetry = settings.telemetry
     if not telemetry.enabled:
         rollouts = _rollouts(database, flow, NoSignals(), settings.address, workflows)
-        return Feedback((rollouts.room, _ramps(database, flow, NoOutcomes())), rollouts.conductor, _nothing)
+        return Feedback((rollouts.room, _ramps(database, flow, NoOutcomes(), people)), rollouts.conductor, _nothing)
     engine = ask(telemetry, where)
     # a server may be written to from other machines, whose writing nobody counts here
     editions = None if telemetry.url else EditionsRead(where.editions)
@@ -68,7 +69,7 @@ def build_feedback(
     flow.flags.counted_by(MeasuredFlags(measurements))
     rooms = (
         rollouts.room,
-        _ramps(database, flow, TelemetryOutcomes(measurements)),
+        _ramps(database, flow, TelemetryOutcomes(measurements), people),
         graphs_room(measurements=measurements, questions=questions, sources=flow.sources, people=people),
         logs_room(
             logs=logs,
@@ -108,11 +109,14 @@ def _rollouts(database: Database, flow: Flow, signals: Signals, console: str, wo
         segments=flow.flags.audiences,
         workflows=workflows,
         console=console,
+        doubts=DeploymentDoubts(flow.deployments, flow.environments),
     )
 
 
-def _ramps(database: Database, flow: Flow, outcomes: Outcomes) -> Room:
-    built = build_ramps(database=database, flags=flow.flags.contract, judge=Statistics(), outcomes=outcomes)
+def _ramps(database: Database, flow: Flow, outcomes: Outcomes, people: People) -> Room:
+    built = build_ramps(
+        database=database, flags=flow.flags.contract, judge=Statistics(), outcomes=outcomes, people=people
+    )
     flow.flags.judged_by(built.watch)
     return built.room
 

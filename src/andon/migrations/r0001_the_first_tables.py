@@ -651,6 +651,10 @@ def expand(op: Operations) -> None:
         sa.Column("stepped_at", sa.BigInteger(), nullable=True),
         sa.Column("said", sa.Text(), server_default="", nullable=False),
         sa.Column("held", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("remaining", sa.Float(), nullable=True),
+        sa.Column("paused_at", sa.BigInteger(), nullable=True),
+        sa.Column("paused_by", sa.String(length=40), nullable=True),
+        sa.Column("paused_why", sa.Text(), server_default="", nullable=False),
         sa.ForeignKeyConstraint(["flag"], ["flags.id"], name=op.f("fk_flag_ramps_flag")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_flag_ramps")),
     )

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from andon.feedback.judge.contract import Verdict
-from andon.flow.flags.contract import FlagRampEnded, FlagRampHeld, Judging, RampState
+from andon.feedback.judge.contract import Because, Verdict
+from andon.flow.flags.contract import FlagRampEnded, FlagRampHeld, Judging, RampState, RampWish
 from andon.flow.flags.model.flag import Step
 from andon.kernel.clock import SettableClock
 from andon.kernel.db import Database
@@ -60,6 +60,35 @@ def test_a_variant_that_fails_a_fifth_of_its_requests_is_taken_back_within_secon
     assert "with “on”" in why(world)
     assert "version" not in why(world)
     assert why(world).endswith("requests with “on” failed in all.")
+
+
+def test_a_paused_ramp_is_watched_and_taken_back_all_the_same(world: World) -> None:
+    world.start()
+    world.live(10)
+    world.ask(RampWish.PAUSE)
+    world.live(30)
+    assert (world.ramp.state, world.share) == (RampState.PAUSED, 40)
+    changed(world, failing=0.2)
+    world.live(60, until_ended=True)
+    assert (world.ramp.state, world.share) == (RampState.HALTED, 0)
+    assert "Errors" in why(world)
+
+
+def test_the_time_of_a_pause_is_none_of_the_step_for_the_judge_either(world: World) -> None:
+    world.on = world.off = Behaviour(failing=0.01)
+    world.start()
+    world.live(10)
+    world.ask(RampWish.PAUSE)
+    world.live(30)
+    with world.place.installation.database.reading() as reading:
+        found = world.watch.found(reading, world.ramp.id)
+    assert found is not None
+    assert found.because is Because.TOO_EARLY, "ten seconds of the step are left"
+    world.ask(RampWish.RESUME)
+    world.live(8)
+    assert world.share == 40
+    world.live(20)
+    assert world.share == 60
 
 
 def test_what_the_business_counts_takes_a_variant_back_too(world: World) -> None:

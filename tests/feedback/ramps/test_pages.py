@@ -51,7 +51,9 @@ def seen(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Iter
     halted = world.ramp
     assert halted.state is RampState.HALTED
     world.start(Judging.NONE)
-    room = build_ramps(database=database, flags=place.flags, judge=Statistics(), outcomes=world.store).room
+    room = build_ramps(
+        database=database, flags=place.flags, judge=Statistics(), outcomes=world.store, people=local.people
+    ).room
     with serving(settings, database, (*local.rooms(), room), local.passwords, local.bell) as running:
         yield Seen(Site(local, running, people), halted.id, world.ramp.id)
 
@@ -71,6 +73,26 @@ def test_a_ramp_that_nobody_watches_says_so_first(seen: Seen) -> None:
     assert "40 % get “on” of new-checkout in production" in page
     assert "Nobody watches this ramp" in page
     assert "every 3s" in page
+
+
+def test_a_ramp_is_held_on_its_page(seen: Seen) -> None:
+    maxine, address = seen.site.browser("Maxine"), f"/ramps/{seen.alone}"
+    held = {"step": "1"}
+    assert maxine.submit(address, f"{address}/wish", wish="pause", **held).status_code == 303
+    page = seen.site.page(address)
+    assert "The ramp of “on” of new-checkout in production is paused at 40 %" in page
+    assert "Maxine paused it. Nobody more gets it until it goes on, with the 20" in page.replace(
+        "\N{NO-BREAK SPACE}", " "
+    )
+    assert "Go to 60 % now" in page
+    again = maxine.submit(address, f"{address}/wish", wish="pause", **held)
+    assert again.status_code == 409
+    assert "is paused already" in again.text
+    assert maxine.submit(address, f"{address}/wish", wish="resume", **held).status_code == 303
+    assert "40 % get “on” of new-checkout in production" in seen.site.page(address)
+    assert "Pause at this step" not in seen.site.page(f"/ramps/{seen.halted}"), "it is over"
+    erik = seen.site.browser("Erik")
+    assert erik.submit("/flags", f"{address}/wish", wish="pause", **held).status_code == 404
 
 
 def test_the_api_has_the_numbers(seen: Seen) -> None:

@@ -15,7 +15,7 @@ from andon.feedback.telemetry.contract.metrics import Series, SeriesId
 from andon.feedback.telemetry.memory import MemoryMeasurements
 from andon.feedback.telemetry.ways.statsd import lines
 from andon.feedback.telemetry.ways.statsd.origins import Origin
-from andon.flow.flags.contract import Judging, RampView
+from andon.flow.flags.contract import Judging, RampView, RampWish
 from andon.flow.flags.model.flag import Step
 from andon.flow.flags.model.wishes import percent_of
 from andon.flow.sources.contract import Service
@@ -111,6 +111,10 @@ class World:
                 tx, self.place.maxine, STORE, "production", "new-checkout", variant="on", steps=steps, judging=judging
             )
             return outcome.warnings
+
+    def ask(self, wish: RampWish) -> None:
+        with self.place.installation.database.transaction() as tx:
+            self.place.flags.ask_ramp(tx, self.place.maxine, self.ramp.id, wish, step=self.ramp.step)
 
     def live(self, seconds: float, *, until_ended: bool = False) -> None:
         for _ in range(round(seconds / TICK)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -86,6 +87,27 @@ def test_a_ramp_is_begun_and_ended(site: FlagSite, andon: Terminal) -> None:
     assert andon("flags", "ramp", "store", "new-checkout", "production", "--stop").code == 0
     planned = andon("flags", "ramp", "store", "new-checkout", "production", "100@2026-12-01T09:00", "--json")
     assert planned.code == 0, planned.err
+
+
+def test_a_ramp_is_paused_resumed_and_promoted(site: FlagSite, andon: Terminal) -> None:
+    create_flag(site)
+    ramp = ("flags", "ramp", "store", "new-checkout", "production")
+    assert andon(*ramp, "1", "5@1h", "100@1d").code == 0
+    paused = andon(*ramp, "--pause", "--why", "support is flooded")
+    assert paused.out == "The ramp of new-checkout in production is paused at 1 %.\n"
+    again = andon(*ramp, "--pause")
+    assert again.code != 0
+    assert "is paused already." in again.err
+    assert "Its share stays at 1 %." in again.err
+    shown = andon("flags", "show", "store", "new-checkout").out
+    assert re.search(r"paused \d+ s ago by \w+: support is flooded, 59 min \d+ s of the step are left", shown), shown
+    assert "goes on at 1 %, the next step 59 min from now." in andon(*ramp, "--resume").out
+    assert "is at 5 %, step 2 of 3." in andon(*ramp, "--promote").out
+    assert "One thing at a time" in andon(*ramp, "--promote", "--pause").err
+    assert "has ended at 100 %." in andon(*ramp, "--promote").out
+    over = andon(*ramp, "--resume")
+    assert over.code == 3
+    assert "No ramp of new-checkout is under way in production." in over.err
 
 
 def test_what_andon_does_in_a_ramp_is_not_laid_to_whoever_began_it(site: FlagSite, andon: Terminal) -> None:

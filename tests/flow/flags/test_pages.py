@@ -9,7 +9,7 @@ from datetime import datetime
 import pytest
 from playwright.sync_api import Browser as Chromium
 
-from andon.flow.flags.contract import EvaluationsSeen, Served
+from andon.flow.flags.contract import EvaluationsSeen, RampState, RampView, Served
 from andon.flow.flags.model.wishes import percent_of
 from andon.flow.sources.contract import Service
 from andon.kernel.errors import Unavailable
@@ -133,6 +133,69 @@ def test_the_switch_is_pulled_and_released(site: FlagSite) -> None:
     assert "Kill in production" in maxine.get(PAGE).text
 
 
+def ramps(site: FlagSite) -> list[RampView]:
+    """Newest first."""
+    with site.installation.database.reading() as reading:
+        flag = site.built.flags.get(reading, site.people["Maxine"], STORE, "new-checkout")
+        return list(site.built.flags.ramps_of(reading, flag))
+
+
+def test_a_ramp_is_begun_and_held_on_the_page(site: FlagSite) -> None:
+    maxine = sign_in(site)
+    rule = ramps_rule(site)
+    fields = {"ramp-variant": "on", "ramp-rule": "", "ramp-judge": "auto", "ramp-why": "spring"}
+    for steps, said in (
+        ("6 later@1h", "&#39;later@1h&#39; is no step."),
+        ("6 101@1h", "Step 2: 101 % is not between 0 and 100 %."),
+        ("6 100@soon", "&#39;soon&#39; is no length of time."),
+    ):
+        wrong = maxine.submit(PAGE, f"{PAGE}/production/ramp", **fields, **{"ramp-steps": steps})
+        assert wrong.status_code == 400
+        (field,) = re.findall(
+            r'id="hint-production-ramp-steps" class="field-error">(?:<svg.*?</svg>)?(.*?)</small>', wrong.text
+        )
+        assert field.startswith(said)
+        assert f'value="{steps}" aria-invalid="true"' in wrong.text, "what was written is not lost"
+        assert 'value="spring"' in wrong.text
+    gone = maxine.submit(PAGE, f"{PAGE}/production/ramp", **{**fields, "ramp-rule": "r9", "ramp-steps": "6"})
+    assert "There is no rule &#39;r9&#39;." in gone.text
+    assert ramps(site) == []
+
+    done = maxine.submit(PAGE, f"{PAGE}/production/ramp", **fields, **{"ramp-steps": "6 25@1h 100@2126-01-01T09:00"})
+    assert done.status_code == 400, "no step waits for longer than a year"
+    done = maxine.submit(PAGE, f"{PAGE}/production/ramp", **fields, **{"ramp-steps": "6 25@1h 100@1d"})
+    assert done.status_code == 303, done.text
+    again = maxine.submit(PAGE, f"{PAGE}/production/ramp", **fields, **{"ramp-steps": "7"})
+    assert again.status_code == 409
+    assert "A ramp for others is under way already." in again.text
+    of_rule = {**fields, "ramp-rule": rule, "ramp-steps": "50 100@1h"}
+    assert maxine.submit(PAGE, f"{PAGE}/production/ramp", **of_rule).status_code == 303
+    assert f"of rule <code>{rule}</code>: 50 %, step 1 of 2" in maxine.get(PAGE).text
+
+    ramp = ramps(site)[1]
+    hands = {"ramp": ramp.id, "step": "1"}
+    assert "Go to 25 % now" in maxine.get(PAGE).text
+    assert maxine.submit(PAGE, f"{PAGE}/production/wish", **hands, wish="pause").status_code == 303
+    text = maxine.get(PAGE).text
+    assert "Maxine paused it" in text
+    assert "Go on</span>" in text
+    assert maxine.submit(PAGE, f"{PAGE}/production/wish", **hands, wish="promote").status_code == 303
+    late = maxine.submit(PAGE, f"{PAGE}/production/wish", **hands, wish="promote")
+    assert late.status_code == 409
+    assert "is not where you saw it: it is at 25 %, step 2 of 3." in late.text
+    assert maxine.submit(PAGE, f"{PAGE}/production/wish", **hands, wish="take-back").status_code == 303
+    assert (ramps(site)[1].state, share(site)) == (RampState.STOPPED, 0)
+    assert maxine.submit(PAGE, f"{PAGE}/production/wish", **hands, wish="explode").status_code == 400
+
+
+def ramps_rule(site: FlagSite) -> str:
+    """The rule that the flag has in production."""
+    with site.installation.database.reading() as reading:
+        flag = site.built.flags.get(reading, site.people["Maxine"], STORE, "new-checkout")
+        (rule,) = site.built.flags.setting(reading, flag, "production").setting.rules
+    return rule.id
+
+
 def test_the_tester_says_why(site: FlagSite) -> None:
     maxine = sign_in(site)
     text = maxine.get(f"{PAGE}?who=u42&attributes=country%3DCH&in=production").text
@@ -146,6 +209,7 @@ def test_whoever_may_only_look_is_offered_nothing(site: FlagSite) -> None:
     text = wes.get(PAGE).text
     assert "Kill in production" not in text
     assert "Set these shares" not in text
+    assert "this ramp in production" not in text
     assert sign_in(site, "Erik").get(PAGE).status_code == 404
 
 

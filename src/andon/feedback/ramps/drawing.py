@@ -9,12 +9,15 @@ from urllib.parse import quote
 
 from andon.feedback.judge.contract import Because, Kind, Verdict
 from andon.feedback.ramps.model.verdicts import MetricVerdict
-from andon.flow.flags.contract import RampState, RampView
+from andon.flow.flags.contract import RampState, RampView, RampWish, possible
+from andon.kernel.access import Permission, Principal
 from andon.web.model import Fact, State
-from andon.web.rendering import number
+from andon.web.rendering import duration, number
+from andon.web.shell import Action
 
 _STATES: Mapping[RampState, State] = {
     RampState.RUNNING: State.RUN,
+    RampState.PAUSED: State.HOLD,
     RampState.DONE: State.OK,
     RampState.STOPPED: State.WARN,
     RampState.HALTED: State.BAD,
@@ -52,16 +55,27 @@ class Shown:
     lede: str
     rows: tuple[MetricRow, ...]
     facts: tuple[Fact, ...]
+    actions: tuple[Action, ...]
 
 
 def shown(
-    ramp: RampView, *, said: str, metrics: tuple[MetricVerdict, ...], requests: int, failed: int, at: datetime | None
+    ramp: RampView,
+    *,
+    said: str,
+    metrics: tuple[MetricVerdict, ...],
+    requests: int,
+    failed: int,
+    at: datetime | None,
+    paused_by: str = "",
+    actions: tuple[Action, ...] = (),
 ) -> Shown:
     where = f"“{ramp.variant}” of {ramp.flag} in {ramp.environment}"
     flag = f"/flags/{quote(ramp.service, safe='')}/{quote(ramp.flag, safe='')}"
     counted = f"{number(requests)} requests were served it, and {number(failed)} of them failed."
     if not ramp.judged:
         said, counted = "Nobody watches this ramp: it goes by time alone.", ""
+    if ramp.state is RampState.PAUSED:
+        said = f"{_paused(ramp, paused_by)} {said}"
     return Shown(
         ramp=ramp,
         flag=flag,
@@ -76,10 +90,45 @@ def shown(
             *((Fact("Rule", ramp.rule),) if ramp.rule else ()),
             Fact("Step", f"{ramp.step} of {ramp.steps}"),
             *((Fact("Next step", ramp.next_at),) if ramp.next_at is not None else ()),
+            *((Fact("Paused", ramp.paused_at),) if ramp.paused_at is not None else ()),
             Fact("Began", ramp.began_at),
             *((Fact("Last looked at", at),) if at is not None else ()),
         ),
+        actions=actions,
     )
+
+
+_LOOKS: Mapping[RampWish, tuple[str, str]] = {
+    RampWish.PAUSE: ("hold", "plain"),
+    RampWish.RESUME: ("run", "primary"),
+    RampWish.PROMOTE: ("arrow", "plain"),
+    RampWish.STOP: ("cancel", "plain"),
+    RampWish.TAKE_BACK: ("back", "danger"),
+}
+"""Icon and kind of each button."""
+
+
+def actions_of(ramp: RampView, principal: Principal) -> tuple[Action, ...]:
+    """What somebody may not do is shown with the reason, as on the page of a rollout."""
+    release = principal.may(Permission.RELEASE, ramp.service, ramp.environment)
+    end = release or principal.may(Permission.ROLL_BACK, ramp.service, ramp.environment)
+    return tuple(
+        Action(
+            label,
+            f"/ramps/{ramp.id}/wish",
+            hidden=(("wish", wish.value), ("step", str(ramp.step))),
+            kind=_LOOKS[wish][1],
+            icon=_LOOKS[wish][0],
+            blocked="" if release or (end and not wish.raises) else "You may not release here.",
+        )
+        for wish, label in possible(ramp)
+    )
+
+
+def _paused(ramp: RampView, by: str) -> str:
+    why = f": {ramp.paused_why}" if ramp.paused_why else ""
+    left = f", with the {duration(ramp.remaining)} that are left of its step" if ramp.remaining else ""
+    return f"{by or 'Somebody'} paused it{why}. Nobody more gets it until it goes on{left}."
 
 
 def _sentence(ramp: RampView, where: str) -> str:
@@ -87,6 +136,8 @@ def _sentence(ramp: RampView, where: str) -> str:
     match ramp.state:
         case RampState.RUNNING:
             return f"{share} get {where}"
+        case RampState.PAUSED:
+            return f"The ramp of {where} is paused at {share}"
         case RampState.DONE:
             return f"The ramp of {where} arrived at {share}"
         case RampState.STOPPED:

@@ -1,19 +1,22 @@
-"""The verdict on a ramp in the console."""
+"""The verdict on a ramp in the console, and what can be asked of the ramp there."""
 
 from __future__ import annotations
 
-from andon.feedback.ramps.drawing import Shown, shown
+from andon.feedback.ramps.drawing import Shown, actions_of, shown
 from andon.feedback.ramps.service import RampWatch
-from andon.flow.flags.contract import Flags, RampId
-from andon.web.http.pages import Handlers, Html, PageContext, page
+from andon.flow.flags.contract import Flags, RampId, RampWish
+from andon.kernel.access.contract import People
+from andon.kernel.errors import Invalid
+from andon.web.http.pages import Handlers, Html, PageContext, deed, page
 from andon.web.shell import Crumb, Page
 
 
-def ramp_pages(watch: RampWatch, flags: Flags) -> Handlers:
+def ramp_pages(watch: RampWatch, flags: Flags, people: People) -> Handlers:
     def looked_up(context: PageContext, ramp: str) -> Shown:
         with context.database.reading() as reading:
             one = flags.ramp_seen(reading, context.principal, RampId(ramp))
             found = watch.found(reading, one.id)
+            names = people.names(reading, [one.paused_by] if one.paused_by else [])
         return shown(
             one,
             said=one.said if found is None or not one.state.ended else found.sentence,
@@ -21,6 +24,8 @@ def ramp_pages(watch: RampWatch, flags: Flags) -> Handlers:
             requests=0 if found is None else found.requests,
             failed=0 if found is None else found.failed,
             at=None if found is None else found.at,
+            paused_by=next(iter(names.values()), ""),
+            actions=actions_of(one, context.principal),
         )
 
     @page("/ramps/{ramp:str}")
@@ -36,4 +41,19 @@ def ramp_pages(watch: RampWatch, flags: Flags) -> Handlers:
     def show_ramp_now(context: PageContext, ramp: str) -> Html:
         return context.part("ramps/now.html", one=looked_up(context, ramp))
 
-    return [show_ramp, show_ramp_now]
+    @deed("/ramps/{ramp:str}/wish")
+    def ask_ramp(context: PageContext, ramp: str) -> Html:
+        try:
+            wish = RampWish(context.required("wish"))
+        except ValueError:
+            raise Invalid("That cannot be asked of a ramp.", safe="Nothing was changed.") from None
+        step = context.form.get("step", "")
+        with context.database.transaction() as tx:
+            flags.ask_ramp(tx, context.principal, RampId(ramp), wish, step=int(step) if step in _STEPS else None)
+        return context.go(f"/ramps/{ramp}")
+
+    return [show_ramp, show_ramp_now, ask_ramp]
+
+
+_STEPS = frozenset(str(number) for number in range(100))
+"""More than a ramp has."""

@@ -109,8 +109,10 @@ class RampWatch(RampGate):
         if end <= start or end - start < wait * 1000:
             return
         since = (stepped - watch.began) / 1000
-        until = since if ramp.next_at is None else (_milliseconds(ramp.next_at) - watch.began) / 1000
-        quarter = stepped + round((until - since) * 250)
+        due = ramp.due_at(now)
+        until = since if due is None else (_milliseconds(due) - watch.began) / 1000
+        # of the step as it was planned: a pause makes nobody learn anew how many requests are the variant's
+        quarter = stepped + round(ramp.step_seconds * 250)
         record = LookRecord(
             number=records[-1].number + 1 if records else 0,
             step=step,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from andon.flow.flags.contract import EvaluationsSeen, Served
+from andon.flow.flags.contract import EvaluationsSeen, RampView, Served
 from andon.flow.flags.model.flag import Proposal, StoredFlag, StoredSegment, StoredSetting, Version
 from andon.flow.flags.model.naming import reason_of
 from andon.flow.flags.model.outcomes import Outcome
@@ -17,7 +17,7 @@ from andon.flow.flags.references import Aged, Remembered, Search
 from andon.flow.flags.service.flags import FlagService
 from andon.flow.flags.service.segment_changes import is_segment_proposal
 from andon.flow.flags.service.segments import SegmentService
-from andon.flow.flags.views.answers import EnvironmentSetting, FlagShape, ProposalShape
+from andon.flow.flags.views.answers import EnvironmentSetting, FlagShape, ProposalShape, RampShape
 from andon.flow.flags.views.segments import SegmentProposalShape
 from andon.flow.sources.contract import CommitHash, Service, Sources
 from andon.kernel.access import SYSTEM, Principal
@@ -175,6 +175,11 @@ class Desk:
         return [
             ProposalShape.of(one, names.get(one.person or ""), self.flags.difference(reading, one)) for one in listed
         ]
+
+    def ramp_shapes(self, reading: Reading, found: Iterable[RampView]) -> list[RampShape]:
+        listed = list(found)
+        names = self._names(reading, [one.paused_by for one in listed])
+        return [RampShape.of(one, names.get(one.paused_by or "")) for one in listed]
 
     def segment_proposals(
         self,

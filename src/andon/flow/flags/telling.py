@@ -14,6 +14,8 @@ from andon.flow.flags.contract import (
     FlagKilled,
     FlagRampEnded,
     FlagRampHeld,
+    FlagRampPaused,
+    FlagRampResumed,
     FlagRampStepped,
     FlagRestored,
     FlagRevived,
@@ -35,6 +37,7 @@ from andon.web.telling import Names, Sentence, Telling
 
 _ENDED = {
     RampState.RUNNING: "goes on with the ramp of",
+    RampState.PAUSED: "paused the ramp of",
     RampState.DONE: "finished the ramp of",
     RampState.STOPPED: "stopped the ramp of",
     RampState.HALTED: "halted the ramp of",
@@ -73,13 +76,21 @@ def tell(happened: Event, names: Names) -> Sentence | None:
         case FlagScheduled(flag=flag, environment=environment, sentence=sentence):
             where = f"in {environment}: {sentence}"
             return Sentence("began a ramp of", flag, _flag(happened.service, flag), where, icon="flag")
-        case FlagRampStepped(flag=flag, environment=environment, step=step, percent=percent):
+        case FlagRampStepped(flag=flag, environment=environment, step=step, percent=percent, promoted=promoted):
             where = f"in {environment} to {percent:g} %"
             href = _flag(happened.service, flag)
+            if promoted:
+                return Sentence("did not wait and ramped", flag, href, where, f"step {step}", "flag")
             return Sentence("ramped", flag, href, where, f"step {step}", "flag", minor="step")
         case FlagRampHeld(flag=flag, environment=environment, percent=percent, why=why):
             where = f"in {environment} at {percent:g} %"
             return Sentence("holds the ramp of", flag, _flag(happened.service, flag), where, why, "flag", State.HOLD)
+        case FlagRampPaused(flag=flag, environment=environment, percent=percent, why=why):
+            where = f"in {environment} at {percent:g} %"
+            return Sentence("paused the ramp of", flag, _flag(happened.service, flag), where, why, "hold", State.HOLD)
+        case FlagRampResumed(flag=flag, environment=environment, percent=percent, why=why):
+            where = f"in {environment} at {percent:g} %"
+            return Sentence("went on with the ramp of", flag, _flag(happened.service, flag), where, why, "flag")
         case FlagRampEnded(flag=flag, environment=environment, state=ended, percent=percent, why=why):
             state = {RampState.DONE: State.OK, RampState.HALTED: State.BAD}.get(ended)
             where = f"in {environment} at {percent:g} %"

@@ -16,11 +16,13 @@ from andon.flow.flags.views.asking import (
     NewFlag,
     RampEnd,
     RampOrder,
+    RampPromotion,
     Reasoned,
     SettingChange,
     ShareChange,
     VersionChosen,
 )
+from andon.kernel.db import Transaction
 from andon.kernel.errors import NotFound
 from andon.web.http import api
 from andon.web.http.api import Call, Handlers
@@ -151,14 +153,38 @@ def _ramps(desk: Desk) -> Handlers:
             )
             return Done.of(outcome, ramp=ramp)
 
+    def shaped(tx: Transaction, ramp: str) -> RampShape:
+        return desk.ramp_shapes(tx, [desk.flags.ramp_view(tx, RampId(ramp))])[0]
+
     @api.post("/flags/ramps/{ramp:str}/stop")
     def stop_flag_ramp(call: Call, ramp: str, data: RampEnd) -> RampShape:
         """End a ramp; the share stays, or is taken back."""
         with call.database.transaction() as tx:
             desk.flags.halt(tx, call.principal, RampId(ramp), take_back=data.take_back, why=data.why)
-            return RampShape.of(desk.flags.ramp_view(tx, RampId(ramp)))
+            return shaped(tx, ramp)
 
-    return [ramp_flag, stop_flag_ramp]
+    @api.post("/flags/ramps/{ramp:str}/pause")
+    def pause_flag_ramp(call: Call, ramp: str, data: Reasoned) -> RampShape:
+        """Keep a ramp where it is until it is resumed. What does harm is taken back all the same."""
+        with call.database.transaction() as tx:
+            desk.flags.pause(tx, call.principal, RampId(ramp), why=data.why)
+            return shaped(tx, ramp)
+
+    @api.post("/flags/ramps/{ramp:str}/resume")
+    def resume_flag_ramp(call: Call, ramp: str, data: Reasoned) -> RampShape:
+        """Let a paused ramp go on with what was left of its step."""
+        with call.database.transaction() as tx:
+            desk.flags.resume(tx, call.principal, RampId(ramp), why=data.why)
+            return shaped(tx, ramp)
+
+    @api.post("/flags/ramps/{ramp:str}/promote")
+    def promote_flag_ramp(call: Call, ramp: str, data: RampPromotion) -> RampShape:
+        """Make the next step of a ramp now, without waiting for its time or for the judge."""
+        with call.database.transaction() as tx:
+            desk.flags.promote(tx, call.principal, RampId(ramp), step=data.step, why=data.why)
+            return shaped(tx, ramp)
+
+    return [ramp_flag, stop_flag_ramp, pause_flag_ramp, resume_flag_ramp, promote_flag_ramp]
 
 
 def _proposals(desk: Desk) -> Handlers:

@@ -13,7 +13,6 @@ from andon.flow.flags.views.answers import (
     FlagList,
     History,
     Proposals,
-    RampShape,
     ReferenceShape,
     Stale,
     StaleFlag,
@@ -56,7 +55,7 @@ def question_routes(desk: Desk) -> Handlers:
                 head_version=found.head_version,
                 asked_by=sorted(desk.flags.asked_by(reading, found)),
                 asked=[AskedShape(environment=name, times=times, last_at=at) for name, (times, at) in asked.items()],
-                ramps=[RampShape.of(one) for one in desk.flags.ramps_of(reading, found)],
+                ramps=desk.ramp_shapes(reading, desk.flags.ramps_of(reading, found)),
                 proposals=desk.proposals(reading, waiting),
             )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
@@ -20,23 +20,19 @@ from andon.flow.flags.commands.places import (
     text_of,
     told,
 )
-from andon.flow.flags.contract import Judging
-from andon.flow.flags.views.answers import Done, FlagDetails, FlagShape, Proposals, RampShape
+from andon.flow.flags.commands.ramping import ramp_flag
+from andon.flow.flags.views.answers import Done, FlagDetails, FlagShape, Proposals
 from andon.flow.flags.views.asking import (
     HeadChange,
     NewFlag,
-    RampEnd,
-    RampOrder,
     Reasoned,
     SettingChange,
     ShareChange,
-    StepShape,
     VersionChosen,
 )
 from andon.flow.flags.views.settings import SettingShape
 from andon.kernel.errors import Invalid, NotFound
 from andon.web.terminal.client import connect
-from andon.web.terminal.durations import seconds_of
 from andon.web.terminal.output import Table, ago, say, show
 from andon_flags.document import Kind
 
@@ -227,36 +223,6 @@ def restore_flag(
         told(f"{flag} in {environment}", andon.post(f"{flag_at(service, flag, environment)}/restore", Done, wanted))
 
 
-def ramp_flag(
-    service: ServiceName,
-    flag: FlagNamed,
-    environment: EnvironmentName,
-    steps: Annotated[
-        list[str] | None, typer.Argument(help="1 5@1h 25@1d 100@1d, or 100@2026-12-01T09:00", metavar="PERCENT[@WHEN]…")
-    ] = None,
-    variant: Annotated[str, typer.Option("--variant", help="Whose share grows.")] = "on",
-    rule: Annotated[str, typer.Option("--rule", help="Of this rule's audience instead of everybody else.")] = "",
-    judge: Annotated[
-        Judging, typer.Option("--judge", help="Compare those who get it with those who do not before each step.")
-    ] = Judging.AUTO,
-    stop: Annotated[bool, typer.Option("--stop", help="End the ramp that is under way; the share stays.")] = False,
-    take_back: Annotated[bool, typer.Option("--take-back", help="End it, and nobody gets the variant by it.")] = False,
-    why: Reason = "",
-) -> None:
-    """Let a share grow by itself, step by step. It goes on through restarts, and stops when the flag is killed."""
-    with connect() as andon:
-        if stop or take_back:
-            found = andon.get(flag_at(service, flag), FlagDetails).ramps
-            running = [one for one in found if one.environment == environment and one.state.value == "running"]
-            if not running:
-                raise NotFound(f"No ramp of {flag} is under way in {environment}.", safe="Nothing was changed.")
-            ended = andon.post(f"/flags/ramps/{running[0].id}/stop", RampShape, RampEnd(take_back=take_back, why=why))
-            say(f"The ramp of {flag} in {environment} has ended at {ended.percent:g} %.", value=ended)
-            return
-        order = RampOrder(steps=[_step(one) for one in steps or []], variant=variant, rule=rule, why=why, judge=judge)
-        told(f"{flag} in {environment}", andon.post(f"{flag_at(service, flag, environment)}/ramp", Done, order))
-
-
 def archive_flag(service: ServiceName, flag: FlagNamed, why: Reason = "") -> None:
     """Take a flag out of all documents: programs that still ask get the default in their code."""
     with connect() as andon:
@@ -326,23 +292,6 @@ def _share(text: str) -> tuple[str, float]:
         return name, float(percent.removesuffix("%")) if is_pair else 100.0
     except ValueError as error:
         raise Invalid(f"{text!r} is no share.", safe="Nothing was changed.", remedy="Write on=5 for 5 %.") from error
-
-
-def _step(text: str) -> StepShape:
-    percent, _, when = text.partition("@")
-    try:
-        share = float(percent.removesuffix("%"))
-    except ValueError as error:
-        raise Invalid(f"{text!r} is no step.", safe="Nothing was begun.", remedy="Write 5@1h.") from error
-    if not when:
-        return StepShape(percent=share)
-    if when[:4].isdigit() and "-" in when:
-        try:
-            at = datetime.fromisoformat(when)
-        except ValueError as error:
-            raise Invalid(f"{when!r} is no moment.", remedy="Write 2026-12-01T09:00.") from error
-        return StepShape(percent=share, at=at if at.tzinfo else at.astimezone(UTC))
-    return StepShape(percent=share, after=seconds_of(when))
 
 
 def _date(text: str | None) -> date | None:

@@ -9,7 +9,8 @@ import msgspec
 import typer
 
 from andon.flow.flags.commands.places import FlagNamed, ServiceName, flag_at
-from andon.flow.flags.views.answers import FlagDetails, FlagList, History, Why
+from andon.flow.flags.model.words import rest
+from andon.flow.flags.views.answers import FlagDetails, FlagList, History, RampShape, Why
 from andon.flow.flags.views.asking import Whom
 from andon.kernel.errors import Invalid
 from andon.web.terminal.client import connect
@@ -70,12 +71,13 @@ def show_flag(service: ServiceName, flag: FlagNamed) -> None:
             for rule in there.setting.rules
         ]
     for ramp in found.ramps:
-        if ramp.state.value == "running":
+        if not ramp.state.ended:
             then = f", {_next(ramp.next_at)}" if ramp.next_at else ""
             lines.append(
                 f"ramp {ramp.id} in {ramp.environment}: {ramp.variant} at {ramp.percent:g} %, "
                 f"step {ramp.step} of {ramp.steps}{then}"
             )
+            lines += [f"  {_paused(ramp)}"] if ramp.paused_at else []
             lines.append(f"  {ramp.said or 'judged'}" if ramp.judged else "  nobody watches it: it goes by time alone")
     lines += [f"waits in {one.environment}: {one.sentence} ({one.by or '?'}, {one.id})" for one in found.proposals]
     lines += [
@@ -87,6 +89,12 @@ def show_flag(service: ServiceName, flag: FlagNamed) -> None:
 def _next(at: datetime) -> str:
     """A ramp that is judged may wait beyond its time."""
     return f"the next step {ago(at)}" if at > datetime.now(UTC) else "the next step is due"
+
+
+def _paused(ramp: RampShape) -> str:
+    why = f": {ramp.paused_why}" if ramp.paused_why else ""
+    left = f", {rest(ramp.remaining)} of the step are left" if ramp.remaining else ""
+    return f"paused {ago(ramp.paused_at)} by {ramp.paused_by or 'somebody'}{why}{left}"
 
 
 def why_flag(

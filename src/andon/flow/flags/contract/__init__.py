@@ -10,13 +10,21 @@ from typing import TYPE_CHECKING, Protocol
 
 from andon.flow.flags.contract.names import FlagName, ProposalId, RampId, SegmentName
 from andon.flow.flags.contract.ramps import (
+    FlagRampEnded,
+    FlagRampHeld,
+    FlagRampPaused,
+    FlagRampResumed,
+    FlagRampStepped,
+    FlagScheduled,
     Judgement,
     Judging,
     OpenGate,
     RampGate,
     RampState,
     RampView,
+    RampWish,
     Verdict,
+    possible,
 )
 from andon.flow.flags.contract.segments import (
     SegmentChangeApproved,
@@ -47,6 +55,8 @@ __all__ = [
     "FlagName",
     "FlagRampEnded",
     "FlagRampHeld",
+    "FlagRampPaused",
+    "FlagRampResumed",
     "FlagRampStepped",
     "FlagRestored",
     "FlagRevived",
@@ -64,6 +74,7 @@ __all__ = [
     "RampId",
     "RampState",
     "RampView",
+    "RampWish",
     "SegmentChangeApproved",
     "SegmentChangeProposed",
     "SegmentChangeRejected",
@@ -72,6 +83,7 @@ __all__ = [
     "SegmentRemoved",
     "Served",
     "Verdict",
+    "possible",
 ]
 
 FLAGS_FILE = "flags.yaml"
@@ -229,61 +241,6 @@ class FlagHandedOver(Event):
     origin: Origin
 
 
-@event("dev.andon.flag.scheduled.v1", subject="flag")
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FlagScheduled(Event):
-    """A ramp began, or will at the time told."""
-
-    flag: FlagName
-    service: Service
-    environment: str
-    ramp: RampId
-    sentence: str
-    """Such as "on: 1 % now, 5 % after 1 h, 100 % after 1 d"."""
-
-
-@event("dev.andon.flag.ramp-stepped.v1", subject="flag")
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FlagRampStepped(Event):
-    """A ramp came to its next step; the change itself is a ``FlagChanged``."""
-
-    flag: FlagName
-    service: Service
-    environment: str
-    ramp: RampId
-    step: int
-    """From 1."""
-    percent: float
-
-
-@event("dev.andon.flag.ramp-held.v1", subject="flag")
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FlagRampHeld(Event):
-    """The time of a ramp's next step has come, and nobody can say yet that it may be made: the ramp waits."""
-
-    flag: FlagName
-    service: Service
-    environment: str
-    ramp: RampId
-    percent: float
-    why: str
-
-
-@event("dev.andon.flag.ramp-ended.v1", subject="flag")
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FlagRampEnded(Event):
-    """A ramp has come to its end, or was brought to one."""
-
-    flag: FlagName
-    service: Service
-    environment: str
-    ramp: RampId
-    state: RampState
-    percent: float
-    """The share it has reached."""
-    why: str
-
-
 @event("dev.andon.flags.file-refused.v1", subject="service")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlagsFileRefused(Event):
@@ -376,11 +333,11 @@ class Flags(Protocol):
         ...
 
     def ramps(self, reading: Reading, service: Service, environment: str | None = None) -> tuple[RampView, ...]:
-        """Those that run."""
+        """Those that are under way, the paused ones too."""
         ...
 
     def judged_ramps(self, reading: Reading) -> tuple[RampView, ...]:
-        """Those that run anywhere and are to be judged."""
+        """Those that are under way anywhere and are to be judged, the paused ones too."""
         ...
 
     def ramp_seen(self, reading: Reading, principal: Principal, ramp: RampId) -> RampView:
@@ -388,5 +345,22 @@ class Flags(Protocol):
         ...
 
     def halt(self, tx: Transaction, principal: Principal, ramp: RampId, *, take_back: bool, why: str) -> None:
-        """End a ramp; does nothing to one that has ended. Raises ``NotFound``, ``Forbidden``."""
+        """End a ramp; does nothing to one that has ended. Raises ``NotFound``, ``Forbidden``, and ``Conflict`` where it
+        has ended and what it has set is to be taken back."""
+        ...
+
+    def ask_ramp(
+        self,
+        tx: Transaction,
+        principal: Principal,
+        ramp: RampId,
+        wish: RampWish,
+        *,
+        step: int | None = None,
+        why: str = "",
+    ) -> None:
+        """What somebody wants of a ramp; ``step`` is how many steps were done when whoever promotes it looked.
+
+        Raises ``NotFound``, ``Forbidden``, ``Invalid`` for a promotion from nowhere, ``Conflict`` where it cannot be.
+        """
         ...

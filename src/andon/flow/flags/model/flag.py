@@ -218,3 +218,9 @@ class Ramp:
     """By whoever judges, last."""
     held: bool = False
     """The next step's time has come, and it waits."""
+    remaining: float | None = None
+    """Seconds that were left of its step when it was paused; ``None`` while it is not."""
+    paused_at: datetime | None = None
+    paused_by: str | None = None
+    """A person."""
+    paused_why: str = ""

@@ -65,6 +65,24 @@ class NeedsSecondPerson(Conflict):
     code = "flags.needs_second_person"
 
 
+class RampOver(Conflict):
+    """The ramp has ended, or ends at this moment: nothing can be asked of it any more."""
+
+    code = "flags.ramp_over"
+
+
+class RampMoved(Conflict):
+    """The ramp has made a step since it was read."""
+
+    code = "flags.ramp_moved"
+
+
+class NothingToDo(Conflict):
+    """The ramp is in that state already."""
+
+    code = "flags.nothing_to_do"
+
+
 def _sentence(text: str) -> str:
     text = text.strip()
     return text if text.endswith((".", "!", "?")) else f"{text}."

@@ -228,6 +228,16 @@ def length(seconds: float) -> str:
     return f"{seconds:g} s"
 
 
+def rest(seconds: float) -> str:
+    """What is left of a time, in its two largest units: ``1 h 20 min``."""
+    left = round(seconds)
+    for unit, size, smaller, part in (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
+        if left >= size:
+            more = left % size // part
+            return f"{left // size} {unit} {more} {smaller}" if more else f"{left // size} {unit}"
+    return f"{left} s"
+
+
 def whole(serve: Serve) -> str | None:
     """The variant that everybody gets, if one does."""
     if isinstance(serve, str):

@@ -10,8 +10,10 @@ from andon.flow.flags.desk import Desk
 from andon.flow.flags.model.flag import Head, Setting
 from andon.flow.flags.model.outcomes import Outcome
 from andon.flow.flags.model.wishes import Wanted, wanted_of
+from andon.flow.flags.pages.beginning import Written, begin
 from andon.flow.flags.pages.drawing import flag_address
 from andon.flow.flags.pages.looking import draw_flag
+from andon.flow.flags.pages.ramping import number_of, wish_of
 from andon.flow.flags.pages.written import read_yaml
 from andon.flow.flags.service.segment_changes import is_segment_proposal
 from andon.flow.flags.views.settings import SettingShape
@@ -123,18 +125,31 @@ def _of_places(desk: Desk) -> Handlers:
             lambda tx, owner: desk.flags.restore(tx, context.principal, owner, environment, flag, number),
         )
 
-    @deed(f"{_PLACE}/stop")
-    def stop(context: PageContext, service: str, flag: str, environment: str) -> Html:
+    @deed(f"{_PLACE}/wish")
+    def ask_ramp(context: PageContext, service: str, flag: str, environment: str) -> Html:
         ramp = RampId(context.required("ramp"))
         return made(
             context,
             service,
             flag,
             environment,
-            lambda tx, owner: desk.flags.halt(tx, context.principal, ramp, take_back=False, why=""),
+            lambda tx, owner: desk.flags.ask_ramp(
+                tx, context.principal, ramp, wish_of(context), step=number_of(context, "step")
+            ),
         )
 
-    return [set_shares, set_setting, kill, revive, restore, stop]
+    @deed(f"{_PLACE}/ramp")
+    def begin_ramp(context: PageContext, service: str, flag: str, environment: str) -> Html:
+        order = Written.of(context.form)
+        try:
+            with context.database.transaction() as tx:
+                begin(desk, tx, context.principal, desk.known(tx, context.principal, service), flag, environment, order)
+        except (Invalid, Conflict) as error:
+            wrong = {"environment": environment, **order.wrong(error)}
+            return draw_flag(desk, context, service, flag, wrong=wrong, status=error.status)
+        return context.go(f"{flag_address(service, flag)}#{environment}")
+
+    return [set_shares, set_setting, kill, revive, restore, ask_ramp, begin_ramp]
 
 
 def _of_flags(desk: Desk) -> Handlers:
@@ -195,8 +210,7 @@ def _of_proposals(desk: Desk) -> Handlers:
 
 
 def base_of(context: PageContext) -> int | None:
-    text = context.form.get("base", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+    return number_of(context, "base")
 
 
 def _number(text: str) -> float:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from urllib.parse import quote
 
-from andon.flow.flags.contract import FLAGS_FILE, Origin, RampView
+from andon.flow.flags.contract import FLAGS_FILE, Origin
 from andon.flow.flags.desk import Desk
 from andon.flow.flags.model import words
 from andon.flow.flags.model.flag import Setting, StoredFlag, StoredSetting
 from andon.flow.flags.model.pretending import pretends_words
 from andon.flow.flags.model.wishes import percent_of
+from andon.flow.flags.pages.ramping import Ramping, ramps_of
 from andon.flow.flags.service.changing import doubts_of
 from andon.flow.flags.views.answers import ProposalShape
 from andon.kernel.access import Permission, Principal
@@ -23,8 +24,6 @@ from andon.web.shell import Action
 from andon_flags.explaining import Explanation
 
 _MOST_TOPICS = 20
-_SOON = timedelta(seconds=10)
-"""What is nearer than that is "just now" in the words of pages, as if it had been."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +63,14 @@ class Standing:
     keep_in_code: bool
     variants: tuple[tuple[str, str], ...]
     """Name and present percent, for the form."""
+    variant_choices: tuple[tuple[str, str], ...]
+    """Those that a ramp may raise, what is served when it is off at last."""
     address: str
     switch: Action | None
-    ramp: RampView | None
-    due: bool
-    """Whether the ramp's next step is to come now: a judged one may wait beyond its time."""
-    stop: Action | None
+    ramps: tuple[Ramping, ...]
+    """Those that are under way: one at most of each audience."""
+    rules: tuple[tuple[str, str], ...]
+    """Id of each rule, and whom it serves, for the form."""
     pretends: str
     """What it serves instead, for now; empty for nothing."""
     doubts: tuple[str, ...]
@@ -135,10 +136,6 @@ def standing(desk: Desk, reading: Reading, principal: Principal, flag: StoredFla
     address = f"{flag_address(flag.service, flag.name)}/{quote(place, safe='')}"
     may = principal.may(Permission.RELEASE, flag.service, place) and flag.archived_at is None
     may_kill = may or (principal.may(Permission.ROLL_BACK, flag.service, place) and flag.archived_at is None)
-    ramp = next(
-        (it for it in desk.flags.ramps(reading, flag.service, place) if it.flag == flag.name),
-        None,
-    )
     if there.enabled:
         switch = Action(f"Kill in {place}", f"{address}/kill", kind="danger", icon="flag") if may_kill else None
     else:
@@ -168,13 +165,11 @@ def standing(desk: Desk, reading: Reading, principal: Principal, flag: StoredFla
         may=may,
         keep_in_code=flag.origin is Origin.CODE,
         variants=tuple((name, f"{shares.get(name, 0.0):g}") for name in flag.head.variants),
+        variant_choices=tuple((name, name) for name in sorted(flag.head.variants, key=lambda name: name == there.off)),
         address=address,
         switch=switch,
-        ramp=ramp,
-        due=ramp is not None and ramp.next_at is not None and ramp.next_at - datetime.now(UTC) < _SOON,
-        stop=None
-        if ramp is None or not may_kill
-        else Action("Stop the ramp", f"{address}/stop", hidden=(("ramp", ramp.id),), icon="cancel"),
+        ramps=ramps_of(desk, reading, flag, place, address, may=may, may_end=may_kill),
+        rules=tuple((rule.id, words.audience(rule.when)) for rule in there.rules),
         pretends=pretends,
         doubts=() if pretends else _doubts(desk, reading, flag, one),
     )

@@ -17,8 +17,6 @@ from andon.flow.flags.contract import (
     ProposalState,
     RampGate,
     RampId,
-    RampState,
-    RampView,
 )
 from andon.flow.flags.model.completing import completed
 from andon.flow.flags.model.flag import (
@@ -36,40 +34,23 @@ from andon.flow.flags.model.wishes import Wanted, raised, settled
 from andon.flow.flags.ports import Places
 from andon.flow.flags.service.changing import Manner, listed
 from andon.flow.flags.service.documents import Documents
+from andon.flow.flags.service.hands import Hands
 from andon.flow.flags.service.heads import Heads
-from andon.flow.flags.service.questions import Questions, found_flag, no_proposal
-from andon.flow.flags.service.ramps import RampService, no_ramp, view
+from andon.flow.flags.service.questions import found_flag, no_proposal
 from andon.flow.flags.storage import flags as storage
 from andon.flow.sources.contract import Service
 from andon.kernel.access import Permission, Principal
-from andon.kernel.db import Reading, Transaction
+from andon.kernel.db import Transaction
 from andon.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from andon.kernel.events import append
 
 
-class FlagService(Questions, contract.Flags):
+class FlagService(Hands, contract.Flags):
     """Safe to share between threads."""
 
     def __init__(self, documents: Documents, places: Places, gates: tuple[RampGate, ...] = ()) -> None:
-        super().__init__(documents, places)
-        self.ramping = RampService(self.changes, gates)
+        super().__init__(documents, places, gates)
         self.heads = Heads(self.changes, self.ramping, places)
-
-    def ramps(self, reading: Reading, service: Service, environment: str | None = None) -> tuple[RampView, ...]:
-        return tuple(view(one) for one in self.ramping.running(reading, service, environment))
-
-    def judged_ramps(self, reading: Reading) -> tuple[RampView, ...]:
-        return tuple(view(one) for one in self.ramping.running(reading) if one.judged)
-
-    def ramp_view(self, reading: Reading, ramp: RampId) -> RampView:
-        """Raises ``NotFound``."""
-        return view(self.ramping.get(reading, ramp))
-
-    def ramp_seen(self, reading: Reading, principal: Principal, ramp: RampId) -> RampView:
-        found = self.ramping.get(reading, ramp)
-        if not principal.may(Permission.READ, found.service):
-            raise no_ramp()
-        return view(found)
 
     def create(
         self,
@@ -307,14 +288,6 @@ class FlagService(Questions, contract.Flags):
             judging=judging,
             second_person=self._places.needs_second_person(tx, service, environment),
         )
-
-    def halt(self, tx: Transaction, principal: Principal, ramp: RampId, *, take_back: bool, why: str) -> None:
-        found = self.ramping.get(tx, ramp)
-        if not principal.may(Permission.READ, found.service):
-            raise no_ramp()
-        if not principal.may(Permission.ROLL_BACK, found.service, found.environment):
-            principal.require(Permission.RELEASE, found.service, found.environment)
-        self.ramping.stop(tx, _author(principal), found, RampState.STOPPED, reason_of(why), take_back=take_back)
 
     def approve(self, tx: Transaction, principal: Principal, proposal: str) -> Outcome:
         """Say yes to somebody else's change, and make it. Raises ``NotFound``, ``Forbidden``, ``Conflict``."""

@@ -8,11 +8,11 @@ from datetime import datetime
 from andon.flow.flags.contract import FlagDocument, ProposalId, RampView
 from andon.flow.flags.model.flag import Proposal, Setting, StoredFlag, StoredSetting, Version
 from andon.flow.flags.model.heads import difference
+from andon.flow.flags.model.ramping import view
 from andon.flow.flags.model.wishes import reached
 from andon.flow.flags.ports import Places
 from andon.flow.flags.service.changing import Changes
 from andon.flow.flags.service.documents import Built, Documents
-from andon.flow.flags.service.ramps import view
 from andon.flow.flags.storage import flags as storage
 from andon.flow.flags.storage import pretences as pretence_storage
 from andon.flow.flags.storage import ramps as ramp_storage

@@ -1,9 +1,9 @@
-"""Ramps and schedules: shares that grow by themselves, each step a transaction, halted by whoever judges."""
+"""Ramps and schedules: shares that grow by themselves, each step a transaction, held by people, halted by whoever
+judges."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -11,6 +11,8 @@ from andon.flow.flags.contract import (
     FLAGS_FILE,
     FlagRampEnded,
     FlagRampHeld,
+    FlagRampPaused,
+    FlagRampResumed,
     FlagRampStepped,
     FlagScheduled,
     Judgement,
@@ -19,12 +21,22 @@ from andon.flow.flags.contract import (
     RampGate,
     RampId,
     RampState,
-    RampView,
     Verdict,
 )
 from andon.flow.flags.model import words
-from andon.flow.flags.model.flag import Ramp, Setting, Step, StoredFlag
-from andon.flow.flags.model.outcomes import Author, FlagInvalid, Outcome
+from andon.flow.flags.model.flag import Ramp, Step, StoredFlag
+from andon.flow.flags.model.outcomes import Author, FlagInvalid, NothingToDo, Outcome, RampMoved, RampOver
+from andon.flow.flags.model.ramping import (
+    RampInvalid,
+    faults_of,
+    next_at,
+    remaining_of,
+    require_under_way,
+    resumed,
+    view,
+    whom,
+    why_not,
+)
 from andon.flow.flags.model.wishes import raised, reached, settled
 from andon.flow.flags.service.changing import Changes, Manner, kept_in_code
 from andon.flow.flags.storage import flags as storage
@@ -36,9 +48,8 @@ from andon.kernel.errors import AndonError, Conflict, NotFound
 from andon.kernel.events import append
 from andon.kernel.ids import new_id
 
-MOST_STEPS = 50
-LONGEST = timedelta(days=366)
 _ROUND = 0.0005
+_NOT_PAUSED: Mapping[str, str | None] = {"remaining": None, "paused_at": None, "paused_by": None, "paused_why": ""}
 
 
 class RampService:
@@ -72,15 +83,17 @@ class RampService:
         Raises :class:`FlagInvalid`, ``Conflict`` when one is under way for the same audience.
         """
         current = self._changes.current(tx, flag, environment)
-        self._check(flag, current.setting, rule, variant, steps, tx.now)
-        who = _who(current.setting, rule)
+        faults = faults_of(flag.head, current.setting, rule, variant, steps, tx.now)
+        if faults:
+            raise RampInvalid(f"This is no ramp for {flag.name}", faults)
+        who = whom(current.setting, rule)
         sentence = words.ramp(variant, who, steps)
         if flag.origin is Origin.CODE:
             raise kept_in_code(flag)
         if any(one.rule == rule for one in ramp_storage.running(tx.connection, flag=flag.id, environment=environment)):
             raise Conflict(
                 f"A ramp for {who} is under way already.",
-                safe="It goes on.",
+                safe="It stays as it is.",
                 remedy=f"Stop it first: andon flags ramp {flag.service} {flag.name} {environment} --stop",
             )
         if second_person and not approved:
@@ -104,7 +117,7 @@ class RampService:
             why=why,
             person=author.person,
             began_at=tx.now,
-            next_at=_next(steps[0], tx.now),
+            next_at=next_at(steps[0], tx.now),
             ended_at=None,
             judged=judged,
         )
@@ -152,7 +165,14 @@ class RampService:
                 self._put(tx, author, flag, ramp, 0.0, why)
                 percent = 0.0
         ramp_storage.update(
-            tx.connection, ramp.id, state=state, ended_at=tx.now, next_at=None, percent=percent, why=why or ramp.why
+            tx.connection,
+            ramp.id,
+            state=state,
+            ended_at=tx.now,
+            next_at=None,
+            percent=percent,
+            why=why or ramp.why,
+            **_NOT_PAUSED,
         )
         if ramp.judged:  # nobody has to tell outcomes any more
             storage.raise_revision(tx.connection, ramp.service, ramp.environment, tx.now)
@@ -173,6 +193,94 @@ class RampService:
     def stop_all(self, tx: Transaction, author: Author, flag: StoredFlag, environment: str | None, why: str) -> None:
         for one in ramp_storage.running(tx.connection, flag=flag.id, environment=environment):
             self.stop(tx, author, one, RampState.STOPPED, why)
+
+    def pause(self, tx: Transaction, author: Author, ramp: Ramp, why: str) -> None:
+        """Make no step until it is resumed; the share stays where it is. Raises :class:`RampOver`,
+        :class:`NothingToDo`."""
+        require_under_way(ramp)
+        if ramp.state is RampState.PAUSED:
+            raise NothingToDo(
+                f"The ramp of {ramp.flag} in {ramp.environment} is paused already.",
+                safe=f"Its share stays at {words.percent(ramp.percent)}.",
+            )
+        remaining = remaining_of(ramp, tx.now)
+        ramp_storage.update(
+            tx.connection,
+            ramp.id,
+            state=RampState.PAUSED,
+            next_at=None,
+            held=False,
+            remaining=remaining,
+            paused_at=tx.now,
+            paused_by=author.person,
+            paused_why=why,
+        )
+        append(
+            tx,
+            FlagRampPaused(
+                flag=ramp.flag,
+                service=ramp.service,
+                environment=ramp.environment,
+                ramp=ramp.id,
+                percent=ramp.percent,
+                remaining=remaining,
+                why=why,
+            ),
+            by=author.actor,
+        )
+
+    def resume(self, tx: Transaction, author: Author, ramp: Ramp, why: str) -> None:
+        """Go on with what was left of the step. Raises :class:`RampOver`, :class:`NothingToDo`."""
+        require_under_way(ramp)
+        if ramp.state is not RampState.PAUSED:
+            raise NothingToDo(
+                f"The ramp of {ramp.flag} in {ramp.environment} is not paused.", safe="It goes on as it did."
+            )
+        comes, steps = resumed(ramp, tx.now)
+        ramp_storage.update(tx.connection, ramp.id, state=RampState.RUNNING, next_at=comes, steps=steps, **_NOT_PAUSED)
+        append(
+            tx,
+            FlagRampResumed(
+                flag=ramp.flag,
+                service=ramp.service,
+                environment=ramp.environment,
+                ramp=ramp.id,
+                percent=ramp.percent,
+                next_at=comes,
+                why=why,
+            ),
+            by=author.actor,
+        )
+
+    def promote(self, tx: Transaction, author: Author, ramp: Ramp, step: int, why: str) -> None:
+        """Make the next step now, without waiting for its time or a pass of the judge; a pause ends by it.
+
+        ``step`` is how many were done when the author looked, so that two who promote at once make one step. Raises
+        :class:`RampOver`, :class:`RampMoved`, ``Conflict`` where the judge has found harm.
+        """
+        require_under_way(ramp)
+        if step != ramp.done:
+            raise RampMoved(
+                f"The ramp of {ramp.flag} in {ramp.environment} is not where you saw it: it is at "
+                f"{words.percent(ramp.percent)}, step {ramp.done} of {len(ramp.steps)}.",
+                safe="Nothing was changed.",
+                remedy="See how it does there, and promote it again if you still want it.",
+            )
+        flag = storage.lock(tx.connection, ramp.service, ramp.flag)
+        ends = self._ends(tx, flag, ramp)
+        if flag is None or ends:
+            raise RampOver(
+                f"The ramp of {ramp.flag} in {ramp.environment} ends: {ends}.",
+                safe="The share stays where it is.",
+            )
+        judgement = self._judge(tx, ramp, due=False) if ramp.done else Judgement(Verdict.GO)
+        if judgement.verdict in {Verdict.HALT, Verdict.TAKE_BACK}:
+            raise Conflict(
+                f"The ramp of {ramp.flag} in {ramp.environment} does harm: {judgement.reason}",
+                safe="Nobody more gets it: Andon ends the ramp in a moment.",
+                remedy=f"See by which numbers: /ramps/{ramp.id}",
+            )
+        self._make(tx, author, flag, ramp, promoted=True, why=why)
 
     def turn(self, database: Database) -> None:
         """Make the steps that are due and heed the gates; safe to repeat at any moment, in any process.
@@ -204,14 +312,10 @@ class RampService:
     def _turn(self, tx: Transaction, ramp: Ramp) -> None:
         author = Author(SYSTEM.actor, ramp.person)
         flag = storage.lock(tx.connection, ramp.service, ramp.flag)
-        if flag is None or flag.archived_at is not None:
-            return self.stop(tx, author, ramp, RampState.STOPPED, "the flag is gone")
-        if flag.origin is Origin.CODE:
-            return self.stop(tx, author, ramp, RampState.STOPPED, f"the flag is kept in {FLAGS_FILE} now")
-        setting = self._changes.current(tx, flag, ramp.environment).setting
-        share = reached(setting, ramp.rule, ramp.variant)
-        if not setting.enabled or share is None or (ramp.done and abs(share - ramp.percent) > _ROUND):
-            return self.stop(tx, author, ramp, RampState.STOPPED, _why_not(setting, share))
+        ends = self._ends(tx, flag, ramp)
+        if flag is None or ends:
+            return self.stop(tx, author, ramp, RampState.STOPPED, ends)
+        # a paused one has no next step; whether it does harm is asked all the same
         due = ramp.next_at is not None and ramp.next_at <= tx.now
         judgement = self._judge(tx, ramp, due=due) if ramp.done else Judgement(Verdict.GO)
         self._note(tx, ramp, judgement, held=due and judgement.verdict is Verdict.WAIT)
@@ -225,6 +329,18 @@ class RampService:
             case _:
                 return None
         return None
+
+    def _ends(self, reading: Reading, flag: StoredFlag | None, ramp: Ramp) -> str:
+        """What has been changed otherwise, so that there is nothing left to ramp; empty for nothing."""
+        if flag is None or flag.archived_at is not None:
+            return "the flag is gone"
+        if flag.origin is Origin.CODE:
+            return f"the flag is kept in {FLAGS_FILE} now"
+        setting = self._changes.current(reading, flag, ramp.environment).setting
+        share = reached(setting, ramp.rule, ramp.variant)
+        if not setting.enabled or share is None or (ramp.done and abs(share - ramp.percent) > _ROUND):
+            return why_not(setting, share)
+        return ""
 
     def _judge(self, reading: Reading, ramp: Ramp, *, due: bool) -> Judgement:
         seen = view(ramp)
@@ -256,13 +372,18 @@ class RampService:
             )
 
     def _step(self, tx: Transaction, author: Author, flag: StoredFlag, ramp: Ramp) -> None:
-        step, done = ramp.steps[ramp.done], ramp.done + 1
         try:
-            self._put(tx, author, flag, ramp, step.percent, f"step {done} of {len(ramp.steps)} of a ramp")
+            self._make(tx, author, flag, ramp)
         except AndonError as error:
             # what it was to change is no longer so; nobody is there to be told but those who read the record
             self.stop(tx, author, ramp, RampState.STOPPED, error.message)
-            return
+
+    def _make(
+        self, tx: Transaction, author: Author, flag: StoredFlag, ramp: Ramp, *, promoted: bool = False, why: str = ""
+    ) -> None:
+        step, done = ramp.steps[ramp.done], ramp.done + 1
+        which = f"step {done} of {len(ramp.steps)} of a ramp"
+        self._put(tx, author, flag, ramp, step.percent, f"{which}: {why}" if why else which)
         append(
             tx,
             FlagRampStepped(
@@ -272,6 +393,7 @@ class RampService:
                 ramp=ramp.id,
                 step=done,
                 percent=step.percent,
+                promoted=promoted,
             ),
             by=author.actor,
         )
@@ -279,12 +401,14 @@ class RampService:
         ramp_storage.update(
             tx.connection,
             ramp.id,
+            state=RampState.RUNNING,
             done=done,
             percent=step.percent,
-            next_at=_next(ramp.steps[done], tx.now) if more else None,
+            next_at=next_at(ramp.steps[done], tx.now) if more else None,
             stepped_at=tx.now,
             said="",
             held=False,
+            **_NOT_PAUSED,
         )
         if ramp.judged and not ramp.done:  # also where the share was so already
             storage.raise_revision(tx.connection, ramp.service, ramp.environment, tx.now)
@@ -303,82 +427,12 @@ class RampService:
             raise FlagInvalid(f"The ramp of {flag.name} cannot go on", faults)
         self._changes.set(tx, author, flag, ramp.environment, new, Manner(why=why, by_ramp=True))
 
-    def _check(
-        self, flag: StoredFlag, setting: Setting, rule: str, variant: str, steps: tuple[Step, ...], now: datetime
-    ) -> None:
-        faults: list[str] = []
-        if variant not in flag.head.variants:
-            faults.append(f"There is no variant {variant!r}; there are {', '.join(flag.head.variants)}")
-        if rule and not any(one.id == rule for one in setting.rules):
-            faults.append(f"There is no rule {rule!r}")
-        if not 1 <= len(steps) <= MOST_STEPS:
-            faults.append(f"A ramp has between 1 and {MOST_STEPS} steps")
-        before = now
-        for number, one in enumerate(steps, 1):
-            if not 0 <= one.percent <= 100:
-                faults.append(f"Step {number}: {one.percent:g} % is not between 0 and 100 %")
-            if not 0 <= one.after <= LONGEST.total_seconds() or (one.at is not None and one.at > now + LONGEST):
-                faults.append(f"Step {number}: a step waits for a year at most")
-            elif one.at is not None and one.at <= before and number > 1:
-                faults.append(f"Step {number}: {one.at:%Y-%m-%d %H:%M} UTC is before the step ahead of it")
-            else:
-                before = one.at or before + timedelta(seconds=one.after)
-        if not setting.enabled:
-            faults.append("The flag is killed: revive it first")
-        if faults:
-            raise FlagInvalid(f"This is no ramp for {flag.name}", faults)
-
 
 def _held(tx: Transaction, ramp: Ramp) -> Ramp | None:
     """As it is now, held until the transaction ends: the flag first, as whoever pulls the kill switch does. The other
     way round each would wait for the other, and PostgreSQL would end one of them, which may be the kill switch."""
     storage.lock(tx.connection, ramp.service, ramp.flag)
     return ramp_storage.find(tx.connection, ramp.id, lock=True)
-
-
-def view(ramp: Ramp) -> RampView:
-    return RampView(
-        id=ramp.id,
-        service=ramp.service,
-        environment=ramp.environment,
-        flag=ramp.flag,
-        rule=ramp.rule,
-        variant=ramp.variant,
-        percent=ramp.percent,
-        step=ramp.done,
-        steps=len(ramp.steps),
-        state=ramp.state,
-        next_at=ramp.next_at,
-        began_at=ramp.began_at,
-        judged=ramp.judged,
-        stepped_at=ramp.stepped_at,
-        seconds=_seconds(ramp),
-        said=ramp.said,
-    )
-
-
-def _seconds(ramp: Ramp) -> float:
-    first = before = _next(ramp.steps[0], ramp.began_at)
-    for one in ramp.steps[1:]:
-        before = _next(one, before)
-    return max(0.0, (before - first).total_seconds())
-
-
-def _next(step: Step, now: datetime) -> datetime:
-    return step.at if step.at is not None else now + timedelta(seconds=step.after)
-
-
-def _who(setting: Setting, rule: str) -> str:
-    if rule:
-        found = next((one for one in setting.rules if one.id == rule), None)
-        return words.audience(found.when) if found else rule
-    return "others" if setting.rules or setting.individuals else "everybody"
-
-
-def _why_not(setting: Setting, share: float | None) -> str:
-    if not setting.enabled:
-        return "the flag was killed"
-    return "its rule is no more" if share is None else f"somebody set the share to {words.percent(share)}"
 
 
 def no_ramp() -> NotFound:

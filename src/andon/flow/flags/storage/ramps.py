@@ -13,6 +13,8 @@ from andon.flow.flags.model.flag import Ramp
 from andon.flow.flags.storage.tables import ramps
 from andon.flow.sources.contract import Service
 
+_UNDER_WAY = [one for one in RampState if not one.ended]
+
 
 def insert(connection: Connection, flag: str, ramp: Ramp) -> None:
     values = {name: getattr(ramp, name) for name in Ramp.__slots__ if name != "flag"}
@@ -39,7 +41,7 @@ def running(
     due: datetime | None = None,
 ) -> tuple[Ramp, ...]:
     """Those that have not ended, oldest first; with ``due`` those whose next step's time has come by then."""
-    query = sa.select(ramps).where(ramps.c.state == RampState.RUNNING).order_by(ramps.c.id)
+    query = sa.select(ramps).where(ramps.c.state.in_(_UNDER_WAY)).order_by(ramps.c.id)
     if service is not None:
         query = query.where(ramps.c.service == service)
     if environment is not None:
@@ -54,7 +56,7 @@ def running(
 def watched(connection: Connection, service: Service, environment: str) -> frozenset[str]:
     """Names of the flags whose variants services are to tell the outcomes of."""
     query = sa.select(ramps.c.name).where(
-        ramps.c.state == RampState.RUNNING,
+        ramps.c.state.in_(_UNDER_WAY),
         ramps.c.service == service,
         ramps.c.environment == environment,
         ramps.c.judged,

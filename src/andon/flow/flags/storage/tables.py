@@ -188,6 +188,10 @@ ramps = sa.Table(
     sa.Column("stepped_at", Instant),
     sa.Column("said", sa.Text, nullable=False, server_default=""),
     sa.Column("held", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("remaining", sa.Float),
+    sa.Column("paused_at", Instant),
+    sa.Column("paused_by", sa.String(40)),
+    sa.Column("paused_why", sa.Text, nullable=False, server_default=""),
     sa.Index(None, "state", "next_at"),
     sa.Index(None, "flag"),
 )

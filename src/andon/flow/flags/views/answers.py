@@ -84,10 +84,20 @@ class RampShape(msgspec.Struct, kw_only=True):
     """Else time alone decides, and nobody watches."""
     said: str
     """What the judge said last; it does not go on before the judge says that it may."""
+    following: float | None
+    """The share of its next step; null once it has ended."""
+    remaining: float | None
+    """Seconds that were left of its step when it was paused, and are left still; null while it is not."""
+    paused_at: datetime | None
+    paused_by: str | None
+    """A person's name, where there is one."""
+    paused_why: str
 
     @classmethod
-    def of(cls, one: RampView) -> RampShape:
-        return cls(**{name: getattr(one, name) for name in cls.__struct_fields__})
+    def of(cls, one: RampView, paused_by: str | None) -> RampShape:
+        """``paused_by`` is the name of whoever paused it."""
+        found = {name: getattr(one, name) for name in cls.__struct_fields__}
+        return cls(**{**found, "paused_by": paused_by})
 
 
 class ProposalShape(msgspec.Struct, kw_only=True):

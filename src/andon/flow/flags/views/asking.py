@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -65,7 +65,7 @@ class StepShape(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_d
 
     percent: float
     after: float = 0.0
-    at: datetime | None = None
+    at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
 
     @classmethod
     def of(cls, one: Step) -> StepShape:
@@ -88,6 +88,12 @@ class RampOrder(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 class RampEnd(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     take_back: bool = False
     """Whether nobody gets the variant by this ramp any more; else the share stays."""
+    why: str = ""
+
+
+class RampPromotion(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    step: int
+    """How many steps of the ramp were done when you looked: of two who promote at once, one is told so."""
     why: str = ""
 
 

@@ -1,0 +1,180 @@
+"""The rules of ramps: which can be, when their steps come, and what a pause does to that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from andon.flow.flags.contract import RampState, RampView
+from andon.flow.flags.model import words
+from andon.flow.flags.model.flag import Head, Ramp, Setting, Step
+from andon.flow.flags.model.outcomes import FlagInvalid, RampOver
+
+MOST_STEPS = 50
+LONGEST = timedelta(days=366)
+_ENDED = {
+    RampState.DONE: "arrived",
+    RampState.STOPPED: "was stopped",
+    RampState.HALTED: "was halted",
+}
+
+
+class RampPart(StrEnum):
+    """What somebody says of a ramp who begins one."""
+
+    VARIANT = "variant"
+    RULE = "rule"
+    STEPS = "steps"
+    FLAG = "flag"
+    """Nothing that was said: the flag itself stands in the way."""
+
+
+@dataclass(frozen=True, slots=True)
+class RampFault:
+    part: RampPart
+    says: str
+
+
+class RampInvalid(FlagInvalid):
+    """There can be no such ramp; ``found`` has every fault with what it is about."""
+
+    def __init__(self, what: str, found: list[RampFault]) -> None:
+        self.found = tuple(found)
+        super().__init__(what, [one.says for one in found])
+
+
+def faults_of(
+    head: Head, setting: Setting, rule: str, variant: str, steps: tuple[Step, ...], now: datetime
+) -> list[RampFault]:
+    """Everything that keeps a ramp from being."""
+    faults: list[RampFault] = []
+    if variant not in head.variants:
+        said = f"There is no variant {variant[:80]!r}; there are {', '.join(head.variants)}"
+        faults.append(RampFault(RampPart.VARIANT, said))
+    if rule and not any(one.id == rule for one in setting.rules):
+        faults.append(RampFault(RampPart.RULE, f"There is no rule {rule[:80]!r}"))
+    said_of_steps = []
+    if not 1 <= len(steps) <= MOST_STEPS:
+        said_of_steps.append(f"A ramp has between 1 and {MOST_STEPS} steps")
+    before = now
+    for number, one in enumerate(steps[: MOST_STEPS + 1], 1):
+        if not 0 <= one.percent <= 100:
+            said_of_steps.append(f"Step {number}: {one.percent:g} % is not between 0 and 100 %")
+        if not 0 <= one.after <= LONGEST.total_seconds() or (one.at is not None and one.at > now + LONGEST):
+            said_of_steps.append(f"Step {number}: a step waits for a year at most")
+        elif one.at is not None and one.at <= before and number > 1:
+            said_of_steps.append(f"Step {number}: {one.at:%Y-%m-%d %H:%M} UTC is before the step ahead of it")
+        else:
+            before = one.at or before + timedelta(seconds=one.after)
+    faults += [RampFault(RampPart.STEPS, one) for one in said_of_steps]
+    if not setting.enabled:
+        faults.append(RampFault(RampPart.FLAG, "The flag is killed: revive it first"))
+    return faults
+
+
+def next_at(step: Step, now: datetime) -> datetime:
+    """When a step comes if the one before it is made now."""
+    return step.at if step.at is not None else now + timedelta(seconds=step.after)
+
+
+def remaining_of(ramp: Ramp, now: datetime) -> float:
+    """Seconds until its next step, at least 0; of a paused one, as many as there were."""
+    if ramp.remaining is not None:
+        return ramp.remaining
+    return 0.0 if ramp.next_at is None else max(0.0, (ramp.next_at - now).total_seconds())
+
+
+def resumed(ramp: Ramp, now: datetime) -> tuple[datetime, tuple[Step, ...]]:
+    """When the next step of a paused ramp comes that goes on now, and its steps, the moments of some moved.
+
+    What was left of its step is left still. A moment that lies ahead of the ramp stays; one that has passed by the time
+    its step is next, and those after it, come later by as long as the ramp was paused: otherwise everything that was
+    missed would be made at once.
+    """
+    held = timedelta() if ramp.paused_at is None else max(timedelta(), now - ramp.paused_at)
+    shift, steps, moments = timedelta(), list(ramp.steps[: ramp.done]), list[datetime]()
+    for one in ramp.steps[ramp.done :]:
+        if one.at is None:
+            after = one.after if moments else remaining_of(ramp, now)
+            moments.append((moments[-1] if moments else now) + timedelta(seconds=after))
+            steps.append(one)
+            continue
+        if one.at + shift <= (moments[-1] if moments else now):
+            shift = held
+        moments.append(one.at + shift)
+        steps.append(replace(one, at=one.at + shift))
+    return max(now, moments[0]), tuple(steps)
+
+
+def require_under_way(ramp: Ramp) -> None:
+    """Raises :class:`RampOver`."""
+    if ramp.state.ended:
+        raise over(ramp)
+
+
+def over(ramp: Ramp) -> RampOver:
+    """It can be asked nothing any more."""
+    at = f"it {_ENDED[ramp.state]} at {words.percent(ramp.percent)}"
+    return RampOver(
+        f"The ramp of {ramp.flag} in {ramp.environment} is over: {at}.",
+        safe="Nothing was changed.",
+        remedy=f"See who gets what now: andon flags show {ramp.service} {ramp.flag}",
+    )
+
+
+def view(ramp: Ramp) -> RampView:
+    """As others see it."""
+    return RampView(
+        id=ramp.id,
+        service=ramp.service,
+        environment=ramp.environment,
+        flag=ramp.flag,
+        rule=ramp.rule,
+        variant=ramp.variant,
+        percent=ramp.percent,
+        step=ramp.done,
+        steps=len(ramp.steps),
+        state=ramp.state,
+        next_at=ramp.next_at,
+        began_at=ramp.began_at,
+        judged=ramp.judged,
+        stepped_at=ramp.stepped_at,
+        seconds=_seconds(ramp),
+        said=ramp.said,
+        following=None if ramp.state.ended or ramp.done >= len(ramp.steps) else ramp.steps[ramp.done].percent,
+        step_seconds=_step_seconds(ramp),
+        remaining=ramp.remaining if ramp.state is RampState.PAUSED else None,
+        paused_at=ramp.paused_at,
+        paused_by=ramp.paused_by,
+        paused_why=ramp.paused_why,
+    )
+
+
+def _seconds(ramp: Ramp) -> float:
+    first = before = next_at(ramp.steps[0], ramp.began_at)
+    for one in ramp.steps[1:]:
+        before = next_at(one, before)
+    return max(0.0, (before - first).total_seconds())
+
+
+def _step_seconds(ramp: Ramp) -> float:
+    if ramp.done >= len(ramp.steps):
+        return 0.0
+    since = ramp.stepped_at or ramp.began_at
+    return max(0.0, (next_at(ramp.steps[ramp.done], since) - since).total_seconds())
+
+
+def whom(setting: Setting, rule: str) -> str:
+    """Whose share a ramp raises, in words."""
+    if rule:
+        found = next((one for one in setting.rules if one.id == rule), None)
+        return words.audience(found.when) if found else rule
+    return "others" if setting.rules or setting.individuals else "everybody"
+
+
+def why_not(setting: Setting, share: float | None) -> str:
+    """What somebody has changed by hand that ends a ramp."""
+    if not setting.enabled:
+        return "the flag was killed"
+    return "its rule is no more" if share is None else f"somebody set the share to {words.percent(share)}"
