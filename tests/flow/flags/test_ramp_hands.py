@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from andon.flow.flags.contract import (
@@ -27,6 +28,7 @@ from andon.flow.flags.model.outcomes import NothingToDo, RampMoved, RampOver
 from andon.flow.flags.model.ramping import resumed
 from andon.flow.flags.service.documents import Documents
 from andon.flow.flags.service.flags import FlagService
+from andon.flow.flags.views.asking import StepShape
 from andon.kernel.access import Permission, Principal
 from andon.kernel.clock import SettableClock
 from andon.kernel.errors import AndonError, Conflict, Forbidden, Invalid
@@ -261,6 +263,13 @@ def test_whoever_may_roll_back_pauses_and_only_whoever_may_release_goes_on(here:
             ask(here, wish, by=duty)
     ask(here, RampWish.STOP, by=duty)
     assert state(here) is RampState.STOPPED
+
+
+def test_a_moment_without_a_zone_is_refused_by_the_api() -> None:
+    step = {"percent": 1, "at": "2026-12-01T09:00:00"}
+    with pytest.raises(msgspec.ValidationError, match="timezone"):
+        msgspec.convert(step, StepShape)
+    assert msgspec.convert({**step, "at": "2026-12-01T09:00:00Z"}, StepShape).at == NINE
 
 
 NINE = datetime(2026, 12, 1, 9, tzinfo=UTC)

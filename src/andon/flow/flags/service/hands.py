@@ -18,6 +18,9 @@ from andon.kernel.errors import Invalid
 
 
 class Hands(Questions):
+    """What is asked of ramps, and about them. In a transaction a ramp is held until that ends: whoever comes second
+    decides upon what the first has made of it."""
+
     def __init__(self, documents: Documents, places: Places, gates: tuple[RampGate, ...] = ()) -> None:
         super().__init__(documents, places)
         self.ramping = RampService(self.changes, gates)
@@ -88,7 +91,7 @@ class Hands(Questions):
                 self.halt(tx, principal, ramp, take_back=wish is RampWish.TAKE_BACK, why=why)
 
     def _visible(self, reading: Reading, principal: Principal, ramp: RampId) -> Ramp:
-        """In a transaction it is held until that ends: whoever comes second decides upon what the first has made."""
+        """Raises ``NotFound``, also for one that may not be seen."""
         found = self.ramping.get(reading, ramp)
         if not principal.may(Permission.READ, found.service):
             raise no_ramp()

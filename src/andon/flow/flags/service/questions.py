@@ -107,8 +107,12 @@ class Questions:
         return () if proposal.head is None or flag is None else difference(flag.head, proposal.head)
 
     def ramps_of(self, reading: Reading, flag: StoredFlag) -> tuple[RampView, ...]:
-        """Newest first, those that have ended included."""
-        return tuple(view(one) for one in ramp_storage.of_flag(reading.connection, flag.id))
+        """Newest first, the last ones that have ended included."""
+        found = ramp_storage.of_flag(reading.connection, flag.id)
+        known = {one.id for one in found}
+        # one of them may be paused for longer than all that came after it took
+        older = [one for one in ramp_storage.running(reading.connection, flag=flag.id) if one.id not in known]
+        return tuple(view(one) for one in (*found, *reversed(older)))
 
     def asked_for(self, reading: Reading, service: Service) -> dict[str, dict[str, tuple[int, datetime]]]:
         """How often each name was asked for over OFREP and when last, by name and environment."""
