@@ -175,9 +175,9 @@ def test_a_ramp_is_begun_and_held_on_the_page(site: FlagSite) -> None:
     ramp = ramps(site)[1]
     hands = {"ramp": ramp.id, "step": "1"}
     assert "Go to 25 % now" in maxine.get(PAGE).text
-    assert maxine.submit(PAGE, f"{PAGE}/production/wish", **hands, wish="pause").status_code == 303
+    assert maxine.submit(PAGE, f"{PAGE}/production/wish", **hands, wish="pause", why="calls").status_code == 303
     text = maxine.get(PAGE).text
-    assert "Maxine paused it" in text
+    assert re.search(r"Maxine paused it</strong> .*?: calls\. Nobody more gets it", text)
     assert "Go on</span>" in text
     assert maxine.submit(PAGE, f"{PAGE}/production/wish", **hands, wish="promote").status_code == 303
     late = maxine.submit(PAGE, f"{PAGE}/production/wish", **hands, wish="promote")

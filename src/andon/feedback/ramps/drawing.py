@@ -13,7 +13,6 @@ from andon.flow.flags.contract import RampState, RampView, RampWish, possible
 from andon.kernel.access import Permission, Principal
 from andon.web.model import Fact, State
 from andon.web.rendering import duration, number
-from andon.web.shell import Action
 
 _STATES: Mapping[RampState, State] = {
     RampState.RUNNING: State.RUN,
@@ -44,6 +43,17 @@ class MetricRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hand:
+    """A button of the ramp's form, which has one reason for all of them."""
+
+    wish: RampWish
+    label: str
+    icon: str
+    kind: str
+    blocked: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
     """A ramp as its page shows it."""
 
@@ -55,7 +65,7 @@ class Shown:
     lede: str
     rows: tuple[MetricRow, ...]
     facts: tuple[Fact, ...]
-    actions: tuple[Action, ...]
+    hands: tuple[Hand, ...]
 
 
 def shown(
@@ -67,7 +77,7 @@ def shown(
     failed: int,
     at: datetime | None,
     paused_by: str = "",
-    actions: tuple[Action, ...] = (),
+    hands: tuple[Hand, ...] = (),
 ) -> Shown:
     where = f"“{ramp.variant}” of {ramp.flag} in {ramp.environment}"
     flag = f"/flags/{quote(ramp.service, safe='')}/{quote(ramp.flag, safe='')}"
@@ -94,7 +104,7 @@ def shown(
             Fact("Began", ramp.began_at),
             *((Fact("Last looked at", at),) if at is not None else ()),
         ),
-        actions=actions,
+        hands=hands,
     )
 
 
@@ -108,17 +118,16 @@ _LOOKS: Mapping[RampWish, tuple[str, str]] = {
 """Icon and kind of each button."""
 
 
-def actions_of(ramp: RampView, principal: Principal) -> tuple[Action, ...]:
+def hands_of(ramp: RampView, principal: Principal) -> tuple[Hand, ...]:
     """What somebody may not do is shown with the reason, as on the page of a rollout."""
     release = principal.may(Permission.RELEASE, ramp.service, ramp.environment)
     end = release or principal.may(Permission.ROLL_BACK, ramp.service, ramp.environment)
     return tuple(
-        Action(
-            label,
-            f"/ramps/{ramp.id}/wish",
-            hidden=(("wish", wish.value), ("step", str(ramp.step))),
-            kind=_LOOKS[wish][1],
+        Hand(
+            wish=wish,
+            label=label,
             icon=_LOOKS[wish][0],
+            kind=_LOOKS[wish][1],
             blocked="" if release or (end and not wish.raises) else "You may not release here.",
         )
         for wish, label in possible(ramp)

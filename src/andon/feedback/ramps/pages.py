@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from andon.feedback.ramps.drawing import Shown, actions_of, shown
+from andon.feedback.ramps.drawing import Shown, hands_of, shown
 from andon.feedback.ramps.service import RampWatch
 from andon.flow.flags.contract import Flags, RampId, RampWish
 from andon.kernel.access.contract import People
@@ -25,7 +25,7 @@ def ramp_pages(watch: RampWatch, flags: Flags, people: People) -> Handlers:
             failed=0 if found is None else found.failed,
             at=None if found is None else found.at,
             paused_by=next(iter(names.values()), ""),
-            actions=actions_of(one, context.principal),
+            hands=hands_of(one, context.principal),
         )
 
     @page("/ramps/{ramp:str}")
@@ -47,9 +47,11 @@ def ramp_pages(watch: RampWatch, flags: Flags, people: People) -> Handlers:
             wish = RampWish(context.required("wish"))
         except ValueError:
             raise Invalid("That cannot be asked of a ramp.", safe="Nothing was changed.") from None
-        step = context.form.get("step", "")
+        step, why = context.form.get("step", ""), context.form.get("why", "")
         with context.database.transaction() as tx:
-            flags.ask_ramp(tx, context.principal, RampId(ramp), wish, step=int(step) if step in _STEPS else None)
+            flags.ask_ramp(
+                tx, context.principal, RampId(ramp), wish, step=int(step) if step in _STEPS else None, why=why
+            )
         return context.go(f"/ramps/{ramp}")
 
     return [show_ramp, show_ramp_now, ask_ramp]

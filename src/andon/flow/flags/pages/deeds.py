@@ -134,7 +134,12 @@ def _of_places(desk: Desk) -> Handlers:
             flag,
             environment,
             lambda tx, owner: desk.flags.ask_ramp(
-                tx, context.principal, ramp, wish_of(context), step=number_of(context, "step")
+                tx,
+                context.principal,
+                ramp,
+                wish_of(context),
+                step=number_of(context, "step"),
+                why=context.form.get("why", ""),
             ),
         )
 

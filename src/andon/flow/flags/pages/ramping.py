@@ -11,7 +11,6 @@ from andon.flow.flags.model.flag import StoredFlag
 from andon.kernel.db import Reading
 from andon.kernel.errors import Invalid
 from andon.web.http.pages import PageContext
-from andon.web.shell import Action
 
 _SOON = timedelta(seconds=10)
 """What is nearer than that is "just now" in the words of pages, as if it had been."""
@@ -33,11 +32,24 @@ class Ramping:
     """The name of whoever paused it."""
     due: bool
     """Whether its next step is to come now: a judged one may wait beyond its time."""
-    actions: tuple[Action, ...]
+    hands: tuple[Hand, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hand:
+    """A button of a ramp's form, which has one reason for all of them."""
+
+    wish: RampWish
+    label: str
+    icon: str
+    kind: str
+    spoken: str
+    """Begins with the label and says which ramp is meant: a page may have several."""
+    blocked: str
 
 
 def ramps_of(
-    desk: Desk, reading: Reading, flag: StoredFlag, place: str, address: str, *, may: bool, may_end: bool
+    desk: Desk, reading: Reading, flag: StoredFlag, place: str, *, may: bool, may_end: bool
 ) -> tuple[Ramping, ...]:
     """``may`` whoever looks release there, and ``may_end`` what is released."""
     found = [one for one in desk.flags.ramps(reading, flag.service, place) if one.flag == flag.name]
@@ -48,20 +60,19 @@ def ramps_of(
             paused=one.state is RampState.PAUSED,
             by=shape.paused_by or "somebody",
             due=one.next_at is not None and one.next_at - reading.now < _SOON,
-            actions=_actions(one, address, may=may) if may_end else (),
+            hands=_hands(one, may=may) if may_end else (),
         )
         for one, shape in zip(found, shapes, strict=True)
     )
 
 
-def _actions(ramp: RampView, address: str, *, may: bool) -> tuple[Action, ...]:
+def _hands(ramp: RampView, *, may: bool) -> tuple[Hand, ...]:
     return tuple(
-        Action(
-            label,
-            f"{address}/wish",
-            hidden=(("ramp", ramp.id), ("wish", wish.value), ("step", str(ramp.step))),
-            kind=_LOOKS[wish][1],
+        Hand(
+            wish=wish,
+            label=label,
             icon=_LOOKS[wish][0],
+            kind=_LOOKS[wish][1],
             blocked="" if may or not wish.raises else "You may not release here.",
             spoken=f"{label}: {ramp.variant} in {ramp.environment}{f', rule {ramp.rule}' if ramp.rule else ''}",
         )
