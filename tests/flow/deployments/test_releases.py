@@ -186,8 +186,9 @@ def test_what_telemetry_cannot_confirm_is_never_shown_as_confirmed(local: Instal
     better = local.deploy(local.built())
     assert ended.state is better.state is DeploymentState.SUCCEEDED
     assert steps(ended)[-2:] == ["confirm inconclusive", "retire passed"]
-    assert "nobody asked it anything yet" in ended.unconfirmed
-    assert better.unconfirmed == ""
+    assert ended.unconfirmed is not None
+    assert "nobody asked it anything yet" in ended.unconfirmed.reason
+    assert better.unconfirmed is None
     with local.database.reading() as reading:
         assert local.deployments.unconfirmed(reading, {ended.id, better.id}) == {ended.id}
         assert local.deployments.unconfirmed(reading, ()) == frozenset()

@@ -57,7 +57,8 @@ def test_a_deployment_takes_its_steps_and_then_the_traffic(local: Installation) 
     ended = local.deploy(commit)
     assert ended.state is DeploymentState.SUCCEEDED
     assert steps(ended) == ["confirm inconclusive" if name == "confirm" else f"{name} passed" for name in FULL]
-    assert "there was no version to compare it with" in ended.unconfirmed
+    assert ended.unconfirmed is not None
+    assert "there was no version to compare it with" in ended.unconfirmed.reason
     assert local.live() == commit
     assert [one.key.partition("-")[0] for one in local.environments.commands] == ["expand", "smoke", "smoke"]
     assert ended.switched_at is not None

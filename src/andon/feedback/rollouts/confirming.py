@@ -78,20 +78,11 @@ class Confirmation:
                 )
             )
             before = after if after is not None else before
-            judgement = self._judged(looks, history)
+            seconds = self._rhythm.confirm
+            judgement = judged(self._judge, looks, history, seconds=seconds, soonest=seconds)
             if judgement.verdict is Verdict.FAIL:
                 return self._refuted(candidate, judgement, looks)
         return _concluded(judgement, looks, staged=self._is_staged(candidate))
-
-    def _judged(self, looks: Sequence[LookRecord], history: Sequence[LookRecord]) -> Judgement:
-        plan = Plan(
-            metrics=tuple(one.metric for one in _WATCHED),
-            horizon=self._rhythm.confirm,
-            alpha=ALPHA,
-            until=self._rhythm.confirm,
-        )
-        past = [look_of(one, _WATCHED) for one in condensed(history)]
-        return self._judge.judge(plan, [look_of(one, _WATCHED) for one in looks], history=past)
 
     def _refuted(self, candidate: Candidate, judgement: Judgement, looks: Sequence[LookRecord]) -> ReleaseOutcome:
         cause = next(one for one in judgement.metrics if one.verdict is Verdict.FAIL)
@@ -131,6 +122,18 @@ class Confirmation:
 
     def _now(self) -> datetime:
         return self._database.clock.now()
+
+
+def judged(
+    judge: Judge, looks: Sequence[LookRecord], history: Sequence[LookRecord], *, seconds: float, soonest: float
+) -> Judgement:
+    """What is to be said of a version by itself, beside what the former one did before.
+
+    It is watched for ``seconds``, and does not pass before ``soonest``.
+    """
+    plan = Plan(metrics=tuple(one.metric for one in _WATCHED), horizon=seconds, alpha=ALPHA, until=soonest)
+    past = [look_of(one, _WATCHED) for one in condensed(history)]
+    return judge.judge(plan, [look_of(one, _WATCHED) for one in looks], history=past)
 
 
 def _undecided(why: str) -> ReleaseOutcome:

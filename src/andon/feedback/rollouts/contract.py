@@ -243,7 +243,7 @@ class RolloutAborted(Event):
 @event("dev.andon.release.refuted.v1", subject="deployment")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseRefuted(Event):
-    """A version that had just been given all traffic does worse than the former one did before: it is taken back."""
+    """A version that was given all traffic does worse than the former one did before: it is taken back."""
 
     deployment: DeploymentId
     service: Service
@@ -254,6 +254,8 @@ class ReleaseRefuted(Event):
     reason: str
     harmed: int
     """Customers' requests that it failed."""
+    stays: str = ""
+    """Why it could not be taken back; empty when it was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

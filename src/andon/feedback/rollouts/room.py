@@ -10,6 +10,8 @@ from andon.feedback.rollouts.api import rollout_routes
 from andon.feedback.rollouts.conducting import Conductor
 from andon.feedback.rollouts.contract import RolloutState
 from andon.feedback.rollouts.foretelling import Foretelling
+from andon.feedback.rollouts.later import LateConfirmation
+from andon.feedback.rollouts.model.pacing import Rhythm
 from andon.feedback.rollouts.model.words import STATE_WORDS, named, stated
 from andon.feedback.rollouts.pages import rollout_pages
 from andon.feedback.rollouts.ports import Signals
@@ -20,6 +22,7 @@ from andon.feedback.rollouts.taking import Taking
 from andon.feedback.rollouts.telling import TELLING, address
 from andon.feedback.rollouts.workflows import takeover_workflow
 from andon.flow.deployments.contract import Deployments
+from andon.flow.deployments.contract.release import Doubts
 from andon.flow.environments.contract import Environments
 from andon.flow.flags.contract.audiences import Segments
 from andon.flow.routing.contract import AccessLog, Comparisons, Router
@@ -27,10 +30,12 @@ from andon.kernel.access import Principal
 from andon.kernel.db import Database, Reading
 from andon.kernel.workflows import Workflows
 from andon.web.model import State
-from andon.web.room import Entry, Room
+from andon.web.room import Entry, Reconciler, Room
 from andon.web.shell import Light, NavItem
 
 _SHOWN = 20
+LATE_SECONDS = 60.0
+"""Between two looks at versions that nobody could confirm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,7 @@ def build_rollouts(
     segments: Segments,
     workflows: Workflows,
     console: str,
+    doubts: Doubts,
 ) -> BuiltRollouts:
     service = RolloutService()
     conductor = Conductor(
@@ -77,7 +83,16 @@ def build_rollouts(
     takeovers = TakeoverService(service, environments, router)
     foretelling = Foretelling(database=database, environments=environments, router=router, judge=judge, log=log)
     room = rollouts_room(service, takeovers, foretelling, deployments, console)
-    room = replace(room, reactions=reactions(workflows), workflows=(takeover_workflow(taking),), end=taking.stop)
+    late = LateConfirmation(
+        database=database, deployments=doubts, service=service, judge=judge, signals=signals, rhythm=Rhythm()
+    )
+    room = replace(
+        room,
+        reactions=reactions(workflows),
+        workflows=(takeover_workflow(taking),),
+        reconcilers=(Reconciler("late confirmations", LATE_SECONDS, late.look),),
+        end=taking.stop,
+    )
     return BuiltRollouts(room, conductor, service)
 
 

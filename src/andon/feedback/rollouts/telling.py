@@ -74,7 +74,8 @@ def tell(happened: Event, names: Names) -> Sentence | None:
             return Sentence("took", commit[:7], address(rollout), then, happened.reason, "back", State.WARN)
         case ReleaseRefuted(deployment=deployment, commit=commit):
             detail = f"{happened.reason}{_harmed(happened.harmed)}"
-            then = f"not confirmed {_where(happened)}, and took it back"
+            detail = f"{detail} It could not be taken back: {happened.stays}" if happened.stays else detail
+            then = f"not confirmed {_where(happened)}" + ("" if happened.stays else ", and took it back")
             return Sentence("found", commit[:7], f"/deployments/{deployment}", then, detail, "back", State.BAD)
     return _pauses(happened)
 

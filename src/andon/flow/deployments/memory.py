@@ -121,7 +121,7 @@ class InMemoryDeployments:
         return tuple(found[:limit])
 
     def unconfirmed(self, reading: Reading, among: Collection[DeploymentId]) -> frozenset[DeploymentId]:
-        return frozenset(one.id for one in self.asked if one.id in among and one.unconfirmed)
+        return frozenset(one.id for one in self.asked if one.id in among and one.unconfirmed is not None)
 
     def lock(self, reading: Reading, service: Service, environment: str) -> LockView:
         return LockView(holder=None, since=None, fence=0, queue=())

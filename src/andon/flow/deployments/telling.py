@@ -8,6 +8,7 @@ from andon.flow.deployments.contract import (
     STEP_NAMES,
     CommandRan,
     DeploymentCancelRequested,
+    DeploymentConfirmed,
     DeploymentFinished,
     DeploymentRequested,
     DeploymentStarted,
@@ -67,6 +68,9 @@ def tell(happened: Event, names: Names) -> Sentence | None:
             )
         case DeploymentCancelRequested(deployment=deployment, environment=environment):
             return Sentence("asked to cancel the deployment to", environment, _address(deployment), icon="cancel")
+        case DeploymentConfirmed(deployment=deployment, commit=commit, reason=reason):
+            then = f"in {happened.environment}, {duration(happened.seconds)} after the switch"
+            return Sentence("confirmed", commit[:7], _address(deployment), then, reason, "deploy", State.OK)
         case DeploymentFinished():
             return _finished(happened, names)
         case RollbackGivenUp(environment=environment, commits=commits):

@@ -35,7 +35,7 @@ from andon.feedback.rollouts.model.records import (
 from andon.feedback.rollouts.model.tallying import Tally, tally
 from andon.feedback.rollouts.service.questions import RolloutQuestions
 from andon.feedback.rollouts.service.saying import over, require_say
-from andon.flow.deployments.contract.release import Candidate
+from andon.flow.deployments.contract.release import Candidate, Doubted
 from andon.flow.environments.contract import SetId
 from andon.flow.routing.contract import AccessPosition
 from andon.kernel.access import PersonId, Principal
@@ -351,7 +351,16 @@ class RolloutService(RolloutQuestions):
             by=_for(found.wished_by),
         )
 
-    def refute(self, tx: Transaction, candidate: Candidate, *, metric: str, reason: str, harmed: int) -> None:
+    def refute(
+        self,
+        tx: Transaction,
+        candidate: Candidate | Doubted,
+        *,
+        metric: str,
+        reason: str,
+        harmed: int,
+        stays: str = "",
+    ) -> None:
         """Record that telemetry does not confirm a version that has all traffic."""
         append(
             tx,
@@ -364,6 +373,7 @@ class RolloutService(RolloutQuestions):
                 metric=metric,
                 reason=reason,
                 harmed=harmed,
+                stays=stays,
             ),
             by=ANDON,
         )

@@ -199,6 +199,20 @@ class DeploymentFinished(Event):
     """Seconds from the push of the commit to traffic on it; ``None`` for anything but its first success here."""
 
 
+@event("dev.andon.deployment.confirmed.v1", subject="deployment")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentConfirmed(Event):
+    """Telemetry confirmed what it could not when the deployment ended: by then it had seen too little."""
+
+    deployment: DeploymentId
+    service: Service
+    environment: str
+    commit: CommitHash
+    seconds: float
+    """Since all traffic was on it."""
+    reason: str
+
+
 @event("dev.andon.rollback.given-up.v1", subject="environment")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RollbackGivenUp(Event):
@@ -243,11 +257,12 @@ class DeploymentView:
     steps: tuple[StepView, ...]
 
     @property
-    def unconfirmed(self) -> str:
-        """Why nobody can say that it is well where it went, as a sentence's part; empty when telemetry confirms it, and
-        while that has not been asked."""
-        found = (one for one in self.steps if one.name is StepName.CONFIRM and one.state is StepState.INCONCLUSIVE)
-        return next((one.reason for one in found), "")
+    def unconfirmed(self) -> StepView | None:
+        """The step that says why telemetry does not confirm what went where it should: nobody could say, or it was
+        refuted later. ``None`` when telemetry confirms it, and while that has not been asked."""
+        doubts = {StepState.INCONCLUSIVE, StepState.FAILED}
+        found = (one for one in self.steps if one.name is StepName.CONFIRM and one.state in doubts)
+        return next(found, None) if self.state is DeploymentState.SUCCEEDED else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -11,6 +12,7 @@ from andon.flow.definition.contract import ReleaseDefinition
 from andon.flow.deployments.contract import DeploymentId
 from andon.flow.environments.contract import SetId
 from andon.flow.sources.contract import CommitHash, Service
+from andon.kernel.db import Reading, Transaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,39 @@ class ReleaseOutcome:
     end: ReleaseEnd
     reason: str
     """A sentence for people, with the figures that it rests on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubted:
+    """A version that has all traffic, and of which telemetry could not say that it is well."""
+
+    deployment: DeploymentId
+    service: Service
+    environment: str
+    commit: CommitHash
+    set: SetId
+    former: SetId
+    former_commit: CommitHash
+    switched_at: datetime
+
+
+class Doubts(Protocol):
+    """Where telemetry says later what it could not when a deployment ended."""
+
+    def doubted(self, reading: Reading, *, since: datetime) -> tuple[Doubted, ...]:
+        """Those switched ``since`` then that still have the traffic, where there was a version before them."""
+        ...
+
+    def confirm(self, tx: Transaction, doubted: Doubted, reason: str) -> bool:
+        """It is well. False when that has been settled, or something else has the traffic by now."""
+        ...
+
+    def refute(self, tx: Transaction, doubted: Doubted, reason: str) -> str | None:
+        """It does harm: a roll-back is asked for, in Andon's name.
+
+        What is to be told of that: empty, or why it cannot be rolled back. ``None`` as :meth:`confirm` answers false.
+        """
+        ...
 
 
 class Releasing(Protocol):

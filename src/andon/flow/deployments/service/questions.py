@@ -21,6 +21,7 @@ from andon.flow.deployments.contract import (
     RollbackTarget,
 )
 from andon.flow.deployments.model import Deployment
+from andon.flow.deployments.storage import doubts
 from andon.flow.environments.contract import Environments, SetId, Standing
 from andon.flow.pipelines.contract import Pipelines
 from andon.flow.routing.contract import Router
@@ -133,7 +134,7 @@ class DeploymentQuestions:
         return storage.places_with_work(reading.connection)
 
     def unconfirmed(self, reading: Reading, among: Collection[DeploymentId]) -> frozenset[DeploymentId]:
-        return storage.unconfirmed(reading.connection, among)
+        return doubts.unconfirmed(reading.connection, among)
 
     def lock(self, reading: Reading, service: Service, environment: str) -> LockView:
         return storage.lock_view(reading.connection, service, environment)

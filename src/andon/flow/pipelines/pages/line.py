@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from datetime import datetime, timedelta
 
-from andon.flow.deployments.contract import DeploymentId, Deployments, DeploymentState, DeploymentView
+from andon.flow.deployments.contract import (
+    DeploymentId,
+    Deployments,
+    DeploymentState,
+    DeploymentView,
+    StepState,
+    StepView,
+)
 from andon.flow.pipelines.contract import RunSummary, StageState, StageSummary
 from andon.flow.pipelines.model import Job, Run, Stage
 from andon.flow.pipelines.pages.places import deploy_address
@@ -94,8 +101,8 @@ def _confirmed(stage: Stage, deployments: Deployments, reading: Reading) -> Step
     found = deployment_of(deployments, reading, stage.deployment)
     if found is None:
         return Step("Confirmed", State.NONE, "not yet" if not _over(stage.state) else "")
-    if found.state is DeploymentState.SUCCEEDED and found.unconfirmed:
-        return Step("Confirmed", State.NONE, _UNCONFIRMED, at=found.ended_at)
+    if found.unconfirmed is not None:
+        return _doubt(found.unconfirmed)
     if found.state is DeploymentState.SUCCEEDED:
         return Step("Confirmed", State.OK, "healthy", at=found.ended_at, took=_took(found.switched_at, found.ended_at))
     if found.state is DeploymentState.ROLLED_BACK:
@@ -116,16 +123,18 @@ def _deployed_by_hand(run: Run, deployments: Deployments, reading: Reading) -> t
     if found is None:
         return (Step(name, State.NONE, "not deployed", href=href), Step("Confirmed", State.NONE, ""))
     state, word = DEPLOYED[found.state]
-    confirmed = found.state is DeploymentState.SUCCEEDED and not found.unconfirmed
+    confirmed = found.state is DeploymentState.SUCCEEDED
+    last = Step("Confirmed", State.OK if confirmed else State.NONE, "healthy" if confirmed else "", at=found.ended_at)
     return (
         Step(name, state, word, at=found.switched_at, href=href),
-        Step(
-            "Confirmed",
-            State.OK if confirmed else State.NONE,
-            "healthy" if confirmed else _UNCONFIRMED if found.unconfirmed else "",
-            at=found.ended_at,
-        ),
+        last if found.unconfirmed is None else _doubt(found.unconfirmed),
     )
+
+
+def _doubt(step: StepView) -> Step:
+    if step.state is StepState.FAILED:
+        return Step("Confirmed", State.BAD, "refuted", at=step.ended_at)
+    return Step("Confirmed", State.NONE, _UNCONFIRMED, at=step.ended_at)
 
 
 def _over(state: StageState) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from datetime import datetime
 from typing import cast
 
@@ -242,20 +242,6 @@ def end_step(
     started = connection.execute(sa.select(steps.c.started_at).where(here)).scalar_one()
     connection.execute(steps.update().where(here).values(state=state, ended_at=now, reason=reason))
     return max(0.0, float((now - started).total_seconds()))
-
-
-def unconfirmed(connection: Connection, among: Collection[DeploymentId]) -> frozenset[DeploymentId]:
-    """Those whose last word is that nobody can say whether they are well."""
-    if not among:
-        return frozenset()
-    found = connection.execute(
-        sa.select(steps.c.deployment).where(
-            steps.c.deployment.in_(sorted(among)),
-            steps.c.step == StepName.CONFIRM,
-            steps.c.state == StepState.INCONCLUSIVE,
-        )
-    )
-    return frozenset(DeploymentId(one) for one in found.scalars())
 
 
 def add_command(connection: Connection, **values: object) -> None:

@@ -1,0 +1,101 @@
+"""What telemetry says later of versions that it could not confirm when they got all traffic."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from andon.feedback.judge.contract import Judge, Judgement, Verdict
+from andon.feedback.rollouts.confirming import judged
+from andon.feedback.rollouts.model.judging import told
+from andon.feedback.rollouts.model.pacing import Rhythm
+from andon.feedback.rollouts.model.records import LookRecord, Seen
+from andon.feedback.rollouts.model.watching import ERRORS
+from andon.feedback.rollouts.ports import Signals
+from andon.feedback.rollouts.service import RolloutService
+from andon.flow.deployments.contract.release import Doubted, Doubts
+from andon.kernel.db import Database
+from andon.kernel.errors import Unavailable
+
+LATEST = timedelta(hours=1)
+"""How long after the switch is looked: later the hour is another one, and what was before says little of it."""
+_SOONEST = 60.0
+"""Seconds after the switch before which nothing is confirmed: instances have to get warm."""
+_MINUTE = 60.0
+
+
+class LateConfirmation:
+    """Looks once a minute. Stateless: what it judges is what telemetry knows of both versions."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        deployments: Doubts,
+        service: RolloutService,
+        judge: Judge,
+        signals: Signals,
+        rhythm: Rhythm,
+    ) -> None:
+        self._database = database
+        self._deployments = deployments
+        self._service = service
+        self._judge = judge
+        self._signals = signals
+        self._rhythm = rhythm
+
+    def look(self) -> None:
+        now = self._database.clock.now()
+        with self._database.reading() as reading:
+            found = self._deployments.doubted(reading, since=now - LATEST)
+        for one in found:
+            try:
+                self._look(one, now - timedelta(seconds=self._rhythm.lag))
+            except Unavailable:
+                return  # there is a next minute
+
+    def _look(self, one: Doubted, until: datetime) -> None:
+        past = self._signals.history(
+            one.service,
+            one.environment,
+            one.former,
+            before=round(one.switched_at.timestamp() * 1000),
+            minutes=self._rhythm.past_minutes,
+        )
+        looks = self._looks(one, until)
+        if not past or not looks:
+            return
+        judgement = judged(self._judge, looks, past, seconds=LATEST.total_seconds(), soonest=_SOONEST)
+        requests = round(sum(look.canary.traffic or 0.0 for look in looks))
+        failed = round(sum(look.canary.counts.get(ERRORS, (0.0, 0.0))[0] for look in looks))
+        match judgement.verdict:
+            case Verdict.PASS:
+                with self._database.transaction() as tx:
+                    reason = f"no worse than before: {requests:,} requests, {failed:,} failed"
+                    self._deployments.confirm(tx, one, reason)
+            case Verdict.FAIL:
+                self._refute(one, judgement, failed)
+            case Verdict.INCONCLUSIVE:
+                pass
+
+    def _refute(self, one: Doubted, judgement: Judgement, harmed: int) -> None:
+        reason = told(judgement)
+        cause = next(each for each in judgement.metrics if each.verdict is Verdict.FAIL)
+        with self._database.transaction() as tx:
+            obstacle = self._deployments.refute(tx, one, reason)
+            if obstacle is not None:
+                self._service.refute(tx, one, metric=cause.metric, reason=reason, harmed=harmed, stays=obstacle)
+
+    def _looks(self, one: Doubted, until: datetime) -> tuple[LookRecord, ...]:
+        """Whole minutes of the version itself, with seconds since it got the traffic."""
+        minutes = math.ceil((until - one.switched_at).total_seconds() / _MINUTE)
+        if minutes < 1:
+            return ()
+        found = self._signals.history(
+            one.service, one.environment, one.set, before=round(until.timestamp() * 1000), minutes=minutes
+        )
+        return tuple(
+            replace(look, offset=(look.at - one.switched_at).total_seconds(), canary=look.baseline, baseline=Seen())
+            for look in found
+        )

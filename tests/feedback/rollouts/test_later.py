@@ -1,0 +1,165 @@
+"""A version that nobody could confirm when it got all traffic is looked at until telemetry can."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from andon.feedback.judge.service import Statistics
+from andon.feedback.rollouts.contract import ReleaseRefuted
+from andon.feedback.rollouts.later import LateConfirmation
+from andon.feedback.rollouts.model.pacing import Rhythm
+from andon.feedback.rollouts.model.records import LookRecord
+from andon.feedback.rollouts.model.watching import ERRORS
+from andon.flow.deployments.contract import (
+    DeploymentConfirmed,
+    DeploymentState,
+    DeploymentView,
+    Kind,
+    StepName,
+    StepState,
+)
+from andon.flow.deployments.service.doubts import DeploymentDoubts
+from andon.flow.environments.contract import SetId
+from andon.flow.sources.contract import Service
+from andon.kernel.access import SYSTEM
+from andon.kernel.clock import SettableClock
+from andon.kernel.db import Database
+from tests.feedback.rollouts.test_judged import past
+from tests.feedback.rollouts.world import Telemetry, World
+from tests.flow.installation import STORE, Installation, definition
+
+
+class Seldom(Telemetry):
+    """Knows each set's minutes; what it was not told of, nobody asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.minutes: dict[SetId, Sequence[LookRecord]] = {}
+
+    def history(
+        self, service: Service, environment: str, set_id: SetId, *, before: int, minutes: int
+    ) -> tuple[LookRecord, ...]:
+        self._answer()
+        return tuple(self.minutes.get(set_id, ()))
+
+
+class Late:
+    def __init__(self, local: Installation, clock: SettableClock) -> None:
+        self.local, self.clock, self.signals = local, clock, Seldom()
+        self.world = World(local, clock, judge=Statistics(), signals=self.signals)
+        self.world.rate = 0.0
+        self.doubts = DeploymentDoubts(local.deployments, local.environments)
+        self.late = LateConfirmation(
+            database=local.database,
+            deployments=self.doubts,
+            service=self.world.service,
+            judge=Statistics(),
+            signals=self.signals,
+            rhythm=Rhythm(),
+        )
+        self.former = self.world.deploy(definition())
+        assert self.former.set is not None
+        self.signals.minutes[self.former.set] = past(clock)
+        self.doubted = self.world.deploy(definition())
+
+    def visited(self, minutes: int, *, failing: float = 0.001) -> None:
+        """Customers come: as many a minute as came before, of whom that share fails."""
+        assert self.doubted.switched_at is not None
+        assert self.doubted.set is not None
+        began = self.doubted.switched_at
+        self.signals.minutes[self.doubted.set] = [
+            replace(
+                one,
+                at=began + timedelta(minutes=place + 1),
+                baseline=replace(one.baseline, counts={ERRORS: (3_000.0 * failing, 3_000.0)}),
+            )
+            for place, one in enumerate(past(self.clock, minutes))
+        ]
+        self.clock.advance((began + timedelta(minutes=minutes, seconds=10) - self.clock.now()).total_seconds())
+
+    def confirm(self) -> tuple[StepState, str]:
+        view = self.local.view(self.doubted.id)
+        return next((one.state, one.reason) for one in view.steps if one.name is StepName.CONFIRM)
+
+    def settled(self) -> DeploymentView:
+        self.local.settle()
+        with self.local.database.reading() as reading:
+            return self.local.deployments.recent(reading, STORE, "production", limit=1)[0]
+
+
+@pytest.fixture
+def late(sqlite_database: Database, clock: SettableClock, tmp_path: Path) -> Late:
+    local = Installation(sqlite_database, tmp_path)
+    local.create()
+    return Late(local, clock)
+
+
+def test_it_is_confirmed_when_customers_come_and_it_does_well(late: Late) -> None:
+    assert late.confirm()[0] is StepState.INCONCLUSIVE
+    late.late.look()
+    assert late.confirm()[0] is StepState.INCONCLUSIVE, "nobody has come yet"
+    late.visited(8)
+    late.late.look()
+    state, reason = late.confirm()
+    assert state is StepState.PASSED
+    assert reason == "8 min after the switch: no worse than before: 24,000 requests, 24 failed"
+    (event,) = late.local.events(DeploymentConfirmed)
+    assert isinstance(event, DeploymentConfirmed)
+    assert (event.deployment, round(event.seconds)) == (late.doubted.id, 490)
+    late.late.look()
+    assert len(late.local.events(DeploymentConfirmed)) == 1
+    assert late.settled().id == late.doubted.id
+
+
+def test_harm_that_shows_later_takes_it_back(late: Late) -> None:
+    late.visited(4, failing=0.2)
+    late.late.look()
+    assert late.confirm()[0] is StepState.FAILED
+    (event,) = late.local.events(ReleaseRefuted)
+    assert isinstance(event, ReleaseRefuted)
+    assert (event.metric, event.harmed, event.former) == (ERRORS, 2_400, late.former.commit)
+    back = late.settled()
+    assert (back.kind, back.state, back.commit) == (Kind.ROLL_BACK, DeploymentState.SUCCEEDED, late.former.commit)
+    assert back.person is None
+    late.late.look()
+    assert len(late.local.events(ReleaseRefuted)) == 1
+
+
+def test_what_cannot_be_taken_back_is_told_once_and_stays(late: Late) -> None:
+    with late.local.database.transaction() as tx:
+        late.local.deployments.contract(tx, SYSTEM, STORE, "production", give_up_rollback=True)
+    late.local.settle()
+    late.visited(4, failing=0.2)
+    late.late.look()
+    late.late.look()
+    (event,) = late.local.events(ReleaseRefuted)
+    assert isinstance(event, ReleaseRefuted)
+    assert event.stays
+    assert late.local.live() == late.doubted.commit
+
+
+def test_what_has_no_traffic_any_more_or_is_old_is_let_be(late: Late) -> None:
+    newer = late.world.deploy(definition())
+    assert newer.set is not None
+    late.visited(8, failing=0.2)
+    late.late.look()
+    assert late.confirm()[0] is StepState.INCONCLUSIVE, "customers have the newer one"
+    late.signals.minutes[newer.set] = past(late.clock)
+    late.clock.advance(7_200)
+    late.late.look()
+    assert late.local.events(ReleaseRefuted) == late.local.events(DeploymentConfirmed) == []
+
+
+def test_while_telemetry_is_away_nothing_is_said(late: Late) -> None:
+    late.visited(8)
+    late.signals.away = True
+    late.late.look()
+    assert late.confirm()[0] is StepState.INCONCLUSIVE
+    late.signals.away = False
+    late.late.look()
+    assert late.confirm()[0] is StepState.PASSED
