@@ -86,25 +86,25 @@ def remaining_of(ramp: Ramp, now: datetime) -> float:
 
 
 def resumed(ramp: Ramp, now: datetime) -> tuple[datetime, tuple[Step, ...]]:
-    """When the next step of a paused ramp comes that goes on now, and its steps, the moments of some moved.
+    """When the next step of a paused ramp comes that goes on now, and its steps from then on.
 
-    What was left of its step is left still. A moment that lies ahead of the ramp stays; one that has passed by the time
-    its step is next, and those after it, come later by as long as the ramp was paused: otherwise everything that was
-    missed would be made at once.
+    What was left of its step is left still. A moment that lies ahead of the ramp stays. One that has passed by the time
+    its step is next, and those after it, come as long after the step before as was planned: otherwise everything that
+    was missed would be made at once. How long the ramp takes as planned stays what it was, which the judge builds upon.
     """
-    held = timedelta() if ramp.paused_at is None else max(timedelta(), now - ramp.paused_at)
-    shift, steps, moments = timedelta(), list(ramp.steps[: ramp.done]), list[datetime]()
-    for one in ramp.steps[ramp.done :]:
-        if one.at is None:
-            after = one.after if moments else remaining_of(ramp, now)
-            moments.append((moments[-1] if moments else now) + timedelta(seconds=after))
-            steps.append(one)
-            continue
-        if one.at + shift <= (moments[-1] if moments else now):
-            shift = held
-        moments.append(one.at + shift)
-        steps.append(replace(one, at=one.at + shift))
-    return max(now, moments[0]), tuple(steps)
+    planned = _planned(ramp)
+    steps, comes, late = list(ramp.steps[: ramp.done]), list[datetime](), False
+    for number, one in enumerate(ramp.steps[ramp.done :], ramp.done):
+        late = late or (one.at is not None and one.at <= (comes[-1] if comes else now))
+        if late and one.at is not None:
+            since = planned[number - 1] if number else ramp.began_at
+            one = replace(one, at=None, after=max(0.0, (one.at - since).total_seconds()))  # noqa: PLW2901 - from here on
+        if comes:
+            comes.append(next_at(one, comes[-1]))
+        else:
+            comes.append(one.at or now + timedelta(seconds=remaining_of(ramp, now)))
+        steps.append(one)
+    return comes[0], tuple(steps)
 
 
 def require_under_way(ramp: Ramp) -> None:
@@ -151,11 +151,17 @@ def view(ramp: Ramp) -> RampView:
     )
 
 
+def _planned(ramp: Ramp) -> list[datetime]:
+    """When each of its steps would have come if nothing had held it up."""
+    found: list[datetime] = []
+    for one in ramp.steps:
+        found.append(next_at(one, found[-1] if found else ramp.began_at))
+    return found
+
+
 def _seconds(ramp: Ramp) -> float:
-    first = before = next_at(ramp.steps[0], ramp.began_at)
-    for one in ramp.steps[1:]:
-        before = next_at(one, before)
-    return max(0.0, (before - first).total_seconds())
+    planned = _planned(ramp)
+    return max(0.0, (planned[-1] - planned[0]).total_seconds())
 
 
 def _step_seconds(ramp: Ramp) -> float:
