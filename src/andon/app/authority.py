@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from andon.flow.deployments.contract import DeploymentId, Deployments
+from andon.flow.pipelines.contract import Pipelines
+from andon.flow.sources.contract import Service
 from andon.kernel.access import SYSTEM, Permission, PersonId, Principal
 from andon.kernel.access.signing_in import grants_of, person_actor
 from andon.kernel.access.tokens import may_token
@@ -31,3 +34,24 @@ class GrantedAuthority:
         if actor.kind is ActorKind.TOKEN and not may_token(reading, actor.id, Permission.RELEASE):
             return None
         return self.principal_of(reading, actor.person)
+
+
+class GrantedBacking:
+    """Implements :class:`andon.feedback.rollouts.ports.Backing`."""
+
+    def __init__(self, authority: GrantedAuthority, deployments: Deployments, pipelines: Pipelines) -> None:
+        self._authority = authority
+        self._deployments = deployments
+        self._pipelines = pipelines
+
+    def sees(self, reading: Reading, deployment: DeploymentId, service: Service) -> bool:
+        found = self._deployments.get(reading, deployment)
+        build = self._pipelines.build_of(reading, found.service, found.commit, environment=found.environment)
+        pushed = None if build is None else self._pipelines.run(reading, build.run).person
+        return all(self._sees(reading, person, service) for person in (found.person, pushed))
+
+    def _sees(self, reading: Reading, person: str | None, service: Service) -> bool:
+        if person is None:
+            return True
+        principal = self._authority.principal_of(reading, person)
+        return principal is not None and principal.may(Permission.READ, service)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from andon.app.authority import GrantedAuthority, GrantedBacking
 from andon.app.flow import Flow
 from andon.feedback.graphite.room import graphite_room
 from andon.feedback.graphs.room import graphs_room
@@ -107,6 +108,7 @@ def _rollouts(database: Database, flow: Flow, signals: Signals, console: str, wo
         comparisons=flow.comparisons,
         log=flow.requests,
         segments=flow.flags.audiences,
+        backing=GrantedBacking(GrantedAuthority(), flow.deployments, flow.pipelines),
         workflows=workflows,
         console=console,
         doubts=DeploymentDoubts(flow.deployments, flow.environments),

@@ -17,20 +17,28 @@ from andon.feedback.rollouts.contract import (
     StageKind,
 )
 from andon.feedback.rollouts.model.records import Rollout
-from andon.flow.deployments.contract import DeploymentState
+from andon.flow.deployments.contract import DeploymentState, DeploymentView
+from andon.flow.flags.contract import ProposalId
+from andon.flow.flags.model.outcomes import Outcome
 from andon.flow.routing.contract import Comparison, SegmentUse, TrafficDivided, Where
 from andon.flow.routing.contract import Condition as Asked
-from andon.kernel.access import SYSTEM
+from andon.flow.sources.contract import Service
+from andon.kernel.access import SYSTEM, Grant, Principal, Role
 from andon.kernel.clock import SettableClock
 from andon.kernel.db import Database
+from andon.kernel.errors import Conflict
 from andon.kernel.events import Facets, page
 from andon.kernel.workflows import Interrupted
 from andon_flags.document import Condition, Operator
-from tests.feedback.rollouts.world import World, released
+from tests.feedback.rollouts.world import Behaviour, World, released
 from tests.flow.installation import STORE, Installation
 
 STAGES = "{ours: {to: {segment: employees}, for: 6s, requests: 4}, few: {share: 5%, for: 4s, requests: 8}}"
 RELEASED = released(f"{{strategy: canary, unit: {{cookie: user}}, stages: {STAGES}}}")
+GUARDED = RELEASED.replace("for: 4s", "for: 20s").replace(
+    "    keep_warm: 2\n", "    keep_warm: 2\n    flags: {second_person: true}\n"
+)
+PEOPLE = Service("people")
 MEMBERS = Asked(Where.COOKIE, "user", Comparison.MEMBER, "employees")
 NO_CONDITIONS: tuple[tuple[Condition, ...], ...] = ()
 
@@ -50,9 +58,9 @@ def put(world: World, *members: str, when: tuple[tuple[Condition, ...], ...] = N
     change(world, add=members)
 
 
-def change(world: World, *, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()) -> None:
+def change(world: World, *, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()) -> Outcome:
     with world.local.database.transaction() as tx:
-        world.local.segments.change_members(tx, SYSTEM, "employees", add=add, remove=remove)
+        return world.local.segments.change_members(tx, SYSTEM, "employees", add=add, remove=remove)
 
 
 def upload(world: World, members: list[str]) -> None:
@@ -125,7 +133,59 @@ def test_a_change_of_the_segment_is_followed_and_told_by_its_version_alone(world
     assert "brent" not in record + plan
 
 
-def pausing(world: World, harm: Callable[[], None], mend: Callable[[], None]) -> list[str]:
+def test_while_a_release_names_it_a_change_waits_for_the_second_person_that_its_environment_asks_for(
+    world: World,
+) -> None:
+    put(world, "maxine")
+    patty = world.local.sign_up("Patty", Grant(Role.DEVELOPER))
+    waits: list[ProposalId] = []
+    seen: list[tuple[bool, bool]] = []
+
+    def ask(rollout: Rollout) -> None:
+        if rollout.stage == 1 and rollout.counters is not None:  # behind the stage that names it: they keep the version
+            seen.append((serves(world, "maxine"), serves(world, "brent")))
+            if not waits:
+                proposal = change(world, add=("brent",), remove=("maxine",)).proposal
+                assert proposal is not None
+                waits.append(proposal)
+                with pytest.raises(Conflict, match="a release under way names employees"):
+                    remove(world)
+            elif len(seen) == 3:
+                with world.local.database.transaction() as tx:
+                    world.local.segments.changes.approve(tx, patty, waits[0])
+
+    world.asked = ask
+    assert world.deploy(GUARDED).state is DeploymentState.SUCCEEDED
+    assert seen[:3] == [(True, False)] * 3, "nobody has agreed"
+    assert seen[-1] == (False, True)
+    assert change(world, add=("sarah",)).proposal is None, "nothing names it any more"
+
+
+def test_who_names_a_segment_anew_may_look_at_the_service_whose_it_is(world: World) -> None:
+    local = world.local
+    local.create(PEOPLE)
+    with local.database.transaction() as tx:
+        local.segments.put(tx, SYSTEM, PEOPLE, "employees", when=NO_CONDITIONS)
+    change(world, add=("maxine",))
+    erik = local.sign_up("Erik", Grant(Role.DEVELOPER, STORE))
+    sarah = local.sign_up("Sarah", Grant(Role.DEVELOPER, STORE), Grant(Role.VIEWER, PEOPLE))
+
+    def deploy(pushed: Principal, asked: Principal, message: str) -> DeploymentView:
+        commit = local.built({"andon.yaml": f"{RELEASED}# {message}\n"}, by=pushed, message=message)
+        world.behaviours[commit] = Behaviour()
+        return local.deploy(commit, by=asked)
+
+    for pushed, asked in ((erik, erik), (erik, sarah), (sarah, erik)):
+        refused = deploy(pushed, asked, f"{pushed.person} {asked.person}")
+        assert refused.state is DeploymentState.FAILED
+        assert "There is no segment employees, or whoever pushed or deployed this may not look" in refused.reason
+        assert "No customer was given the new version." in refused.reason
+    assert told(world) == []
+    assert deploy(sarah, sarah, "together").state is DeploymentState.SUCCEEDED
+    assert deploy(erik, erik, "the next").state is DeploymentState.SUCCEEDED, "it was named already"
+
+
+def pausing(world: World, harm: Callable[[], object], mend: Callable[[], object]) -> list[str]:
     """Do something to the segment in the first stage, mend it once the rollout has paused, and say why it had."""
     reasons: list[str] = []
     done: list[str] = []
@@ -235,7 +295,7 @@ def test_what_the_router_cannot_know_is_refused_before_anybody_gets_anything(wor
         assert "andon.yaml" in ended.reason
         return ended.reason
 
-    assert "There is no segment employees." in refused()
+    assert "There is no segment employees, or " in refused()
     put(world, "maxine", when=((Condition("country", Operator.IN, ("DE",)),),))
     assert "has conditions" in refused()
     put(world)

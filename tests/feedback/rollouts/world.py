@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from andon.app.authority import GrantedAuthority, GrantedBacking
 from andon.feedback.judge.contract import (
     Arms,
     Because,
@@ -21,6 +22,7 @@ from andon.feedback.judge.contract import (
     Proposal,
     Verdict,
 )
+from andon.feedback.rollouts.belonging import Releases
 from andon.feedback.rollouts.conducting import Conductor
 from andon.feedback.rollouts.foretelling import Foretelling
 from andon.feedback.rollouts.model.pacing import Rhythm
@@ -127,6 +129,7 @@ class World:
             judge=judge or Plain(),
             log=lambda: self.log,
         )
+        local.audiences.used_by(Releases(self.service))
         self.answers = Answers()
         self.signals: Signals = signals or NoSignals()
         self._passed = 0.0
@@ -143,6 +146,7 @@ class World:
             signals=self.signals,
             comparisons=lambda: self.answers,
             segments=local.audiences,
+            backing=GrantedBacking(GrantedAuthority(), local.deployments, local.pipelines),
             rhythm=Rhythm(slice=2.0),
             sleep=self.sleep,
         )

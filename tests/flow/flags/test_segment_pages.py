@@ -6,9 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from andon.flow.flags.contract.audiences import AudienceUses
+from andon.flow.sources.contract import Service
+from andon.kernel.db import Reading
 from tests.databases import Databases
 from tests.flow.flags.serving import FlagSite, create_flag, open_flag_site, set_flag
-from tests.flow.installation import PASSWORD
+from tests.flow.installation import PASSWORD, STORE
 from tests.serving import Browser
 
 PAGE = "/segments/friends"
@@ -87,6 +90,28 @@ def test_a_segment_in_use_says_by_what_and_offers_no_deletion(site: FlagSite) ->
     text = maxine.get(PAGE).text
     assert "It is named by new-checkout (store/production). Take it out of their rules first." in text
     assert "A second person has to agree in store/production" in text
+    assert maxine.submit(PAGE, f"{PAGE}/remove", confirm="friends").status_code == 409
+
+
+class Released(AudienceUses):
+    """As if a release of production named each segment."""
+
+    def places(self, reading: Reading, name: str) -> tuple[tuple[Service, str], ...]:
+        return ((STORE, "production"),)
+
+
+def test_a_release_under_way_that_names_it_is_shown_and_asks_for_its_second_person(site: FlagSite) -> None:
+    site.api().put(PAGE, json={"service": "store"})
+    assert site.api().get(PAGE).json()["releases"] == []
+    maxine = sign_in(site)
+    assert "No flag names it, and no release." in maxine.get(PAGE).text
+    site.built.audiences.used_by(Released())
+    assert site.api().get(PAGE).json()["releases"] == ["store/production"]
+    text = maxine.get(PAGE).text
+    assert "store/production: its members get the new version first" in text
+    assert "A second person has to agree in store/production" in text
+    assert site.api().post(f"{PAGE}/members", json={"add": ["u1"]}).json()["proposal"]
+    assert members(site) == []
     assert maxine.submit(PAGE, f"{PAGE}/remove", confirm="friends").status_code == 409
 
 

@@ -6,22 +6,43 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from andon.feedback.rollouts.contract import StageKind
-from andon.feedback.rollouts.model.belonging import refusal, trouble
+from andon.feedback.rollouts.model.belonging import refusal, segments_named, trouble
 from andon.feedback.rollouts.model.stages import Stage, segments_of
-from andon.flow.definition.contract import ReleaseDefinition
-from andon.flow.flags.contract.audiences import Segments
+from andon.feedback.rollouts.ports import Backing
+from andon.feedback.rollouts.service import RolloutService
+from andon.flow.deployments.contract.release import Candidate
+from andon.flow.flags.contract.audiences import AudienceUses, SegmentAudience, Segments
 from andon.flow.routing.contract import Plan, SegmentUse
+from andon.flow.sources.contract import Service
 from andon.kernel.db import Reading
 
 
 class Belonging:
-    def __init__(self, segments: Segments) -> None:
-        self._segments = segments
+    """What stages and plans say of segments, and who may name them."""
 
-    def refused(self, reading: Reading, release: ReleaseDefinition) -> str:
-        """Why a release cannot begin; empty when it can."""
-        named = [one.audience.segment for one in release.stages if one.audience is not None and one.audience.segment]
-        return self._first(refusal(name, self._segments.audience(reading, name)) for name in named)
+    def __init__(self, segments: Segments, service: RolloutService, backing: Backing) -> None:
+        self._segments = segments
+        self._service = service
+        self._backing = backing
+
+    def refused(self, reading: Reading, candidate: Candidate) -> str:
+        """Why a release cannot begin; empty when it can.
+
+        A segment that it names anew is to be seen by who stands behind it: who gets which version tells who belongs to
+        it. Of one that the version before was released by already, nobody is asked again.
+        """
+        before = self._service.brought(reading, candidate.service, candidate.environment, candidate.former_commit)
+        known = frozenset() if before is None else segments_named(before.release)
+        return self._first(
+            refusal(name, self._seen(reading, candidate, name, known=name in known))
+            for name in sorted(segments_named(candidate.release))
+        )
+
+    def _seen(self, reading: Reading, candidate: Candidate, name: str, *, known: bool) -> SegmentAudience | None:
+        found = self._segments.audience(reading, name)
+        if found is None or known or self._backing.sees(reading, candidate.deployment, found.service):
+            return found
+        return None
 
     def trouble(self, reading: Reading, stage: Stage) -> str:
         """Why a stage that is under way cannot be passed; empty when there is no reason."""
@@ -43,3 +64,15 @@ class Belonging:
     @staticmethod
     def _first(reasons: Iterable[str]) -> str:
         return next((one for one in reasons if one), "")
+
+
+class Releases(AudienceUses):
+    """Where a release that names a segment is under way."""
+
+    def __init__(self, service: RolloutService) -> None:
+        self._service = service
+
+    def places(self, reading: Reading, name: str) -> tuple[tuple[Service, str], ...]:
+        """See :class:`~andon.flow.flags.contract.audiences.AudienceUses`."""
+        running = self._service.under_way(reading)
+        return tuple((one.service, one.environment) for one in running if name in segments_named(one.release))

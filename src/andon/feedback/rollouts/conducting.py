@@ -25,11 +25,11 @@ from andon.feedback.rollouts.model.pacing import Rhythm, may_go_on
 from andon.feedback.rollouts.model.records import Rollout
 from andon.feedback.rollouts.model.stages import Sets, divided, segments_of
 from andon.feedback.rollouts.model.tallying import counted_in
-from andon.feedback.rollouts.ports import Signals
+from andon.feedback.rollouts.ports import Backing, Signals
 from andon.feedback.rollouts.service import RolloutService
 from andon.flow.deployments.contract.release import Candidate, ReleaseEnd, ReleaseOutcome
 from andon.flow.environments.contract import Environments
-from andon.flow.flags.contract.audiences import NoSegments, Segments
+from andon.flow.flags.contract.audiences import Segments
 from andon.flow.routing.contract import Comparisons, Router
 from andon.kernel.db import Database, Transaction
 from andon.kernel.errors import Unavailable
@@ -53,7 +53,8 @@ class Conductor:
         judge: Judge,
         signals: Signals,
         comparisons: Callable[[], Comparisons],
-        segments: Segments | None = None,
+        segments: Segments,
+        backing: Backing,
         rhythm: Rhythm | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -65,7 +66,7 @@ class Conductor:
         self._signals = signals
         self._rhythm = rhythm or Rhythm()
         self._sleep = sleep
-        self._belonging = Belonging(segments or NoSegments())
+        self._belonging = Belonging(segments, service, backing)
         self._mirroring = Mirroring(database=database, service=service, open_=comparisons)
         self._looking = Looking(
             database=database,
@@ -123,7 +124,7 @@ class Conductor:
         """Why it cannot begin; what an earlier life began goes on, and pauses where it must."""
         with self._database.reading() as reading:
             begun = self._service.of_deployment(reading, candidate.deployment) is not None
-            return "" if begun else self._belonging.refused(reading, candidate.release)
+            return "" if begun else self._belonging.refused(reading, candidate)
 
     # The loop
 

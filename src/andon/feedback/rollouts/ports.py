@@ -9,8 +9,10 @@ from typing import Protocol
 from andon.feedback.judge.contract import Observation
 from andon.feedback.rollouts.model.records import LookRecord, Watched
 from andon.flow.definition.contract import Harm
+from andon.flow.deployments.contract import DeploymentId
 from andon.flow.environments.contract import InstanceId, SetId
 from andon.flow.sources.contract import CommitHash, Service
+from andon.kernel.db import Reading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +77,15 @@ class Signals(Protocol):
 
         Offsets are negative: seconds before ``before``.
         """
+        ...
+
+
+class Backing(Protocol):
+    """Knows who stands behind what is deployed."""
+
+    def sees(self, reading: Reading, deployment: DeploymentId, service: Service) -> bool:
+        """Whether all of them may look at a service: whoever asked for the deployment, and whoever pushed what it
+        deploys. What Andon does by itself is not asked about."""
         ...
 
 

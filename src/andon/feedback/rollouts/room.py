@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from andon.feedback.judge.contract import Judge
 from andon.feedback.rollouts.api import rollout_routes
+from andon.feedback.rollouts.belonging import Releases
 from andon.feedback.rollouts.conducting import Conductor
 from andon.feedback.rollouts.contract import RolloutState
 from andon.feedback.rollouts.foretelling import Foretelling
@@ -14,7 +15,7 @@ from andon.feedback.rollouts.later import LateConfirmation
 from andon.feedback.rollouts.model.pacing import Rhythm
 from andon.feedback.rollouts.model.words import STATE_WORDS, named, stated
 from andon.feedback.rollouts.pages import rollout_pages
-from andon.feedback.rollouts.ports import Signals
+from andon.feedback.rollouts.ports import Backing, Signals
 from andon.feedback.rollouts.reactions import reactions
 from andon.feedback.rollouts.service import RolloutService
 from andon.feedback.rollouts.service.takeovers import TakeoverService
@@ -57,6 +58,7 @@ def build_rollouts(
     comparisons: Callable[[], Comparisons],
     log: Callable[[], AccessLog],
     segments: Segments,
+    backing: Backing,
     workflows: Workflows,
     console: str,
     doubts: Doubts,
@@ -71,7 +73,9 @@ def build_rollouts(
         signals=signals,
         comparisons=comparisons,
         segments=segments,
+        backing=backing,
     )
+    segments.used_by(Releases(service))
     taking = Taking(
         database=database,
         service=service,

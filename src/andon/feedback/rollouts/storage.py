@@ -32,7 +32,7 @@ from andon.feedback.rollouts.model.records import (
 from andon.feedback.rollouts.model.takeovers import Takeover
 from andon.flow.definition.contract import ReleaseDefinition
 from andon.flow.deployments.contract import DeploymentId
-from andon.flow.sources.contract import Service
+from andon.flow.sources.contract import CommitHash, Service
 from andon.kernel.db import Enumeration, Instant, Json, metadata
 
 rollouts = sa.Table(
@@ -146,7 +146,7 @@ def newest(
     environment: str | None = None,
     running: bool | None = None,
     before: datetime | None = None,
-    limit: int,
+    limit: int | None,
 ) -> tuple[Rollout, ...]:
     """Newest first; ``services`` are those asked for, ``None`` is all; ``running`` is whether they are under way."""
     query = sa.select(rollouts)
@@ -167,6 +167,24 @@ def find(connection: Connection, service: Service, environment: str) -> Rollout 
     """The one under way there, or the newest that has ended."""
     found = newest(connection, services=[service], environment=environment, limit=1)
     return found[0] if found else None
+
+
+def passed(connection: Connection, service: Service, environment: str, commit: CommitHash) -> Rollout | None:
+    """The newest by which a version of the service itself came to everybody."""
+    query = (
+        sa.select(rollouts)
+        .where(
+            rollouts.c.service == service,
+            rollouts.c.environment == environment,
+            rollouts.c.commit == commit,
+            rollouts.c.state == RolloutState.PASSED,
+            rollouts.c.deployment.is_not(None),
+        )
+        .order_by(rollouts.c.started_at.desc(), rollouts.c.id.desc())
+        .limit(1)
+    )
+    row = connection.execute(query).first()
+    return None if row is None else _rollout(row)
 
 
 # Stages

@@ -70,7 +70,7 @@ class BuiltFlags:
     @property
     def audiences(self) -> Segments:
         """What rooms ask that give segments their traffic."""
-        return AudienceService(self.documents)
+        return AudienceService(self.documents, self.segments.changes)
 
     def judged_by(self, gate: RampGate) -> None:
         """Let an upper room judge ramps too."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from andon.flow.definition.contract import ReleaseDefinition
 from andon.flow.flags.contract.audiences import SegmentAudience
 
 MOST_MEMBERS = 1_000
@@ -13,10 +14,21 @@ _REMEDY = (
 )
 
 
+def segments_named(release: ReleaseDefinition) -> frozenset[str]:
+    """In whichever stage: whom one of them gives the version keeps it in those behind."""
+    return frozenset(
+        one.audience.segment for one in release.stages if one.audience is not None and one.audience.segment
+    )
+
+
 def refusal(name: str, found: SegmentAudience | None) -> str:
-    """Why a release cannot go to a segment at all, with what to do instead; empty when it can."""
+    """Why a release cannot go to a segment at all, with what to do instead; empty when it can. ``None`` is told of one
+    that is not there as of one that may not be seen."""
     if found is None:
-        return f"There is no segment {name}. {_SAFE} Make it, or correct its name in andon.yaml, and deploy again."
+        return (
+            f"There is no segment {name}, or whoever pushed or deployed this may not look at the service whose it is. "
+            f"{_SAFE} Make it, or correct its name in andon.yaml, and deploy again."
+        )
     why = _unfit(name, found)
     return f"{why} {_SAFE} {_REMEDY}" if why else ""
 

@@ -8,7 +8,7 @@ from andon.feedback.rollouts import storage
 from andon.feedback.rollouts.contract import RolloutId, RolloutView
 from andon.feedback.rollouts.model.records import LookRecord, Rollout, StageRecord, VerdictRecord
 from andon.flow.deployments.contract import DeploymentId
-from andon.flow.sources.contract import Service
+from andon.flow.sources.contract import CommitHash, Service
 from andon.kernel.access import Principal
 from andon.kernel.db import Reading
 from andon.kernel.errors import NotFound
@@ -58,6 +58,14 @@ class RolloutQuestions:
             limit=_MOST_RUNNING,
         )
         return tuple(storage.view(reading.connection, one) for one in reversed(found))
+
+    def under_way(self, reading: Reading) -> tuple[Rollout, ...]:
+        """All of them."""
+        return storage.newest(reading.connection, running=True, limit=None)
+
+    def brought(self, reading: Reading, service: Service, environment: str, commit: CommitHash) -> Rollout | None:
+        """The last rollout that gave a version of the service to everybody there."""
+        return storage.passed(reading.connection, service, environment, commit)
 
     def recent(self, reading: Reading, service: Service | None = None, *, limit: int = 20) -> tuple[RolloutView, ...]:
         found = storage.newest(reading.connection, services=None if service is None else [service], limit=limit)

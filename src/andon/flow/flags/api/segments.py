@@ -45,6 +45,11 @@ def segment_routes(desk: Desk) -> Handlers:
                 for one in segments.uses(reading, name)
                 if visible is None or one.service in visible
             ],
+            releases=[
+                f"{service}/{environment}"
+                for service, environment in segments.changes.releases(reading, name)
+                if visible is None or service in visible
+            ],
             warnings=[] if outcome is None else list(outcome.warnings),
             waiting=[shape for _, shape in desk.segment_proposals(reading, principal, segment=found)],
             proposal=None if outcome is None else outcome.proposal,

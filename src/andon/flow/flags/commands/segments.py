@@ -94,6 +94,7 @@ def segment(
     for every in one.when:
         lines.append("or whoever has: " + msgspec.json.encode(every).decode())
     lines += [f"named by {use.flag} ({use.service}/{use.environment})" for use in found.uses]
+    lines += [f"named by a release under way ({place})" for place in found.releases]
     lines += [f"doubtful: {warning}" for warning in found.warnings]
     for waiting in found.waiting:
         lines.append(f"waits for a second person ({waiting.id}): {waiting.sentence}, by {waiting.by or 'somebody'}")

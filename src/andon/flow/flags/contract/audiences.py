@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from andon.flow.flags.contract.names import SegmentName
+from andon.flow.sources.contract import Service
 
 if TYPE_CHECKING:  # the command line shows what is told here, and knows no database
     from andon.kernel.db import Reading
@@ -16,6 +17,8 @@ class SegmentAudience:
     """Who belongs to a segment, as far as that can be said without asking the service."""
 
     name: SegmentName
+    service: Service
+    """Whose people change it. Whoever may not look at that service is not told that there is such a segment."""
     version: int
     """Grows with every change of it."""
     size: int
@@ -27,9 +30,26 @@ class SegmentAudience:
     """Whoever fulfils its conditions belongs to it as well."""
 
 
+class AudienceUses(Protocol):
+    """Where a segment's members are given something else than a flag."""
+
+    def places(self, reading: Reading, name: str) -> tuple[tuple[Service, str], ...]:
+        """Environments in which that is under way, or will be before what is under way there is over."""
+        ...
+
+
+class NoUses:
+    def places(self, reading: Reading, name: str) -> tuple[tuple[Service, str], ...]:
+        return ()
+
+
 class Segments(Protocol):
     def audience(self, reading: Reading, name: str) -> SegmentAudience | None:
         """``None`` when there is no such segment. Remembered until it changes."""
+        ...
+
+    def used_by(self, uses: AudienceUses) -> None:
+        """Let changes of a segment wait there as well for a second person, where the environment asks for one."""
         ...
 
 
@@ -38,3 +58,6 @@ class NoSegments:
 
     def audience(self, reading: Reading, name: str) -> SegmentAudience | None:
         return None
+
+    def used_by(self, uses: AudienceUses) -> None:
+        return

@@ -100,6 +100,11 @@ def draw_segment(
         facets = Facets(subject=f"segment:{segment}", sight=context.principal.sight())
         lines = context.told(reading, record(reading, facets, limit=20))
         guards = desk.segments.changes.guards(reading, segment)
+        releases = [
+            f"{service}/{name}"
+            for service, name in desk.segments.changes.releases(reading, segment)
+            if visible is None or service in visible
+        ]
         seen = [f"{service}/{name}" for service, name in guards if visible is None or service in visible]
         waiting = waiting_segments(desk, reading, context.principal, segment=found)
         versions = desk.segment_history(reading, found, limit=_VERSIONS)
@@ -110,6 +115,7 @@ def draw_segment(
         "facts": _facts(found, members),
         "members": None if members is None else members[:_SHOWN],
         "uses": uses,
+        "releases": releases,
         "asked": asked,
         "has": has,
         "membership": _membership(found, asked, has) if may else None,

@@ -1,5 +1,5 @@
-"""Changing segments: a change counts at once, or waits for a second person where a flag names the segment in an
-environment that asks for one."""
+"""Changing segments: a change counts at once, or waits for a second person where a flag or a release under way names
+the segment in an environment that asks for one."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from andon.flow.flags.contract import (
     SegmentChangeProposed,
     SegmentChangeRejected,
 )
+from andon.flow.flags.contract.audiences import AudienceUses, NoUses
 from andon.flow.flags.model.flag import MOST_MEMBERS, SHOWN_MEMBERS, StoredSegment
 from andon.flow.flags.model.outcomes import Author, Outcome
 from andon.flow.flags.model.segment import (
@@ -50,14 +51,25 @@ class SegmentChanges:
 
     def __init__(self, places: Places) -> None:
         self._places = places
+        self._uses: AudienceUses = NoUses()
+
+    def used_by(self, uses: AudienceUses) -> None:
+        """See :class:`~andon.flow.flags.contract.audiences.Segments`."""
+        self._uses = uses
+
+    def releases(self, reading: Reading, name: str) -> tuple[Place, ...]:
+        """Where it is named by something else than a flag, sorted."""
+        return tuple(sorted(set(self._uses.places(reading, name))))
 
     def guards(self, reading: Reading, name: str) -> tuple[Place, ...]:
         """Where a second person has to agree, because a flag names the segment there: also one that is archived, which
-        comes back as it was, and one that will if a change that waits is approved."""
+        comes back as it was, and one that will if a change that waits is approved. And where a release does that is
+        under way, in a stage behind it too: its members keep the version."""
         # those that wait first: one that is approved meanwhile is found among the settings
         found = set(flag_storage.proposals_naming_segment(reading.connection, name))
         named = flag_storage.naming_segment(reading.connection, name, archived=True)
         found |= {(service, environment) for service, environment, _ in named}
+        found |= set(self.releases(reading, name))
         return tuple(one for one in sorted(found) if self._places.needs_second_person(reading, *one))
 
     def make(self, tx: Transaction, author: Author, segment: StoredSegment, change: SegmentChange, why: str) -> Outcome:
@@ -97,7 +109,7 @@ class SegmentChanges:
             raise Forbidden(
                 "You proposed this change yourself.",
                 safe="It waits.",
-                remedy="Ask somebody else who may release wherever a flag names the segment.",
+                remedy="Ask somebody else who may release wherever the segment is named.",
             )
         self._require_all(principal, {*found.places, *self.guards(tx, segment.name)})
         members = self._members(tx, segment, found.change)
@@ -167,7 +179,7 @@ class SegmentChanges:
         if hidden:
             told.append(f"{hidden} {'place' if hidden == 1 else 'places'} that you may not see")
         raise Forbidden(
-            f"Flags name this segment where you may not release: {', '.join(told)}.",
+            f"This segment is named where you may not release: {', '.join(told)}.",
             safe="The change waits.",
             remedy="Ask somebody who may release in all of the environments that are concerned.",
         )

@@ -150,8 +150,8 @@ class SegmentService:
             raise Conflict(f"There are {MOST_SEGMENTS} segments.", remedy="Remove one that nobody uses.")
         if self.changes.guards(tx, name):
             raise Conflict(
-                f"A flag of the archive, or a change that waits, names a segment {name} where a second person has to "
-                "agree to who belongs to it.",
+                f"A flag of the archive, a change that waits, or a release under way names a segment {name} where a "
+                "second person has to agree to who belongs to it.",
                 safe="Nothing was created.",
                 remedy="Choose another name.",
             )
@@ -221,10 +221,11 @@ class SegmentService:
             )
         if self.changes.guards(tx, name):
             raise Conflict(
-                f"A flag of the archive, or a change that waits, names {name} where a second person has to agree to "
-                "who belongs to it.",
+                f"A flag of the archive, a change that waits, or a release under way names {name} where a second "
+                "person has to agree to who belongs to it.",
                 safe="Nothing was changed.",
-                remedy="Bring the flag back and take the segment out of its rules, or turn the change down.",
+                remedy="Bring the flag back and take the segment out of its rules, turn the change down, or wait for "
+                "the end of the release.",
             )
         self.changes.overtake(tx, _author(principal), segment, "the segment was removed")
         storage.delete(tx.connection, name)

@@ -140,6 +140,8 @@ class SegmentDetails(msgspec.Struct, kw_only=True):
     members: list[str] | None
     """``None`` for a large one, of which only hashes are kept."""
     uses: list[SegmentUse]
+    releases: list[str]
+    """Where a release is under way that names it, as far as you may see that: ``store/production``."""
     warnings: list[str] = []
     waiting: list[SegmentProposalShape] = []
     """Changes that wait for a second person."""
