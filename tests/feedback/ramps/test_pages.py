@@ -81,7 +81,7 @@ def test_a_ramp_is_held_on_its_page(seen: Seen) -> None:
     assert maxine.submit(address, f"{address}/wish", wish="pause", why="calls", **held).status_code == 303
     page = seen.site.page(address)
     assert "The ramp of “on” of new-checkout in production is paused at 40 %" in page
-    assert "Maxine paused it: calls. Nobody more gets it until it goes on, with the 20" in page.replace(
+    assert "Maxine paused it: calls. Nobody more gets it until it goes on; left of its step: 20" in page.replace(
         "\N{NO-BREAK SPACE}", " "
     )
     assert "Go to 60 % now" in page

@@ -100,7 +100,7 @@ def test_a_ramp_is_paused_resumed_and_promoted(site: FlagSite, andon: Terminal) 
     assert "is paused already." in again.err
     assert "Its share stays at 1 %." in again.err
     shown = andon("flags", "show", "store", "new-checkout").out
-    assert re.search(r"paused \d+ s ago by \w+: support is flooded, 59 min \d+ s of the step are left", shown), shown
+    assert re.search(r"paused \d+ s ago by \w+: support is flooded; left of its step: (1 h|59 min)", shown), shown
     assert "goes on at 1 %, the next step 59 min from now." in andon(*ramp, "--resume").out
     assert "is at 5 %, step 2 of 3." in andon(*ramp, "--promote").out
     assert "One thing at a time" in andon(*ramp, "--promote", "--pause").err

@@ -136,7 +136,7 @@ def hands_of(ramp: RampView, principal: Principal) -> tuple[Hand, ...]:
 
 def _paused(ramp: RampView, by: str) -> str:
     why = f": {ramp.paused_why}" if ramp.paused_why else ""
-    left = f", with the {duration(ramp.remaining)} that are left of its step" if ramp.remaining else ""
+    left = f"; left of its step: {duration(ramp.remaining)}" if ramp.remaining else ""
     return f"{by or 'Somebody'} paused it{why}. Nobody more gets it until it goes on{left}."
 
 

@@ -93,7 +93,7 @@ def _next(at: datetime) -> str:
 
 def _paused(ramp: RampShape) -> str:
     why = f": {ramp.paused_why}" if ramp.paused_why else ""
-    left = f", {rest(ramp.remaining)} of the step are left" if ramp.remaining else ""
+    left = f"; left of its step: {rest(ramp.remaining)}" if ramp.remaining else ""
     return f"paused {ago(ramp.paused_at)} by {ramp.paused_by or 'somebody'}{why}{left}"
 
 
