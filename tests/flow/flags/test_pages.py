@@ -133,6 +133,18 @@ def test_the_switch_is_pulled_and_released(site: FlagSite) -> None:
     assert "Kill in production" in maxine.get(PAGE).text
 
 
+def test_a_former_version_is_restored_by_the_word_of_the_command(site: FlagSite) -> None:
+    maxine = sign_in(site)
+    before = share(site)
+    fields = {"share-on": "25", "share-off": "75", "base": "1"}
+    assert maxine.submit(PAGE, f"{PAGE}/production/shares", **fields).status_code == 303
+    text = maxine.get(PAGE).text
+    assert "Restore version 1 of production" in text
+    assert "<span>Restore</span>" in text
+    assert maxine.submit(PAGE, f"{PAGE}/production/restore", version="1").status_code == 303
+    assert share(site) == before
+
+
 def ramps(site: FlagSite) -> list[RampView]:
     """Newest first."""
     with site.installation.database.reading() as reading:
@@ -233,7 +245,9 @@ def test_a_flag_is_created_and_archived(site: FlagSite) -> None:
     untyped = maxine.submit("/flags/store/banner", "/flags/store/banner/archive", confirm="")
     assert untyped.status_code == 400
     assert maxine.submit("/flags/store/banner", "/flags/store/banner/archive", confirm="banner").status_code == 303
-    assert "banner is archived" in maxine.get("/flags/store/banner").text
+    archived = maxine.get("/flags/store/banner").text
+    assert "banner is archived" in archived
+    assert "Restore banner" in archived
     assert maxine.submit("/flags/store/banner", "/flags/store/banner/unarchive").status_code == 303
 
 

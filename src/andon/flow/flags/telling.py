@@ -69,7 +69,7 @@ def tell(happened: Event, names: Names) -> Sentence | None:
         case FlagArchived(flag=flag, why=why):
             return Sentence("archived the flag", flag, _flag(happened.service, flag), detail=why, icon="flag")
         case FlagRestored(flag=flag):
-            return Sentence("brought back the flag", flag, _flag(happened.service, flag), icon="flag")
+            return Sentence("restored the flag", flag, _flag(happened.service, flag), icon="flag")
         case FlagHandedOver(flag=flag, origin=origin):
             where = f"to {FLAGS_FILE}" if origin is Origin.CODE else "to the console"
             return Sentence("handed the flag", flag, _flag(happened.service, flag), f"over {where}", icon="flag")

@@ -69,7 +69,7 @@ def _heads(desk: Desk) -> Handlers:
 
     @api.post(f"{_FLAG}/unarchive")
     def unarchive_flag(call: Call, service: str, flag: str) -> FlagShape:
-        """Bring an archived flag back as it was. With a ``proposal`` it waits for a second person."""
+        """Restore an archived flag as it was. With a ``proposal`` it waits for a second person."""
         with call.database.transaction() as tx:
             owner = desk.known(tx, call.principal, service)
             outcome = desk.flags.unarchive(tx, call.principal, owner, flag)
@@ -125,7 +125,7 @@ def _settings(desk: Desk) -> Handlers:
 
     @api.post(f"{_PLACE}/restore")
     def restore_flag(call: Call, service: str, flag: str, environment: str, data: VersionChosen) -> Done:
-        """Let a former version count again, to the last user."""
+        """Restore a former version, to the last user."""
         with call.database.transaction() as tx:
             owner = desk.known(tx, call.principal, service)
             return Done.of(desk.flags.restore(tx, call.principal, owner, environment, flag, data.version, why=data.why))

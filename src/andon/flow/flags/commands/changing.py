@@ -209,14 +209,14 @@ def restore_flag(
     service: ServiceName,
     flag: FlagNamed,
     environment: Annotated[str, typer.Argument(help="The environment; without it the flag leaves the archive.")] = "",
-    version: Annotated[int, typer.Argument(help="The version that is to count again; see: andon flags history")] = 0,
+    version: Annotated[int, typer.Argument(help="The version to restore; see: andon flags history")] = 0,
     why: Reason = "",
 ) -> None:
-    """Let a former version count again, or bring a flag back from the archive."""
+    """Restore a former version, to the last user, or a flag from the archive."""
     with connect() as andon:
         if not environment:
             made = andon.post(f"{flag_at(service, flag)}/unarchive", FlagShape)
-            said = f"{made.name} is back as it was."
+            said = f"{made.name} is restored as it was."
             say(_waits(made) if made.proposal else said, value=made)
             return
         wanted = VersionChosen(version=version, why=why)
@@ -227,7 +227,7 @@ def archive_flag(service: ServiceName, flag: FlagNamed, why: Reason = "") -> Non
     """Take a flag out of all documents: programs that still ask get the default in their code."""
     with connect() as andon:
         made = andon.post(f"{flag_at(service, flag)}/archive", FlagShape, Reasoned(why=why))
-    said = f"{made.name} is archived. Back: andon flags restore {service} {flag}"
+    said = f"{made.name} is archived. To restore it: andon flags restore {service} {flag}"
     say(_waits(made) if made.proposal else said, value=made)
 
 

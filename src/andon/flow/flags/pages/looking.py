@@ -178,7 +178,7 @@ def draw_flag(
         attributes=context.query.get("attributes", ""),
         chosen=chosen,
         archive=None if archived or not may or found.origin.value == "code" else archive,
-        bring_back=Action(f"Bring {flag} back", f"{address}/unarchive", kind="primary") if archived and may else None,
+        bring_back=Action(f"Restore {flag}", f"{address}/unarchive", kind="primary") if archived and may else None,
         wrong=wrong or {},
         settings={one.environment: dumped(SettingShape.of(one.setting)) for one in settings},
     )
@@ -204,11 +204,11 @@ def versions_of(address: str, found: list[tuple[Version, str]], *, may: bool) ->
         back = None
         if environment and environment in newest and may:
             back = Action(
-                "Let it count again",
+                "Restore",
                 f"{address}/{environment}/restore",
                 hidden=(("version", str(number)),),
                 icon="back",
-                spoken=f"Let it count again: version {number} of {environment}",
+                spoken=f"Restore version {number} of {environment}",
             )
         newest.add(environment)
         listed.append({"version": version, "who": who, "back": back, "where": environment or "everywhere"})

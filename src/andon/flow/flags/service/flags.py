@@ -247,7 +247,7 @@ class FlagService(Hands, contract.Flags):
         *,
         why: str = "",
     ) -> Outcome:
-        """Let a former version count again, to the last bucket. Raises as :meth:`change`."""
+        """Restore a former version, to the last bucket. Raises as :meth:`change`."""
         principal.require_sight(service)
         principal.require(Permission.RELEASE, service, environment)
         flag = self._lock(tx, service, name)
@@ -385,7 +385,7 @@ class FlagService(Hands, contract.Flags):
             raise Conflict(
                 f"{name} is archived.",
                 safe="Nothing was changed.",
-                remedy=f"Bring it back first: andon flags restore {service} {name}",
+                remedy=f"Restore it first: andon flags restore {service} {name}",
             )
         return flag
 

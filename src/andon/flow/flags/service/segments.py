@@ -224,7 +224,7 @@ class SegmentService:
                 f"A flag of the archive, a change that waits, or a release under way names {name} where a second "
                 "person has to agree to who belongs to it.",
                 safe="Nothing was changed.",
-                remedy="Bring the flag back and take the segment out of its rules, turn the change down, or wait for "
+                remedy="Restore the flag and take the segment out of its rules, turn the change down, or wait for "
                 "the end of the release.",
             )
         self.changes.overtake(tx, _author(principal), segment, "the segment was removed")
