@@ -179,7 +179,7 @@ def test_after_a_crash_it_goes_on_where_it_was_with_what_it_had_seen(moving: Mov
 
 
 def test_before_it_begins_it_says_the_smallest_harm_that_it_could_see_of_these_requests(judged: Moving) -> None:
-    judged.before(3_000, seconds=3_000, failing=2)  # too long ago
+    judged.before(300, seconds=3_000, failing=2)  # too long ago
     judged.clock.advance(1)
     judged.before(6_000, seconds=1_200, failing=200)
     rollout = judged.begin(stages=(TakeoverStage(parts=5_000, seconds=600),))
