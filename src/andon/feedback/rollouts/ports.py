@@ -84,8 +84,8 @@ class Backing(Protocol):
     """Knows who stands behind what is deployed."""
 
     def sees(self, reading: Reading, deployment: DeploymentId, service: Service) -> bool:
-        """Whether all of them may look at a service: whoever asked for the deployment, and whoever pushed what it
-        deploys. What Andon does by itself is not asked about."""
+        """Whether all of them may look at a service: whoever asked for the deployment, and whoever began the run that
+        built what it deploys, by a push or otherwise. What Andon does by itself is not asked about."""
         ...
 
 
