@@ -1,8 +1,8 @@
 """The shapes of OFREP 0.3's answers, as facts in JSON Schema, and whether Andon's are of them.
 
 From https://github.com/open-feature/protocol (``service/openapi.yaml`` and ``service/event-streams.yaml``, 0.3.0),
-where they stand as properties of answers by status. Stricter in one thing: an evaluation has its key, value, reason and
-variant, which there may be missing and which providers read all the same.
+where they stand as properties of answers by status. Stricter where providers read what there may be missing: an
+evaluation has its key, value, reason and variant, and whatever is said of one flag its key and metadata.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ NOT_FOUND: Schema = {
     "required": ["key", "errorCode"],
     "properties": {"key": {"type": "string"}, "errorCode": {"const": "FLAG_NOT_FOUND"}, "errorDetails": _ERROR},
 }
+REFUSED: Schema = {"type": "object", "required": ["key", "errorCode", "metadata"]}
+"""401, 403 and 429 of one flag; there they have no shape."""
 BULK_FAILURE: Schema = {
     "type": "object",
     "required": ["errorCode"],
@@ -87,7 +89,6 @@ EVENT: Schema = {
     },
 }
 ANY: Schema = {}
-"""401, 403 and 429 have no shape."""
 
 EVALUATE = "/ofrep/v1/evaluate/flags"
 MOST_STRANGERS = 600

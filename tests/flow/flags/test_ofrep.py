@@ -98,7 +98,9 @@ def test_what_cannot_be_evaluated_says_why_in_openfeatures_words(
     found = answer.json()
     assert found["errorCode"] == code
     assert found["errorDetails"]
-    assert found["key"] == key  # without it JavaScript's provider takes it for no answer at all
+    # without them JavaScript's provider, and Java's, take it for no answer at all
+    assert found["key"] == key
+    assert isinstance(found["metadata"], dict)
 
 
 def test_a_number_of_a_flag_with_fractions_is_always_one(client: httpx.Client) -> None:
@@ -163,6 +165,7 @@ def test_without_a_good_token_the_answer_tells_what_to_do(site: FlagSite) -> Non
             answer = ask(client, "static")
             assert answer.status_code == 401
             assert "andon token create" in answer.json()["errorDetails"]
+            assert (answer.json()["key"], answer.json()["metadata"]) == ("static", {})
             assert answer.headers["www-authenticate"].startswith("Bearer")
             assert int(answer.headers["retry-after"]) >= 30
 

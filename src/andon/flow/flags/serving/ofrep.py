@@ -71,11 +71,12 @@ def evaluated(served: Served, key: str, body: bytes) -> Answer:
     except Misunderstood as error:
         return failed(400, error.code, error.says, key)
     document = served.built.document
+    revision = {"revision": served.revision}
     if key not in document.flags:
-        return failed(404, ErrorCode.FLAG_NOT_FOUND, _not_found(served, key), key)
+        return failed(404, ErrorCode.FLAG_NOT_FOUND, _not_found(served, key), key, revision)
     outcome = served.compiled.outcome(key, context)
     if outcome.variant is None:
-        return failed(400, outcome.error or ErrorCode.GENERAL, _missing(served, key), key)
+        return failed(400, outcome.error or ErrorCode.GENERAL, _missing(served, key), key, revision)
     return Answer(200, msgspec.json.encode(_success(served, key, outcome)))
 
 
@@ -110,10 +111,13 @@ def bulk(served: Served, body: bytes, if_none_match: str, stream: str) -> Answer
     return Answer(200, b'{"flags":' + found + b"," + msgspec.json.encode(rest)[1:], headers)
 
 
-def failed(status: int, code: ErrorCode, says: str, key: str = "") -> Answer:
+def failed(
+    status: int, code: ErrorCode, says: str, key: str = "", metadata: Mapping[str, object] | None = None
+) -> Answer:
     said: dict[str, object] = {"errorCode": code.value, "errorDetails": says}
     if key:
-        said = {"key": key, **said}
+        # Java's provider takes an answer without metadata, even where there is nothing to tell, for a fault of its own
+        said = {"key": key, **said, "metadata": metadata or {}}
     return Answer(status, msgspec.json.encode(said))
 
 
