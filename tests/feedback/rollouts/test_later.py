@@ -155,6 +155,29 @@ def test_what_has_no_traffic_any_more_or_is_old_is_let_be(late: Late) -> None:
     assert late.local.events(ReleaseRefuted) == late.local.events(DeploymentConfirmed) == []
 
 
+def test_what_waits_for_its_turn_is_not_taken_back_by_a_roll_back_behind_it(late: Late) -> None:
+    late.visited(4, failing=0.2)
+    mended = late.world.version(definition())
+    late.local.request(mended)
+    late.late.look()
+    assert late.confirm()[0] is StepState.INCONCLUSIVE
+    assert late.settled().kind is Kind.DEPLOY
+    assert late.local.live() == mended
+
+
+def test_who_goes_back_to_it_by_hand_has_decided(late: Late) -> None:
+    for commit in (late.former.commit, late.doubted.commit):
+        with late.local.database.transaction() as tx:
+            late.local.deployments.roll_back(tx, SYSTEM, STORE, "production", to=commit)
+        late.local.settle()
+    assert late.local.place().live is not None
+    assert late.local.place().live.id == late.doubted.set, "in the very instances"
+    late.visited(4, failing=0.2)
+    late.late.look()
+    assert late.confirm()[0] is StepState.INCONCLUSIVE
+    assert late.settled().commit == late.doubted.commit
+
+
 def test_while_telemetry_is_away_nothing_is_said(late: Late) -> None:
     late.visited(8)
     late.signals.away = True

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from andon.flow.deployments.contract import DeploymentConfirmed, Deployments, StepState
+from andon.flow.deployments.contract import DeploymentConfirmed, DeploymentId, Deployments, StepState
 from andon.flow.deployments.contract.release import Doubted
 from andon.flow.deployments.storage import doubts as storage
+from andon.flow.deployments.storage import lock_row
 from andon.flow.environments.contract import Environments
+from andon.flow.sources.contract import Service
 from andon.kernel.access import SYSTEM
 from andon.kernel.db import Reading, Transaction
 from andon.kernel.errors import AndonError
@@ -24,8 +26,7 @@ class DeploymentDoubts:
     def doubted(self, reading: Reading, *, since: datetime) -> tuple[Doubted, ...]:
         found = []
         for one in storage.doubted(reading.connection, since):
-            place = self._environments.find(reading, one.service, one.environment)
-            if place is None or place.live is None or place.live.id != one.set:
+            if not self._serves(reading, one.service, one.environment, one.id):
                 continue
             found.append(
                 Doubted(
@@ -71,14 +72,21 @@ class DeploymentDoubts:
 
     def _is_open(self, tx: Transaction, doubted: Doubted) -> bool:
         """Whether it still has the traffic, nobody has settled it, and nothing is about to take its place."""
-        place = self._environments.find(tx, doubted.service, doubted.environment)
+        # On PostgreSQL nobody else settles it, or asks for anything to be put there, until this transaction ends.
+        lock_row(tx.connection, doubted.service, doubted.environment)
+        lock = self._deployments.lock(tx, doubted.service, doubted.environment)
         return (
-            place is not None
-            and place.live is not None
-            and place.live.id == doubted.set
+            lock.holder is None
+            # a roll-back that came behind what waits would take that back
+            and not lock.queue
             and storage.is_open(tx.connection, doubted.deployment)
-            and self._deployments.lock(tx, doubted.service, doubted.environment).holder is None
+            and self._serves(tx, doubted.service, doubted.environment, doubted.deployment)
         )
+
+    def _serves(self, reading: Reading, service: Service, environment: str, deployment: DeploymentId) -> bool:
+        """Whether it is this deployment that customers have: who went back to its version has decided upon that."""
+        live = self._deployments.live(reading, service, environment)
+        return live is not None and live.id == deployment
 
     @staticmethod
     def _settle(tx: Transaction, doubted: Doubted, state: StepState, reason: str) -> None:
