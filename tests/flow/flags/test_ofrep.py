@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -9,8 +10,14 @@ from typing import Any
 import httpx
 import pytest
 
+from andon.flow.flags.serving.admission import Admission
+from andon.flow.flags.serving.asking import Asking
+from andon.flow.flags.serving.door import FlagDoor
+from andon.flow.flags.serving.hub import Hub, Place
+from andon.flow.flags.serving.tickets import Tickets
 from tests.databases import Databases
 from tests.flow.flags.serving import FLAGS, FlagSite, create_flag, open_flag_site, set_flag
+from tests.flow.installation import STORE
 
 EVALUATE = "/ofrep/v1/evaluate/flags"
 WHO = {"x-andon-service": "store", "x-andon-environment": "production"}
@@ -283,3 +290,45 @@ def test_names_that_no_flag_has_are_told_where_flags_are_listed(site: FlagSite, 
     site.room.shut()  # writes what was counted; threads and sockets end
     found = site.api().get(FLAGS).json()
     assert "long-gone" in found["unknown"]
+
+
+def test_a_fault_of_ours_is_told_as_the_protocol_tells_it(site: FlagSite) -> None:
+    def broken(_place: Place) -> bool:
+        raise RuntimeError("the disk has gone")
+
+    database, bell = site.installation.database, site.installation.bell
+    door = FlagDoor(
+        Hub(database, bell, site.built.flags),
+        Admission(database, bell),
+        Tickets(),
+        Asking(database, site.built.flags),
+        broken,
+    )
+
+    async def ask_it() -> tuple[httpx.Response, httpx.Response]:
+        inside: Any = door.at(Place(STORE, "production"))  # ASGI in other words than httpx has for it
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(inside), base_url="http://andon") as client:
+            return await client.post(f"{EVALUATE}/static", json={}), await client.post(EVALUATE, json={})
+
+    one, every = asyncio.run(ask_it())
+    assert one.status_code == every.status_code == 500
+    assert one.headers["access-control-allow-origin"] == every.headers["access-control-allow-origin"] == "*"
+    assert (one.json()["key"], one.json()["errorCode"], one.json()["metadata"]) == ("static", "GENERAL", {})
+    assert every.json()["errorCode"] == "GENERAL"
+    assert "the disk has gone" not in one.text + every.text
+
+
+def test_the_address_of_a_stream_stays_for_half_a_day_and_is_good_for_as_long() -> None:
+    """A new one is another answer, and a 304 says that the one that somebody holds is still good."""
+    now = 1_000.0
+    place, issued = Place(STORE, "production"), Tickets(lambda: now)
+    first = issued.issue(place, "secret")
+    now += 43_000
+    assert issued.issue(place, "secret") == first
+    now += 43_000
+    assert issued.open(first) == (place, "secret")
+    second = issued.issue(place, "secret")
+    assert second != first
+    now += 1_000
+    assert issued.open(first) is None
+    assert issued.open(second) == (place, "secret")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 
 from andon.flow.flags.serving.hub import Place
 
@@ -19,15 +20,16 @@ MOST = 20_000
 
 
 class Tickets:
-    """Only the event loop touches it."""
+    """Only the event loop touches it. ``clock`` tells seconds that only grow."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._issued: OrderedDict[str, tuple[Place, str, float]] = OrderedDict()
         self._by_holder: dict[tuple[Place, str], str] = {}
 
     def issue(self, place: Place, secret: str) -> str:
         """One for each place and token; the same again for half a day, so that asking often makes no more of them."""
-        now = time.monotonic()
+        now = self._clock()
         known = self._by_holder.get((place, secret))
         if known is not None and known in self._issued and now < self._issued[known][2] - LIFE + SAME:
             return known
@@ -43,6 +45,6 @@ class Tickets:
     def open(self, ticket: str) -> tuple[Place, str] | None:
         """The place and the token that it was issued for."""
         found = self._issued.get(ticket)
-        if found is None or found[2] < time.monotonic():
+        if found is None or found[2] < self._clock():
             return None
         return found[0], found[1]
