@@ -150,6 +150,19 @@ def test_a_promotion_ends_a_pause(here: Flagged, clock: SettableClock) -> None:
     assert turn(here, clock, HOUR) == 25
 
 
+def test_a_promotion_makes_one_step_however_many_moments_were_missed(here: Flagged, clock: SettableClock) -> None:
+    now = clock.now()
+    moments = [Step(percent=share, at=now + timedelta(hours=hour)) for share, hour in ((5, 1), (25, 2), (100, 3))]
+    create(here)
+    start(here, (Step(percent=1), *moments))
+    ask(here, RampWish.PAUSE)
+    assert turn(here, clock, 10 * HOUR) == 1
+    ask(here, RampWish.PROMOTE)
+    assert turn(here, clock, HOUR - 1) == 5, "the next step has its whole time"
+    assert turn(here, clock, 1) == 25
+    assert turn(here, clock, HOUR) == 100
+
+
 def test_what_does_harm_is_not_promoted(here: Flagged, clock: SettableClock) -> None:
     gate = Gate()
     here.flags.ramping.judged_by(gate)

@@ -4,6 +4,7 @@ judges."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import msgspec
 
@@ -280,7 +281,10 @@ class RampService:
                 safe="Nobody more gets it: Andon ends the ramp in a moment.",
                 remedy=f"See by which numbers: /ramps/{ramp.id}",
             )
-        self._make(tx, author, flag, ramp, promoted=True, why=why)
+        # moments that were missed meanwhile are not made at once behind it
+        _, steps = resumed(replace(ramp, remaining=0.0), tx.now)
+        ramp_storage.update(tx.connection, ramp.id, steps=steps)
+        self._make(tx, author, flag, replace(ramp, steps=steps), promoted=True, why=why)
 
     def turn(self, database: Database) -> None:
         """Make the steps that are due and heed the gates; safe to repeat at any moment, in any process.
