@@ -280,6 +280,12 @@ def test_where_no_old_version_runs_the_past_stands_in_for_it() -> None:
     assert judge(plan(), alone(drawn(1, 0.004, 0.004)), past(0.004)).verdict is Verdict.PASS
 
 
+def test_a_past_of_a_few_requests_confirms_nothing() -> None:
+    seen = alone(drawn(1, 0.2, 0.2, points=5, n=60))
+    told = only(judge(plan(until=5 * MINUTE), seen, past(0.0, points=3, n=1)))
+    assert (told.verdict, told.because) == (Verdict.INCONCLUSIVE, Because.TOO_FEW)
+
+
 def test_telemetry_that_stops_is_inconclusive_beside_a_past_too() -> None:
     seen = [*alone(drawn(1, 0.004, 0.004)), *(Look(at=(31 + i) * MINUTE, seconds=MINUTE) for i in range(5))]
     assert judge(plan(), seen, past(0.004)).because is Because.NO_TELEMETRY

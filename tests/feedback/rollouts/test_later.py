@@ -155,6 +155,17 @@ def test_what_has_no_traffic_any_more_or_is_old_is_let_be(late: Late) -> None:
     assert late.local.events(ReleaseRefuted) == late.local.events(DeploymentConfirmed) == []
 
 
+def test_a_past_in_which_hardly_anybody_came_confirms_nothing(late: Late) -> None:
+    assert late.former.set is not None
+    (minute, *_) = late.signals.minutes[late.former.set]
+    late.signals.minutes[late.former.set] = [
+        replace(minute, baseline=replace(minute.baseline, counts={ERRORS: (0, 2)}))
+    ]
+    late.visited(8, failing=0.3)
+    late.late.look()
+    assert late.confirm()[0] is StepState.INCONCLUSIVE
+
+
 def test_what_waits_for_its_turn_is_not_taken_back_by_a_roll_back_behind_it(late: Late) -> None:
     late.visited(4, failing=0.2)
     mended = late.world.version(definition())

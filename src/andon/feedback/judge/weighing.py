@@ -219,7 +219,8 @@ def _told(
     metric, found, pairs = terms.metric, outcome.found, material.pairs
     traffic = metric.kind is Kind.TRAFFIC
     n = (pairs.x + pairs.y) * pairs.n / (pairs.n + pairs.m) if traffic else pairs.n
-    m = np.full(len(pairs), np.nan) if traffic or (alone and past) else pairs.m
+    # of a past as much has to be known as of an old version beside it: less would confirm whatever comes
+    m = np.full(len(pairs), np.nan) if traffic else pairs.m
     at = pairs.at
     if traffic and not alone and not (at > setting.plan.since).any():
         # employees by a header, or everybody: what should arrive nobody knows, but something has to

@@ -19,7 +19,8 @@ from andon.kernel.db import Database
 from andon.kernel.errors import Unavailable
 
 LATEST = timedelta(hours=1)
-"""How long after the switch is looked: later the hour is another one, and what was before says little of it."""
+"""How long after the switch is looked: later the hour is another one, and what was before says little of it. Beside it
+is laid as much of the past, minute by minute."""
 _SOONEST = 60.0
 """Seconds after the switch before which nothing is confirmed: instances have to get warm."""
 _MINUTE = 60.0
@@ -56,15 +57,17 @@ class LateConfirmation:
                 return  # there is a next minute
 
     def _look(self, one: Doubted, until: datetime) -> None:
+        looks = self._looks(one, until)
+        if not looks:
+            return
         past = self._signals.history(
             one.service,
             one.environment,
             one.former,
             before=round(one.switched_at.timestamp() * 1000),
-            minutes=self._rhythm.past_minutes,
+            minutes=round(LATEST.total_seconds() / _MINUTE),
         )
-        looks = self._looks(one, until)
-        if not past or not looks:
+        if not past:
             return
         judgement = judged(self._judge, looks, past, seconds=LATEST.total_seconds(), soonest=_SOONEST)
         requests = round(sum(look.canary.traffic or 0.0 for look in looks))
