@@ -29,6 +29,7 @@ from andon.flow.sources.contract import Service
 from andon.kernel.access import SYSTEM
 from andon.kernel.clock import SettableClock
 from andon.kernel.db import Database
+from andon.kernel.errors import Unavailable
 from tests.feedback.rollouts.test_judged import past
 from tests.feedback.rollouts.world import Telemetry, World
 from tests.flow.installation import STORE, Installation, definition
@@ -40,11 +41,15 @@ class Seldom(Telemetry):
     def __init__(self) -> None:
         super().__init__()
         self.minutes: dict[SetId, Sequence[LookRecord]] = {}
+        self.slow: set[SetId] = set()
+        """Of these the store does not find the answer in time."""
 
     def history(
         self, service: Service, environment: str, set_id: SetId, *, before: int, minutes: int
     ) -> tuple[LookRecord, ...]:
         self._answer()
+        if set_id in self.slow:
+            raise Unavailable("The telemetry store did not find the answer within 30 seconds.")
         return tuple(self.minutes.get(set_id, ()))
 
 
@@ -82,8 +87,8 @@ class Late:
         ]
         self.clock.advance((began + timedelta(minutes=minutes, seconds=10) - self.clock.now()).total_seconds())
 
-    def confirm(self) -> tuple[StepState, str]:
-        view = self.local.view(self.doubted.id)
+    def confirm(self, deployment: DeploymentView | None = None) -> tuple[StepState, str]:
+        view = self.local.view((deployment or self.doubted).id)
         return next((one.state, one.reason) for one in view.steps if one.name is StepName.CONFIRM)
 
     def settled(self) -> DeploymentView:
@@ -181,8 +186,9 @@ def test_who_goes_back_to_it_by_hand_has_decided(late: Late) -> None:
         with late.local.database.transaction() as tx:
             late.local.deployments.roll_back(tx, SYSTEM, STORE, "production", to=commit)
         late.local.settle()
-    assert late.local.place().live is not None
-    assert late.local.place().live.id == late.doubted.set, "in the very instances"
+    live = late.local.place().live
+    assert live is not None
+    assert live.id == late.doubted.set, "in the very instances"
     late.visited(4, failing=0.2)
     late.late.look()
     assert late.confirm()[0] is StepState.INCONCLUSIVE
@@ -197,3 +203,26 @@ def test_while_telemetry_is_away_nothing_is_said(late: Late) -> None:
     late.signals.away = False
     late.late.look()
     assert late.confirm()[0] is StepState.PASSED
+
+
+def test_a_service_that_telemetry_cannot_answer_for_keeps_no_other_waiting(late: Late) -> None:
+    assert late.former.set is not None
+    assert late.doubted.set is not None
+    with late.local.database.transaction() as tx:
+        late.local.deployments.create_environment(
+            tx, SYSTEM, STORE, late.former.commit, name="twin", like="production", time_to_live=None
+        )
+    late.local.settle()
+    former = late.local.place("twin").live
+    assert former is not None
+    twin = late.local.deploy(late.doubted.commit, "twin")
+    assert twin.set is not None
+    late.visited(8)
+    late.signals.minutes |= {
+        former.id: late.signals.minutes[late.former.set],
+        twin.set: late.signals.minutes[late.doubted.set],
+    }
+    late.signals.slow = {late.doubted.set}
+    late.late.look()
+    assert late.confirm()[0] is StepState.INCONCLUSIVE
+    assert late.confirm(twin)[0] is StepState.PASSED

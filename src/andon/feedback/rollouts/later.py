@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -16,7 +17,7 @@ from andon.feedback.rollouts.ports import Signals
 from andon.feedback.rollouts.service import RolloutService
 from andon.flow.deployments.contract.release import Doubted, Doubts
 from andon.kernel.db import Database
-from andon.kernel.errors import Unavailable
+from andon.kernel.errors import AndonError
 
 LATEST = timedelta(hours=1)
 """How long after the switch is looked: later the hour is another one, and what was before says little of it. Beside it
@@ -24,6 +25,10 @@ is laid as much of the past, minute by minute."""
 _SOONEST = 60.0
 """Seconds after the switch before which nothing is confirmed: instances have to get warm."""
 _MINUTE = 60.0
+_AWAY = 3
+"""Questions one after the other that telemetry does not answer: then it answers none."""
+
+_log = logging.getLogger(__name__)
 
 
 class LateConfirmation:
@@ -50,11 +55,19 @@ class LateConfirmation:
         now = self._database.clock.now()
         with self._database.reading() as reading:
             found = self._deployments.doubted(reading, since=now - LATEST)
+        unanswered = 0
         for one in found:
             try:
                 self._look(one, now - timedelta(seconds=self._rhythm.lag))
-            except Unavailable:
-                return  # there is a next minute
+                unanswered = 0
+            except AndonError as error:
+                # one service may have more than the store can answer: the others do not wait for it
+                _log.warning(
+                    "nobody can say how %s does in %s of %s: %s", one.commit[:7], one.environment, one.service, error
+                )
+                unanswered += 1
+                if unanswered == _AWAY:
+                    return  # there is a next minute
 
     def _look(self, one: Doubted, until: datetime) -> None:
         looks = self._looks(one, until)
