@@ -189,6 +189,20 @@ def test_a_token_that_may_only_push_evaluates_nothing(site: FlagSite) -> None:
     assert answer.json()["errorCode"] == "GENERAL"
 
 
+def test_a_token_for_pages_has_flags_evaluated_and_reads_nothing_of_how(site: FlagSite) -> None:
+    with site.client(site.token(scope="evaluate-remotely"), **WHO) as client:
+        assert ask(client, "static").status_code == 200
+        everything = client.post(EVALUATE, json={"context": {"targetingKey": "u1"}})
+        assert everything.status_code == 200
+        events = everything.json()["eventStreams"][0]["endpoint"]["requestUri"]
+        with client.stream("GET", events) as stream:
+            assert stream.status_code == 200
+        for closed in ("document", "stream"):
+            answer = client.get(f"/api/v1/flags/{closed}")
+            assert answer.status_code == 403, closed
+            assert "evaluate" in answer.text
+
+
 def test_nobody_learns_of_services_that_they_may_not_see(site: FlagSite) -> None:
     with site.client(site.token("Erik")) as client:
         there, not_there = (

@@ -32,6 +32,9 @@ class Permission(StrEnum):
     """Make what is deployed available to customers: feature flags, their segments and ramps."""
     EVALUATE = "evaluate"
     """Read a service's flags as its programs do; the scope for their tokens."""
+    EVALUATE_REMOTELY = "evaluate-remotely"
+    """Have a service's flags evaluated for one user after the other, and read nothing of how they are decided: the scope
+    for tokens that others get to see, such as those of pages and apps."""
     OVERRIDE = "override"
     """Deploy a build that has not passed."""
     CONTRACT = "contract"
@@ -53,7 +56,7 @@ class Role(StrEnum):
     ADMINISTRATOR = "administrator"
 
 
-_VIEWER = frozenset({Permission.READ, Permission.EVALUATE})
+_VIEWER = frozenset({Permission.READ, Permission.EVALUATE, Permission.EVALUATE_REMOTELY})
 _CONTRIBUTOR = _VIEWER | {Permission.PUSH, Permission.RUN, Permission.CREATE_ENVIRONMENT}
 _DEVELOPER = _CONTRIBUTOR | {Permission.DEPLOY, Permission.ROLL_BACK, Permission.RELEASE}
 _OPERATOR = _DEVELOPER | {

@@ -68,6 +68,7 @@ class _Visit:
     base: str
     """What stands before ``/v1`` in the address that was asked."""
     query: dict[str, list[str]]
+    needs: Permission
 
 
 class FlagDoor:
@@ -194,7 +195,7 @@ class FlagDoor:
                 if visit.secret:
                     try:
                         caller = await self._admission.admit(visit.secret)
-                        _require(caller.principal, visit.place)
+                        _require(caller.principal, visit.place, visit.needs)
                     except AndonError as error:
                         await _more(send, _over(error))
                         break
@@ -220,7 +221,7 @@ class FlagDoor:
         if method != "POST":
             await _reply(send, Answer(405, b"", {"allow": "POST, OPTIONS"}), remote=True)
             return
-        visit = await self._visit(scope, own, service, environment, base)
+        visit = await self._visit(scope, own, service, environment, base, needs=Permission.EVALUATE_REMOTELY)
         body = await _body(receive)
         if body is None:
             says = "The body is too large, or did not come to its end."
@@ -247,7 +248,11 @@ class FlagDoor:
             await _reply(send, Answer(405, b"", {"allow": "GET"}), remote=True)
             return
         query = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=20)
-        visit = _Visit(own, "", "", query) if own is not None else await self._by_ticket(query)
+        visit = (
+            _Visit(own, "", "", query, Permission.EVALUATE_REMOTELY)
+            if own is not None
+            else await self._by_ticket(query)
+        )
         with self._hub.listen(visit.place, inside=own is not None) as listener:
             served = await self._served(visit.place)
             await _begin(send, remote=True)
@@ -268,19 +273,28 @@ class FlagDoor:
             )
         place, secret = found
         await self._admission.admit(secret)
-        return _Visit(place, secret, "", query)
+        return _Visit(place, secret, "", query, Permission.EVALUATE_REMOTELY)
 
     # Who asks for what
 
-    async def _visit(self, scope: Scope, own: Place | None, service: str, environment: str, base: str = "") -> _Visit:
+    async def _visit(
+        self,
+        scope: Scope,
+        own: Place | None,
+        service: str,
+        environment: str,
+        base: str = "",
+        *,
+        needs: Permission = Permission.EVALUATE,
+    ) -> _Visit:
         query = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=20)
         if own is not None:
-            return _Visit(own, "", base, query)
+            return _Visit(own, "", base, query, needs)
         secret = _token(scope)
         caller = await self._admission.admit(secret)
         place = _place(scope, caller.principal, query, service, environment)
-        _require(caller.principal, place)
-        return _Visit(place, secret, base, query)
+        _require(caller.principal, place, needs)
+        return _Visit(place, secret, base, query, needs)
 
     async def _served(self, place: Place, *, fresh: bool = False) -> Served:
         known = self._hub.known(place)
@@ -315,11 +329,12 @@ def _place(scope: Scope, principal: Principal, query: dict[str, list[str]], serv
     return Place(Service(service), environment)
 
 
-def _require(principal: Principal, place: Place) -> None:
-    if principal.may(Permission.EVALUATE, place.service, place.environment):
+def _require(principal: Principal, place: Place, needs: Permission) -> None:
+    # whoever may read how it is decided may have it decided as well
+    if any(principal.may(one, place.service, place.environment) for one in (needs, Permission.EVALUATE)):
         return
     try:
-        principal.require(Permission.EVALUATE, place.service, place.environment)
+        principal.require(needs, place.service, place.environment)
     except Forbidden:
         if not principal.may(Permission.READ, place.service) and principal.scopes is None:
             # the same as for a service that is not there
