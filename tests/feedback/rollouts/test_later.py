@@ -14,7 +14,7 @@ from andon.feedback.rollouts.contract import ReleaseRefuted
 from andon.feedback.rollouts.later import LateConfirmation
 from andon.feedback.rollouts.model.pacing import Rhythm
 from andon.feedback.rollouts.model.records import LookRecord
-from andon.feedback.rollouts.model.watching import ERRORS
+from andon.feedback.rollouts.model.watching import ERRORS, LATENCY
 from andon.flow.deployments.contract import (
     DeploymentConfirmed,
     DeploymentState,
@@ -31,8 +31,10 @@ from andon.kernel.clock import SettableClock
 from andon.kernel.db import Database
 from andon.kernel.errors import Unavailable
 from tests.feedback.rollouts.test_judged import past
-from tests.feedback.rollouts.world import Telemetry, World
+from tests.feedback.rollouts.world import BOUNDS, Telemetry, World
 from tests.flow.installation import STORE, Installation, definition
+
+LONG = {LATENCY: (BOUNDS, (0.0, 0.0, 0.0, 0.0, 0.0, 3_000.0, 0.0))}
 
 
 class Seldom(Telemetry):
@@ -72,8 +74,8 @@ class Late:
         self.signals.minutes[self.former.set] = past(clock)
         self.doubted = self.world.deploy(definition())
 
-    def visited(self, minutes: int, *, failing: float = 0.001) -> None:
-        """Customers come: as many a minute as came before, of whom that share fails."""
+    def visited(self, minutes: int, *, failing: float = 0.001, cold: int = 0) -> None:
+        """Customers come: as many a minute as came before, of whom that share fails; in cold minutes all wait long."""
         assert self.doubted.switched_at is not None
         assert self.doubted.set is not None
         began = self.doubted.switched_at
@@ -81,7 +83,11 @@ class Late:
             replace(
                 one,
                 at=began + timedelta(minutes=place + 1),
-                baseline=replace(one.baseline, counts={ERRORS: (3_000.0 * failing, 3_000.0)}),
+                baseline=replace(
+                    one.baseline,
+                    counts={ERRORS: (3_000.0 * failing, 3_000.0)},
+                    histograms=LONG if place < cold else one.baseline.histograms,
+                ),
             )
             for place, one in enumerate(past(self.clock, minutes))
         ]
@@ -133,6 +139,13 @@ def test_harm_that_shows_later_takes_it_back(late: Late) -> None:
     assert back.person is None
     late.late.look()
     assert len(late.local.events(ReleaseRefuted)) == 1
+
+
+@pytest.mark.parametrize(("cold", "state"), [(2, StepState.PASSED), (6, StepState.FAILED)])
+def test_that_it_has_to_get_warm_is_no_harm_and_that_it_stays_slow_is(late: Late, cold: int, state: StepState) -> None:
+    late.visited(8, cold=cold)
+    late.late.look()
+    assert late.confirm()[0] is state
 
 
 def test_what_cannot_be_taken_back_is_told_once_and_stays(late: Late) -> None:

@@ -125,13 +125,20 @@ class Confirmation:
 
 
 def judged(
-    judge: Judge, looks: Sequence[LookRecord], history: Sequence[LookRecord], *, seconds: float, soonest: float
+    judge: Judge,
+    looks: Sequence[LookRecord],
+    history: Sequence[LookRecord],
+    *,
+    seconds: float,
+    soonest: float,
+    grace: float = 0.0,
 ) -> Judgement:
     """What is to be said of a version by itself, beside what the former one did before.
 
-    It is watched for ``seconds``, and does not pass before ``soonest``.
+    It is watched for ``seconds``, and does not pass before ``soonest``; how long it takes counts after ``grace``.
     """
-    plan = Plan(metrics=tuple(one.metric for one in _WATCHED), horizon=seconds, alpha=ALPHA, until=soonest)
+    metrics = tuple(one.metric for one in _WATCHED)
+    plan = Plan(metrics=metrics, horizon=seconds, alpha=ALPHA, until=soonest, grace=grace)
     past = [look_of(one, _WATCHED) for one in condensed(history)]
     return judge.judge(plan, [look_of(one, _WATCHED) for one in looks], history=past)
 

@@ -22,8 +22,8 @@ from andon.kernel.errors import AndonError
 LATEST = timedelta(hours=1)
 """How long after the switch is looked: later the hour is another one, and what was before says little of it. Beside it
 is laid as much of the past, minute by minute."""
-_SOONEST = 60.0
-"""Seconds after the switch before which nothing is confirmed: instances have to get warm."""
+_WARM = 120.0
+"""Seconds after the switch in which instances get warm: nothing is confirmed so early, and nothing slow counts."""
 _MINUTE = 60.0
 _AWAY = 3
 """Questions one after the other that telemetry does not answer: then it answers none."""
@@ -82,7 +82,7 @@ class LateConfirmation:
         )
         if not past:
             return
-        judgement = judged(self._judge, looks, past, seconds=LATEST.total_seconds(), soonest=_SOONEST)
+        judgement = judged(self._judge, looks, past, seconds=LATEST.total_seconds(), soonest=_WARM, grace=_WARM)
         requests = round(sum(look.canary.traffic or 0.0 for look in looks))
         failed = round(sum(look.canary.counts.get(ERRORS, (0.0, 0.0))[0] for look in looks))
         match judgement.verdict:
