@@ -143,3 +143,10 @@ def test_names_say_the_phase_and_the_order() -> None:
     assert phase_of("sql/expand/readme.md") is None
     files = ["10_b.expand.sql", "9_a.contract.sql", "9_a.expand.sql", "9_a.backfill.sql"]
     assert in_order(files) == ["9_a.expand.sql", "9_a.backfill.sql", "9_a.contract.sql", "10_b.expand.sql"]
+
+
+def test_what_files_do_not_say_of_contracts_is_not_taken_for_done(local: Installation) -> None:
+    local.deploy(local.built({"andon.yaml": DEFINITION, "sql/contract/drop.py": "print('dropped')\n"}))
+    local.deploy(local.built({"page.html": "new\n"}))
+    with pytest.raises(ContractRefused, match="can still be rolled back to"), local.database.transaction() as tx:
+        local.deployments.contract(tx, SYSTEM, STORE, "production")

@@ -39,10 +39,11 @@ class DeploymentContracting(DeploymentQuestions):
     ) -> tuple[str, ...] | None:
         """Contract files of ``commit`` that have not run here, as far as the record tells.
 
-        ``None`` where that cannot be known: the migrations are a command without a folder of files.
+        ``None`` where that cannot be known: the migrations are a command without a folder of files, or none of the
+        files says its phase.
         """
         folder = self.definition(service, commit).migrations.folder
-        if folder is None:
+        if folder is None or not any(map(phase_of, self._sources.below(service, commit, folder))):
             return None
         before = storage.last_commit(reading.connection, service, environment, Kind.CONTRACT)
         ran = set() if before is None else set(self._contracts(service, before, folder))
