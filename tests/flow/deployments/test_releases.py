@@ -10,10 +10,11 @@ import pytest
 
 from andon.flow.definition.contract import Strategy
 from andon.flow.deployments.board import traffic_of
-from andon.flow.deployments.contract import DeploymentState, DeploymentView, StepName
+from andon.flow.deployments.contract import DeploymentState, DeploymentView, StepName, StepState
 from andon.flow.deployments.contract.release import Candidate, ReleaseEnd, ReleaseOutcome
 from andon.flow.deployments.drawing import line_of, outcome_of, sentence_of, shares_of
 from andon.flow.deployments.execution import Execution
+from andon.flow.deployments.storage.doubts import settle
 from andon.flow.deployments.workflows import deploy_workflow
 from andon.flow.environments.contract import SetId, Standing
 from andon.flow.pipelines.contract import StageState, StageSummary
@@ -190,8 +191,8 @@ def test_what_telemetry_cannot_confirm_is_never_shown_as_confirmed(local: Instal
     assert "nobody asked it anything yet" in ended.unconfirmed.reason
     assert better.unconfirmed is None
     with local.database.reading() as reading:
-        assert local.deployments.unconfirmed(reading, {ended.id, better.id}) == {ended.id}
-        assert local.deployments.unconfirmed(reading, ()) == frozenset()
+        assert local.deployments.unconfirmed(reading, {ended.id, better.id}) == {ended.id: StepState.INCONCLUSIVE}
+        assert local.deployments.unconfirmed(reading, ()) == {}
     assert dict(zip(steps(ended), line_of(ended), strict=True))["confirm inconclusive"].state is State.NONE
 
     def stations(one: DeploymentView) -> tuple[Step, ...]:
@@ -210,6 +211,12 @@ def test_what_telemetry_cannot_confirm_is_never_shown_as_confirmed(local: Instal
 
     assert (stations(ended)[-1].state, stations(ended)[-1].word) == (State.NONE, "not by telemetry")
     assert (stations(better)[-1].state, stations(better)[-1].word) == (State.OK, "confirmed")
+    with local.database.transaction() as tx:
+        settle(tx.connection, ended.id, StepState.FAILED, "4 min after the switch: 3 % of requests failed")
+    refuted = local.view(ended.id)
+    assert (stations(refuted)[-1].state, stations(refuted)[-1].word) == (State.BAD, "refuted")
+    assert outcome_of(refuted) == (State.BAD, "refuted later")
+    assert "telemetry found harm in it later" in sentence_of(refuted)
 
 
 def test_a_release_that_is_cancelled_leaves_no_instance(local: Installation, customers: Customers) -> None:

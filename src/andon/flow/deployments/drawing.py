@@ -58,13 +58,20 @@ VERDICTS: Mapping[Verdict, tuple[State, str]] = {
 
 def outcome_of(view: DeploymentView) -> tuple[State, str]:
     """How it stands, or came out, in a few words."""
-    return (State.BAD, "taken back during its release") if was_refused(view) else STATES[view.state]
+    if was_refused(view):
+        return State.BAD, "taken back during its release"
+    return (State.BAD, "refuted later") if was_refuted(view) else STATES[view.state]
 
 
 def was_refused(view: DeploymentView) -> bool:
     """Whether it failed with its first customers on it."""
     steps = {one.name for one in view.steps if one.state is StepState.FAILED}
     return view.state is DeploymentState.FAILED and StepName.RELEASE in steps
+
+
+def was_refuted(view: DeploymentView) -> bool:
+    """Whether telemetry has found harm in it after it had ended well."""
+    return view.unconfirmed is not None and view.unconfirmed.state is StepState.FAILED
 
 
 def place_address(service: str, environment: str) -> str:
@@ -110,6 +117,8 @@ def sentence_of(one: DeploymentView) -> str:
         case DeploymentState.SUCCEEDED if one.kind is Kind.CONTRACT:
             return f"The database of {where} is contracted"
         case DeploymentState.SUCCEEDED:
+            if was_refuted(one):
+                return f"{commit} went to {where}, and telemetry found harm in it later"
             done = {Kind.ROLL_BACK: "rolled back to", Kind.REBUILD: "rebuilt at"}.get(one.kind)
             return f"{where.capitalize()} was {done} {commit}" if done else f"{commit} went to {where}"
         case DeploymentState.FAILED:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from andon.flow.artifacts.contract import Digest
@@ -14,6 +14,7 @@ from andon.flow.deployments.contract import (
     Kind,
     LockView,
     RollbackTarget,
+    StepState,
 )
 from andon.flow.deployments.model import SecretsMissing
 from andon.flow.pipelines.contract import RunId
@@ -120,8 +121,8 @@ class InMemoryDeployments:
         ]
         return tuple(found[:limit])
 
-    def unconfirmed(self, reading: Reading, among: Collection[DeploymentId]) -> frozenset[DeploymentId]:
-        return frozenset(one.id for one in self.asked if one.id in among and one.unconfirmed is not None)
+    def unconfirmed(self, reading: Reading, among: Collection[DeploymentId]) -> Mapping[DeploymentId, StepState]:
+        return {one.id: one.unconfirmed.state for one in self.asked if one.id in among and one.unconfirmed is not None}
 
     def lock(self, reading: Reading, service: Service, environment: str) -> LockView:
         return LockView(holder=None, since=None, fence=0, queue=())

@@ -376,8 +376,8 @@ class Deployments(Protocol):
         """Newest first."""
         ...
 
-    def unconfirmed(self, reading: Reading, among: Collection[DeploymentId]) -> frozenset[DeploymentId]:
-        """Those which went where they should, and which telemetry did not confirm."""
+    def unconfirmed(self, reading: Reading, among: Collection[DeploymentId]) -> Mapping[DeploymentId, StepState]:
+        """Those which went where they should, and which telemetry did not confirm: inconclusive, or failed later."""
         ...
 
     def lock(self, reading: Reading, service: Service, environment: str) -> LockView: ...

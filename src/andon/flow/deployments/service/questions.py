@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
@@ -19,6 +19,7 @@ from andon.flow.deployments.contract import (
     LockView,
     Outcome,
     RollbackTarget,
+    StepState,
 )
 from andon.flow.deployments.model import Deployment
 from andon.flow.deployments.storage import doubts
@@ -133,7 +134,7 @@ class DeploymentQuestions:
         """Services and environments with deployments that have not ended."""
         return storage.places_with_work(reading.connection)
 
-    def unconfirmed(self, reading: Reading, among: Collection[DeploymentId]) -> frozenset[DeploymentId]:
+    def unconfirmed(self, reading: Reading, among: Collection[DeploymentId]) -> Mapping[DeploymentId, StepState]:
         return doubts.unconfirmed(reading.connection, among)
 
     def lock(self, reading: Reading, service: Service, environment: str) -> LockView:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -26,18 +26,18 @@ class StoredDoubt:
     switched_at: datetime
 
 
-def unconfirmed(connection: Connection, among: Collection[DeploymentId]) -> frozenset[DeploymentId]:
+def unconfirmed(connection: Connection, among: Collection[DeploymentId]) -> Mapping[DeploymentId, StepState]:
     """Those of which nobody could say that they are well, or which were refuted later."""
     if not among:
-        return frozenset()
+        return {}
     found = connection.execute(
-        sa.select(steps.c.deployment).where(
+        sa.select(steps.c.deployment, steps.c.state).where(
             steps.c.deployment.in_(sorted(among)),
             steps.c.step == StepName.CONFIRM,
             steps.c.state.in_([StepState.INCONCLUSIVE, StepState.FAILED]),
         )
     )
-    return frozenset(DeploymentId(one) for one in found.scalars())
+    return {DeploymentId(one.deployment): one.state for one in found}
 
 
 def is_open(connection: Connection, deployment: DeploymentId) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from andon.flow.deployments.contract import (
@@ -21,7 +21,11 @@ from andon.kernel.db import Reading
 from andon.kernel.errors import NotFound
 from andon.web.model import State, Step
 
-_UNCONFIRMED = "not by telemetry"
+_DOUBTS = {
+    StepState.INCONCLUSIVE: (State.NONE, "not by telemetry"),
+    StepState.FAILED: (State.BAD, "refuted"),
+}
+"""What a line says of a version that telemetry did not confirm."""
 DEPLOYED = {
     DeploymentState.QUEUED: (State.HOLD, "waits for its turn"),
     DeploymentState.RUNNING: (State.RUN, "deploying"),
@@ -63,10 +67,10 @@ def run_line(
     return (*steps, *by_hand)
 
 
-def mini_line(run: RunSummary, *, unconfirmed: Container[str]) -> tuple[Step, ...]:
+def mini_line(run: RunSummary, *, unconfirmed: Mapping[DeploymentId, StepState]) -> tuple[Step, ...]:
     """The same line for a row of the list, out of what the list knows.
 
-    ``unconfirmed`` are the deployments that telemetry did not confirm.
+    ``unconfirmed`` are the deployments that telemetry did not confirm, and how that came out.
     """
     steps = [Step("Commit", State.OK, run.commit[:7])]
     for position, stage in enumerate(run.stages):
@@ -74,9 +78,13 @@ def mini_line(run: RunSummary, *, unconfirmed: Container[str]) -> tuple[Step, ..
         steps.append(Step(label(stage.name, stage.environment, position), state, word))
     last: StageSummary | None = next((one for one in reversed(run.stages) if one.environment), None)
     if last is not None:
-        confirmed = last.state is StageState.PASSED and last.deployment not in unconfirmed
-        word = "confirmed" if confirmed else _UNCONFIRMED if last.state is StageState.PASSED else "not yet"
-        steps.append(Step("Confirmed", State.OK if confirmed else State.NONE, word))
+        doubt = unconfirmed.get(DeploymentId(last.deployment or ""))
+        if last.state is not StageState.PASSED:
+            steps.append(Step("Confirmed", State.NONE, "not yet"))
+        elif doubt is None:
+            steps.append(Step("Confirmed", State.OK, "confirmed"))
+        else:
+            steps.append(Step("Confirmed", *_DOUBTS[doubt]))
     return tuple(steps)
 
 
@@ -132,9 +140,8 @@ def _deployed_by_hand(run: Run, deployments: Deployments, reading: Reading) -> t
 
 
 def _doubt(step: StepView) -> Step:
-    if step.state is StepState.FAILED:
-        return Step("Confirmed", State.BAD, "refuted", at=step.ended_at)
-    return Step("Confirmed", State.NONE, _UNCONFIRMED, at=step.ended_at)
+    state, word = _DOUBTS[step.state]
+    return Step("Confirmed", state, word, at=step.ended_at)
 
 
 def _over(state: StageState) -> bool:

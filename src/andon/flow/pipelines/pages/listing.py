@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from andon.flow.deployments.contract import DeploymentId, Deployments
+from andon.flow.deployments.contract import DeploymentId, Deployments, StepState
 from andon.flow.pipelines.contract import RunId, RunRefused, RunState, RunSummary
 from andon.flow.pipelines.pages.line import mini_line
 from andon.flow.pipelines.pages.places import LIST, list_address, run_address
@@ -232,7 +232,9 @@ def _deployments(shown: Iterable[RunSummary | Refused]) -> frozenset[DeploymentI
     return frozenset(DeploymentId(stage.deployment) for one in runs for stage in one.stages if stage.deployment)
 
 
-def _line(one: RunSummary | Refused, names: Mapping[str, str], commits: Commits, unconfirmed: Container[str]) -> Line:
+def _line(
+    one: RunSummary | Refused, names: Mapping[str, str], commits: Commits, unconfirmed: Mapping[DeploymentId, StepState]
+) -> Line:
     commit = commits.find(one.service, one.commit)
     title = commit.subject if commit else "A commit that is no longer there"
     who = names.get(one.person or "", commit.author if commit else "")
