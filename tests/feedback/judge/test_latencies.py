@@ -6,7 +6,17 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from andon.feedback.judge.contract import Because, Histogram, Kind, Look, Metric, Observation, Samples, Verdict
+from andon.feedback.judge.contract import (
+    Because,
+    Histogram,
+    Kind,
+    Look,
+    Metric,
+    MetricJudgement,
+    Observation,
+    Samples,
+    Verdict,
+)
 from andon.feedback.judge.latencies import quantile
 from tests.feedback.judge.canaries import ENVOY, MINUTE, judge, looks, most, only, plan
 
@@ -78,6 +88,34 @@ def test_the_same_latencies_raise_as_few_alarms_as_promised(made: Made) -> None:
         for seed in range(40)
     )
     assert false <= most(0.05, 40)
+
+
+def test_many_more_slow_ones_are_no_harm_where_they_are_hardly_slower() -> None:
+    """All take about as long: a shift of 5 % has three times as many beyond the threshold."""
+
+    def arm(random: np.random.Generator, middle: float) -> list[dict[str, Observation]]:
+        return [{"p99": samples(random.lognormal(math.log(middle), 0.1, 3_000))} for _ in range(30)]
+
+    def told(factor: float) -> MetricJudgement:
+        random = np.random.default_rng(11)
+        return only(judge(plan(P99), looks(arm(random, 80 * factor), arm(random, 80))))
+
+    shifted = told(1.05)
+    assert shifted.verdict is Verdict.PASS
+    assert shifted.effect is not None
+    assert shifted.effect.ratio is not None
+    assert shifted.effect.ratio > 2
+    assert told(1.5).verdict is Verdict.FAIL
+
+
+def test_what_sets_in_after_a_quiet_hour_is_not_hidden_by_it() -> None:
+    random = np.random.default_rng(12)
+    for late in (2, 8):
+        factors = [1.0] * 60 + [2.0] * late
+        mine: list[dict[str, Observation]] = [{"p99": histogram(durations(random) * factor)} for factor in factors]
+        other: list[dict[str, Observation]] = [{"p99": histogram(durations(random))} for _ in factors]
+        found = judge(plan(P99, horizon=90 * MINUTE), looks(mine, other))
+        assert found.verdict is Verdict.FAIL
 
 
 def test_latencies_that_rise_with_the_hour_in_both_arms_are_no_alarm() -> None:

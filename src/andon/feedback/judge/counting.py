@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 
@@ -25,6 +26,8 @@ from andon.feedback.judge.chances import (
 
 URGENT = 0.07  # the urgent test's part of the false alarms
 _WINDOWS = (1, 2, 4, 8, 16, 32, 64)
+Indexes = np.ndarray[tuple[int], np.dtype[np.intp]]
+Truths = np.ndarray[tuple[int], np.dtype[np.bool_]]
 _EVERY = 48  # so many looks are all put into the boundary, and later ones as often as a 32nd of the time
 
 
@@ -74,6 +77,18 @@ class Found:
     high: float | None
     dispersion: float
     lately: int | None = None
+
+
+class Matters(Protocol):
+    """Whether a difference is one that anybody minds, beside how many events speak for it."""
+
+    def so_far(self, ends: Indexes) -> Truths:
+        """By the end of each of these looks."""
+        ...
+
+    def lately(self, window: int) -> Truths:
+        """In so many looks, at the end of each look that has as many: one fewer than ``window`` are left out."""
+        ...
 
 
 def schedule(pairs: Pairs) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
@@ -143,12 +158,13 @@ def compare(
     ratio: float = 1.0,
     relevant: float = 1.0,
     size: float | None = None,
+    matters: Matters | None = None,
 ) -> Found | None:
     """Whether the canary's rate is above ``ratio`` times the other's, and by now seems to be above ``relevant`` times
     it; ``None`` where nothing can be compared.
 
     ``alpha`` is of this comparison for the whole rollout, in the one direction. ``size`` of clusters, where it is known
-    from elsewhere; else it is estimated.
+    from elsewhere; else it is estimated. ``matters`` asks for something more of whatever was found.
     """
     if not len(pairs) or float(pairs.n.sum()) <= 0 or float(pairs.m.sum()) <= 0:
         return None
@@ -164,9 +180,11 @@ def compare(
     clock = pairs.at[ends] / horizon
     found: Boundary = boundary(strata, ratio, patient, spent(clock), size)
     sums = np.cumsum(events)
-    matters = _parts_seen(sums, np.cumsum(total)) >= _parts_seen(*_even(strata, relevant))
-    crossed = np.flatnonzero((sums >= found.critical) & matters)
-    urgent = _urgent(pairs, ratio, relevant, URGENT * alpha, horizon, size, whole)
+    enough = _parts_seen(sums, np.cumsum(total)) >= _parts_seen(*_even(strata, relevant))
+    if matters is not None:
+        enough &= matters.so_far(ends)
+    crossed = np.flatnonzero((sums >= found.critical) & enough)
+    urgent = _urgent(pairs, ratio, relevant, URGENT * alpha, horizon, size, whole, matters)
     return _tell(pairs, strata, ends, sums, found, crossed, urgent, ratio, size, patient)
 
 
@@ -188,7 +206,14 @@ def _parts_seen(events: Floats, total: Floats) -> Floats:
 
 
 def _urgent(
-    pairs: Pairs, ratio: float, relevant: float, alpha: float, horizon: float, size: float, whole: bool
+    pairs: Pairs,
+    ratio: float,
+    relevant: float,
+    alpha: float,
+    horizon: float,
+    size: float,
+    whole: bool,
+    matters: Matters | None,
 ) -> _Lately | None:
     """The first look at whose end some window was past all chance.
 
@@ -212,7 +237,10 @@ def _urgent(
             gain = np.where(mine > 0, mine * np.log(seen / part), 0.0)
             gain = gain + np.where(total > mine, (total - mine) * np.log((1 - seen) / (1 - part)), 0.0)
             bound = np.where((total > 0) & (seen > part) & (mine >= wanted), np.exp(-gain / size), 1.0)
-        hits = np.flatnonzero(bound <= parts_of[window - 1 :])
+        found = bound <= parts_of[window - 1 :]
+        if matters is not None and found.any():
+            found &= matters.lately(window)
+        hits = np.flatnonzero(found)
         if len(hits) and (first is None or int(hits[0]) + window - 1 < first.look):
             look = int(hits[0]) + window - 1
             first = _Lately(look, window, float(bound[hits[0]]), float(parts_of[look]))

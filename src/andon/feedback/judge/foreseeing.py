@@ -12,14 +12,13 @@ from andon.feedback.judge.boundaries import Floats, Strata, boundary, spent
 from andon.feedback.judge.chances import binomial_tail, normal_quantile, t_quantile
 from andon.feedback.judge.contract import Direction, Expected, Foresight, Kind, Plan, Proposal, Visible
 from andon.feedback.judge.counting import BURSTY, URGENT
-from andon.feedback.judge.model import Terms, terms
+from andon.feedback.judge.model import TAIL, Terms, terms
 from andon.feedback.judge.saying import count, level, number, percent, span, times
 
 Stages = Sequence[tuple[float, float]]
 
 _LOOKS = 30
 _NODES = ((-math.sqrt(3), 1 / 6), (0.0, 2 / 3), (math.sqrt(3), 1 / 6))  # Gauss and Hermite, for a count that varies
-_TAIL = 2.0  # t times as slow, t² times as many beyond a threshold: a heavier tail than most, so nothing is promised
 _FAR = 1_000.0
 _WANTED = 2.0  # proposals go for a harm that doubles
 
@@ -153,7 +152,7 @@ def _visible(one: Terms, what: Expected, shares: Stages, power: float) -> Visibl
 
 
 def _level(one: Terms, what: Expected, ratio: float) -> float:
-    return what.level * (ratio ** (1 / _TAIL) if one.metric.kind is Kind.LATENCY else ratio)
+    return what.level * (ratio ** (1 / TAIL) if one.metric.kind is Kind.LATENCY else ratio)
 
 
 def _said(one: Terms, what: Expected, harm: float | None, ratio: float | None, power: float, canary: float) -> str:

@@ -14,9 +14,9 @@ import numpy as np
 
 from andon.feedback.judge.boundaries import Floats
 from andon.feedback.judge.contract import Bin, Histogram, Look, MetricJudgement, Observation, Samples, Verdict
-from andon.feedback.judge.counting import Pairs
+from andon.feedback.judge.counting import Indexes, Pairs, Truths
 from andon.feedback.judge.gates import Setting
-from andon.feedback.judge.model import Terms
+from andon.feedback.judge.model import TAIL, Terms
 from andon.feedback.judge.reading import read
 from andon.feedback.judge.weighing import Material, judged, matrix
 
@@ -85,22 +85,64 @@ def _material(arms: _Arms, terms: Terms, further: int) -> Material:
         last_bound=float(bounds[-1]) if len(bounds) else None,
         levels=(quantile(mine.sum(axis=0), bounds, 1 - slow), quantile(other.sum(axis=0), bounds, 1 - slow)),
         bins=_bins(mine, other, bounds),
+        matters=_Slower(arms.canary, arms.baseline, bounds, terms) if len(arms.looks) and len(bounds) else None,
     )
+
+
+class _Slower:
+    """Whether the quantile itself is higher by what the tolerance means there: half as many slow ones again may be a
+    shift that nobody feels, where many requests take about as long as the threshold.
+
+    As in what is foreseen, t times as slow is taken for t² times as many. What was long ago must not hide what is now:
+    all looks so far are asked, the later half of them, and the last quarter.
+    """
+
+    def __init__(self, mine: Floats, other: Floats, bounds: Floats, terms: Terms) -> None:
+        zero = np.zeros((1, len(bounds) + 1))
+        self._mine, self._other = (np.concatenate((zero, one.cumsum(axis=0))) for one in (mine, other))
+        self._bounds, self._quantile = bounds, terms.metric.quantile
+        self._factor = terms.ratio ** (1 / TAIL)
+
+    def so_far(self, ends: Indexes) -> Truths:
+        over = ends + 1
+        found = np.zeros(len(ends), dtype=np.bool_)
+        for begins in (np.zeros_like(over), over // 2, over - over // 4):
+            found |= self._slower(begins, over)
+        return found
+
+    def lately(self, window: int) -> Truths:
+        over = np.arange(window, len(self._mine))
+        return self._slower(over - window, over)
+
+    def _slower(self, begins: Indexes, over: Indexes) -> Truths:
+        mine, other = (
+            _quantiles(one[over] - one[begins], self._bounds, self._quantile) for one in (self._mine, self._other)
+        )
+        # above the last bound, or with nothing to lay beside it: the counts alone have to tell
+        unknown = np.isposinf(mine) | (np.isnan(other) & ~np.isnan(mine))
+        return np.asarray(unknown | (mine >= self._factor * other), dtype=np.bool_)
+
+
+def _quantiles(counts: Floats, bounds: Floats, share: float) -> Floats:
+    """:func:`quantile` of each row; NaN where a row has none."""
+    whole = counts.sum(axis=1)
+    along = counts.cumsum(axis=1)
+    wanted = share * whole
+    bucket = (along < wanted[:, None]).sum(axis=1)
+    inside = np.minimum(bucket, len(bounds) - 1)
+    rows = np.arange(len(counts))
+    lows = np.concatenate(((min(0.0, float(bounds[0])),), bounds[:-1]))
+    part = (wanted - along[rows, inside] + counts[rows, inside]) / np.maximum(counts[rows, inside], 1e-12)
+    found = lows[inside] + part.clip(0.0, 1.0) * (bounds[inside] - lows[inside])
+    found = np.where(bucket >= len(bounds), np.inf, found)
+    return np.asarray(np.where(whole > 0, found, np.nan))
 
 
 def quantile(counts: Floats, bounds: Floats, share: float) -> float | None:
     """Between the bounds in proportion; infinite above the last one."""
-    whole = float(counts.sum())
-    if whole <= 0 or not len(bounds):
+    if float(counts.sum()) <= 0 or not len(bounds):
         return None
-    along = counts.cumsum()
-    bucket = int(along.searchsorted(share * whole))
-    if bucket >= len(bounds):
-        return float("inf")
-    low = float(bounds[bucket - 1]) if bucket else min(0.0, float(bounds[0]))
-    below = float(along[bucket - 1]) if bucket else 0.0
-    part = (share * whole - below) / max(float(counts[bucket]), 1e-12)
-    return low + min(max(part, 0.0), 1.0) * (float(bounds[bucket]) - low)
+    return float(_quantiles(counts[None, :], bounds, share)[0])
 
 
 def _bounds(told: Sequence[Observation]) -> Floats:

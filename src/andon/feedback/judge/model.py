@@ -23,6 +23,7 @@ MINIMUM: Mapping[Kind, float] = {
     Kind.TRAFFIC: 20,
 }
 HISTORY = 0.2  # of a metric's false alarms go to the question whether both are worse than before, where that is asked
+TAIL = 2.0  # t times as slow, t² times as many beyond a threshold: a heavier tail than most, so nothing is promised
 GROSS = 2.0  # so many times worse than before both versions have to be: the hour of the day alone may double much
 
 

@@ -23,7 +23,7 @@ from andon.feedback.judge.contract import (
     Traffic,
     Verdict,
 )
-from andon.feedback.judge.counting import BURSTY, INDEPENDENT, Bursts, Found, Pairs, clusters, compare
+from andon.feedback.judge.counting import BURSTY, INDEPENDENT, Bursts, Found, Matters, Pairs, clusters, compare
 from andon.feedback.judge.gates import NOTHING_YET, Gate, Setting, arms, bins, gate, silent
 from andon.feedback.judge.model import GROSS, HISTORY, Terms
 from andon.feedback.judge.past import beside, restlessness
@@ -84,6 +84,8 @@ class Material:
     last_bound: float | None = None
     levels: tuple[float | None, float | None] | None = None
     """Of the canary and the baseline, where they are no rates."""
+    matters: Matters | None = None
+    """What else has to hold for ``pairs``, look by look."""
     bins: tuple[Bin, ...] | None = None
 
 
@@ -106,7 +108,8 @@ def judged(setting: Setting, terms: Terms, seen: Read, material: Material) -> Me
         pairs, outcome = _against_past(terms, material)
     elif len(pairs):
         asked = len(before) > 0 and metric.kind is not Kind.TRAFFIC
-        outcome = weigh(terms, pairs, alpha=terms.alpha * (1 - HISTORY if asked else 1))
+        alpha = terms.alpha * (1 - HISTORY if asked else 1)
+        outcome = weigh(terms, pairs, alpha=alpha, matters=material.matters)
         if asked and not (outcome.found and outcome.found.failed):
             outcome = _both_against_past(terms, material.both, before) or outcome
     return _told(setting, terms, seen, replace(material, pairs=pairs), outcome, alone=alone, past=len(before) > 0)
@@ -117,9 +120,15 @@ def matrix(rows: Sequence[Sequence[float]], columns: int) -> Floats:
 
 
 def weigh(
-    terms: Terms, pairs: Pairs, *, alpha: float, size: float | None = None, ratio: float | None = None
+    terms: Terms,
+    pairs: Pairs,
+    *,
+    alpha: float,
+    size: float | None = None,
+    ratio: float | None = None,
+    matters: Matters | None = None,
 ) -> Outcome:
-    """In the directions that the metric has."""
+    """In the directions that the metric has; ``matters`` is asked of what is more."""
     metric = terms.metric
     known = INDEPENDENT if metric.kind in {Kind.SHARE, Kind.LATENCY} else BURSTY
     direction = Direction.LESS_IS_WORSE if metric.kind is Kind.TRAFFIC else metric.direction
@@ -146,6 +155,7 @@ def weigh(
             whole=whole,
             known=known,
             size=size,
+            matters=matters if more else None,
         )
         if found is None:
             continue
