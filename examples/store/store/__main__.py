@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 
-from store import config
+from store import config, visitors
 from store.app import App
 from store.server import Server, listen
 
@@ -18,7 +18,7 @@ def main() -> int:
     except (config.ConfigError, OSError) as error:
         print(f"store: cannot start: {error}", file=sys.stderr)
         return 2
-    server = Server(listener, App(settings))
+    server = Server(listener, visitors.telling(App(settings)))
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: server.stop())
     host, port = listener.getsockname()

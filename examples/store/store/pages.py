@@ -70,8 +70,13 @@ def front(config: Config, parts: list[Part], categories: list[str], search: str,
     return _page(config, title, f'{top}<ul class="shelves">{"".join(shelves)}</ul>{content}', search)
 
 
-def part(config: Config, part: Part, error: str = "", quantity: str = "1", customer: str = "") -> str:
-    """One part with its order form; after a refused order, with the reason and what had been typed."""
+def part(
+    config: Config, part: Part, error: str = "", quantity: str = "1", customer: str = "", *, short: bool = False
+) -> str:
+    """One part with its order form; after a refused order, with the reason and what had been typed.
+
+    `short` is the new checkout.
+    """
     shelf = part.category.lower()
     paying = "The payment is authorised at once." if config.payment_key else "You pay on delivery."
     buy = (
@@ -82,13 +87,7 @@ def part(config: Config, part: Part, error: str = "", quantity: str = "1", custo
             # The key makes sending the form twice, by a double click or a reload, buy once.
             f'<input type="hidden" name="request_key" value="{secrets.token_hex(16)}">'
             f'<input type="hidden" name="sku" value="{escape(part.sku)}">'
-            '<div class="fields"><div><label for="quantity">Quantity</label>'
-            f'<input id="quantity" name="quantity" type="number" min="1" max="{MOST_AT_ONCE}" '
-            f'value="{escape(quantity)}" required></div>'
-            '<div><label for="customer">Your e-mail address</label>'
-            '<input id="customer" name="customer" type="email" maxlength="254" autocomplete="email" '
-            f'value="{escape(customer)}" required></div></div>'
-            '<button class="button wide">Place the order</button></form>'
+            f"{_fields(quantity, customer, short=short)}</form>"
             f'<p class="small">{paying} '
             "An order can be cancelled with one click.</p>"
         )
@@ -108,6 +107,27 @@ def part(config: Config, part: Part, error: str = "", quantity: str = "1", custo
         f"{refused}{buy}</div></div></div>"
     )
     return _page(config, f"{part.name} – Parts Unlimited", content)
+
+
+def _fields(quantity: str, customer: str, *, short: bool) -> str:
+    """What an order needs to be told. Mostly it is one part: the short form asks for the address alone."""
+    how_many = (
+        '<div><label for="quantity">Quantity</label>'
+        f'<input id="quantity" name="quantity" type="number" min="1" max="{MOST_AT_ONCE}" '
+        f'value="{escape(quantity)}" required></div>'
+    )
+    whose = (
+        '<div><label for="customer">Your e-mail address</label>'
+        '<input id="customer" name="customer" type="email" maxlength="254" autocomplete="email" '
+        f'value="{escape(customer)}" required></div>'
+    )
+    if not short:
+        return f'<div class="fields">{how_many}{whose}</div><button class="button wide">Place the order</button>'
+    opened = "" if quantity == "1" else " open"
+    return (
+        f'<div class="fields short">{whose}<button class="button">Order now</button></div>'
+        f'<details{opened}><summary>More than one?</summary><div class="fields">{how_many}</div></details>'
+    )
 
 
 def order(config: Config, order: Order, drawing: str, shelf: str) -> str:

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import asdict
 
-from store import catalogue, metrics, orders, pages, reviews
+from store import catalogue, metrics, orders, pages, reviews, visitors
 from store.config import Config
 from store.database import Pool
 from store.orders import Order, OrderRefused
@@ -47,18 +47,22 @@ class App:
             parts, shelves = catalogue.find(db, search, category), catalogue.categories(db)
         return _html(200, pages.front(self.config, parts, shelves, search, category))
 
-    def part(self, _: Request, sku: str) -> Response:
+    def part(self, request: Request, sku: str) -> Response:
         """One part."""
+        visitor = visitors.recognise(request)
         with self.pool.reading() as db:
             part, said = catalogue.get(db, sku), reviews.of(db, sku)
         if part is None:
             return self._missing("No such part", f"We do not have a part {sku}.")
-        return _html(200, pages.part(self.config, part, said))
+        page = pages.part(self.config, part, said, short=visitor.gets_new_checkout())
+        return _html(200, page, *visitor.headers)
 
     def review(self, request: Request, sku: str) -> Response:
         """The review form on a part's page."""
         form = request.form()
         fields = {name: form.get(name, "") for name in ("name", "stars", "text", "request_key")}
+        visitor = visitors.recognise(request)
+        short = visitor.gets_new_checkout()
         with self.pool.writing() as db:
             part = catalogue.get(db, sku)
             if part is None:
@@ -67,12 +71,15 @@ class App:
             try:
                 reviews.add(db, sku=sku, **fields)
             except ReviewRefused as refused:
-                return _html(422, pages.part(self.config, part, said, review_error=str(refused)))
+                page = pages.part(self.config, part, said, review_error=str(refused), short=short)
+                return _html(422, page, *visitor.headers)
         return _see(f"/parts/{sku}")
 
     def place_order(self, request: Request, _: str) -> Response:
         """The order form. Done: on to the order's page, so that a reload asks for the page and not for the parts."""
         form = {name: value.strip() for name, value in request.form().items()}
+        visitor = visitors.recognise(request)
+        short = visitor.gets_new_checkout()  # asked first: how an order ends is told of the form that it came from
         try:
             order = self._place(form.get("sku", ""), form.get("quantity", ""), form.get("customer", ""), form)
         except OrderRefused as refused:
@@ -81,7 +88,8 @@ class App:
             if part is None:
                 return self._missing("No such part", str(refused))
             typed = {"quantity": form.get("quantity", ""), "customer": form.get("customer", "")}
-            return _html(refused.status, pages.part(self.config, part, said, str(refused), **typed))
+            page = pages.part(self.config, part, said, str(refused), **typed, short=short)
+            return _html(refused.status, page, *visitor.headers)
         return _see(f"/orders/{order.reference}")
 
     def order(self, _: Request, reference: str) -> Response:
@@ -165,8 +173,8 @@ def _describe(order: Order) -> dict[str, object]:
     return {**asdict(order), "lines": lines}
 
 
-def _html(status: int, text: str) -> Response:
-    return Response(status, text.encode(), "text/html; charset=utf-8", pages.SECURITY_HEADERS)
+def _html(status: int, text: str, *headers: tuple[str, str]) -> Response:
+    return Response(status, text.encode(), "text/html; charset=utf-8", (*pages.SECURITY_HEADERS, *headers))
 
 
 def _json(status: int, value: dict[str, object], *headers: tuple[str, str]) -> Response:

@@ -79,8 +79,13 @@ def part(
     quantity: str = "1",
     customer: str = "",
     review_error: str = "",
+    *,
+    short: bool = False,
 ) -> str:
-    """One part with its order form and reviews; after a refusal, with the reason and what had been typed."""
+    """One part with its order form and reviews; after a refusal, with the reason and what had been typed.
+
+    `short` is the new checkout.
+    """
     shelf = part.category.lower()
     paying = "The payment is authorised at once." if config.payment_key else "You pay on delivery."
     buy = (
@@ -91,13 +96,7 @@ def part(
             # The key makes sending the form twice, by a double click or a reload, buy once.
             f'<input type="hidden" name="request_key" value="{secrets.token_hex(16)}">'
             f'<input type="hidden" name="sku" value="{escape(part.sku)}">'
-            '<div class="fields"><div><label for="quantity">Quantity</label>'
-            f'<input id="quantity" name="quantity" type="number" min="1" max="{MOST_AT_ONCE}" '
-            f'value="{escape(quantity)}" required></div>'
-            '<div><label for="customer">Your e-mail address</label>'
-            '<input id="customer" name="customer" type="email" maxlength="254" autocomplete="email" '
-            f'value="{escape(customer)}" required></div></div>'
-            '<button class="button wide">Place the order</button></form>'
+            f"{_fields(quantity, customer, short=short)}</form>"
             f'<p class="small">{paying} '
             "An order can be cancelled with one click.</p>"
         )
@@ -117,6 +116,27 @@ def part(
         f"{refused}{buy}</div></div></div>{_reviews(part, reviews, review_error)}"
     )
     return _page(config, f"{part.name} – Parts Unlimited", content)
+
+
+def _fields(quantity: str, customer: str, *, short: bool) -> str:
+    """What an order needs to be told. Mostly it is one part: the short form asks for the address alone."""
+    how_many = (
+        '<div><label for="quantity">Quantity</label>'
+        f'<input id="quantity" name="quantity" type="number" min="1" max="{MOST_AT_ONCE}" '
+        f'value="{escape(quantity)}" required></div>'
+    )
+    whose = (
+        '<div><label for="customer">Your e-mail address</label>'
+        '<input id="customer" name="customer" type="email" maxlength="254" autocomplete="email" '
+        f'value="{escape(customer)}" required></div>'
+    )
+    if not short:
+        return f'<div class="fields">{how_many}{whose}</div><button class="button wide">Place the order</button>'
+    opened = "" if quantity == "1" else " open"
+    return (
+        f'<div class="fields short">{whose}<button class="button">Order now</button></div>'
+        f'<details{opened}><summary>More than one?</summary><div class="fields">{how_many}</div></details>'
+    )
 
 
 def order(config: Config, order: Order, drawing: str, shelf: str) -> str:
