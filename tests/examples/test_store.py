@@ -23,8 +23,10 @@ from xml.etree import ElementTree
 
 import pytest
 
+import andon_flags
 from andon.flow.definition.contract import Trigger
 from andon.flow.definition.reader import YamlDefinitionReader
+from tests.flags_client.documents import document, switch
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 PATIENCE = 30.0
@@ -97,9 +99,9 @@ class Running:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def get(self, path: str) -> tuple[int, str]:
+    def get(self, path: str, headers: Mapping[str, str] | None = None) -> tuple[int, str]:
         with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)) as connection:
-            connection.request("GET", path)
+            connection.request("GET", path, headers=dict(headers or {}))
             response = connection.getresponse()
             return response.status, response.read().decode()
 
@@ -287,6 +289,33 @@ def test_the_fourth_passes_acceptance_and_its_smoke_test_and_fails_some_customer
         assert serving.get("/")[0] == 200
         production.must("store.smoke", ANDON_URL=serving.url)
         wait_until(lambda: {serving.get("/api/parts")[0] for _ in range(10)} == {200, 500}, "some pages fail")
+
+
+# --- the flag -----------------------------------------------------------------------------------------------
+
+
+def test_half_of_the_visitors_get_the_new_checkout_and_keep_it_in_every_copy(shop: Shop, tmp_path: Path) -> None:
+    half = {"new-checkout": switch(default=[[0, 50_000, "on"], [50_000, 100_000, "off"]])}
+    (tmp_path / "flags.json").write_text(json.dumps(document(half)))
+    flagged = {
+        "ANDON_FLAGS_FILE": str(tmp_path / "flags.json"),
+        "ANDON_FLAGS_COUNTING": "off",
+        "PYTHONPATH": str(Path(andon_flags.__file__).parents[1]),
+    }
+    numbers = [f"{number:032x}" for number in range(60)]
+    with shop.open(**flagged) as one, shop.open(**flagged) as other:
+        found = [[is_short(running, number) for number in numbers] for running in (one, other)]
+        assert found[0] == found[1]
+        assert 15 < sum(found[0]) < 45
+        assert one.stop()[0] == 0
+    with shop.open() as without:
+        assert not any(is_short(without, number) for number in numbers)
+
+
+def is_short(running: Running, visitor: str) -> bool:
+    status, page = running.get("/parts/WH-6040", {"Cookie": f"visitor={visitor}"})
+    assert status == 200
+    return "More than one?" in page
 
 
 # --- orders and the smoke test -----------------------------------------------------------------------------
