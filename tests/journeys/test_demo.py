@@ -48,6 +48,7 @@ def test_the_story_ends_well_and_leaves_nothing(folder: Path) -> None:
         "Run 4 failed, as it should",
         "Production took it back by itself",
         "Production still runs the first version",
+        "How their requests ended was compared with how the others' did",
         "All versions told of their requests and orders",
         "Each deployment is a line on them",
     ):
@@ -56,13 +57,17 @@ def test_the_story_ends_well_and_leaves_nothing(folder: Path) -> None:
         (int(served.replace(",", "")), int(failed))
         for served, failed in re.findall(r"([\d,]+) requests served, (\d+) failed", told)
     ]
-    assert len(counts) == 4, told
+    assert len(counts) == 5, told
     *quiet, (total, failed) = counts
     assert all(served > 0 and none == 0 for served, none in quiet), counts
     assert total >= sum(served for served, _ in quiet), "the total comes last"
     harmed = re.search(r"took it back by itself: ([\d,]+) of ([\d,]+) requests failed", told)
     assert harmed, told
     assert int(harmed[1].replace(",", "")) == failed > 0, told
+    few, of = re.findall(r"✔ At 25 %, (\d+) of (\d+) customers saw it", told)[0]
+    assert 0 < int(few) < int(of), told
+    assert f"✔ Now {of} of {of} see it" in told, told
+    assert re.search(r"Errors: 0 % of [\d,]+ requests with “on”, 0 % of [\d,]+ with the others", told), told
     lead_times = re.findall(r"deploy\s+succeeded\s+([\d.]+) s", told)
     assert len(lead_times) == 2, told
     figures = re.findall(r"(?:first|second) +[0-9a-f]{7} +([\d,]+) +(\d+) +([\d.]+) ms +(\d+)\n", told)

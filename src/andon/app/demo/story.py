@@ -1,4 +1,4 @@
-"""The story: four versions of a shop, two of them bad, and the ways back."""
+"""The story: four versions of a shop, two of them bad, the ways back, and a release without a deployment."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import httpx
 import msgspec
 
 from andon.app.demo.production import Production, graphs
+from andon.app.demo.release import FLAG, Release
 from andon.app.demo.server import DemoServer
 from andon.app.demo.shop import SERVICE, Checkout
 from andon.app.demo.telling import Row, Teller
@@ -151,7 +152,7 @@ def _invite(server: DemoServer, teller: Teller) -> None:
     teller.fact("The command line asks this Andon, and git pushes to it, after this line in another terminal:")
     teller.fact(server.line_for_shells)
     teller.fact(f"The shop's checkout, to change and to push: {server.checkout}")
-    teller.fact(f"A flag to begin with: andon flags create {SERVICE} new-checkout")
+    teller.fact(f"The flag, to play with: andon flags show {SERVICE} {FLAG}")
     teller.detail("Two customers stay. Ctrl-C ends everything and leaves nothing behind.")
 
 
@@ -180,6 +181,7 @@ class _Story:
             self._third_version(shop, traffic)
             self._back(traffic)
             harmed = self._fourth_version(shop, traffic)
+            self._flag(traffic)
             self._production()
             traffic.end()
             self._sum_up(traffic, harmed)
@@ -247,8 +249,14 @@ class _Story:
         self._check("Production still runs the first version", self._serves("first"))
         return counted.failed
 
+    def _flag(self, traffic: Traffic) -> None:
+        self._tell.chapter("6  The new checkout comes to customers by a flag, without a deployment")
+        before = traffic.count()
+        Release(self._server, self._tell, self._check).tell(traffic)
+        self._told_traffic(traffic.count().since(before), "while it came to everybody")
+
     def _production(self) -> None:
-        self._tell.chapter("6  What production said meanwhile")
+        self._tell.chapter("7  What production said meanwhile")
         served = {self._commits[name]: name for name in ("first", "second", "fourth")}
         Production(self._server, self._tell, self._check).tell(served, self._began, tried=self._commits["fourth"])
 

@@ -1,4 +1,7 @@
-"""Customers: threads that keep asking the shop, and count every answer. One of them buys."""
+"""Customers: threads that keep asking the shop, and count every answer. One of them buys.
+
+Each looks around for many visitors, who keep the shop's cookie as their browsers would.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,14 @@ from collections import Counter
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-_PATHS = ("/", "/version", "/api/parts", "/health")
+OFFER = "/parts/WH-6040"
+"""A part, with its order form."""
+_PATHS = ("/", "/version", "/api/parts", "/health", OFFER)
+_NEW_CHECKOUT = b"More than one?"
+"""Only the new order form says so."""
+_COOKIE = "visitor="
+_VISITORS = 50
+"""Of each customer who looks around."""
 _BETWEEN_ORDERS = 0.2
 
 
@@ -26,6 +36,15 @@ class Counted:
         return Counted(self.served - earlier.served, self.failed - earlier.failed)
 
 
+@dataclass(slots=True)
+class _Visitor:
+    """Who keeps the shop's cookie. The router's they do not keep: it divides every request anew."""
+
+    cookie: str = ""
+    sees: bool | None = None
+    """Whether the order form they saw last was the new one; ``None`` before they saw any."""
+
+
 class Traffic:
     """Asks over kept connections from ``customers`` threads until it is ended."""
 
@@ -35,6 +54,8 @@ class Traffic:
         self._host = parts.hostname or "127.0.0.1"
         self._port = parts.port or 80
         self._pause = pause
+        self._paths: tuple[str, ...] = _PATHS
+        self._visitors: list[_Visitor] = []
         self._ending = threading.Event()
         self._guard = threading.Lock()
         self._served = 0
@@ -57,12 +78,27 @@ class Traffic:
         with self._guard:
             return Counted(self._served, self._failed)
 
+    def look_at(self, *paths: str) -> None:
+        """What who looks around looks at from now on; everything, if nothing is named."""
+        self._paths = paths or _PATHS
+
+    def seeing(self) -> tuple[int, int]:
+        """How many visitors saw the new order form when they last saw one, and how many have seen one."""
+        with self._guard:
+            seen = [one.sees for one in self._visitors if one.sees is not None]
+        return sum(seen), len(seen)
+
     def _look(self) -> None:
         connection = self._connection()
+        mine = [_Visitor() for _ in range(_VISITORS)]
+        with self._guard:
+            self._visitors += mine
         turn = 0
         while not self._ending.is_set():
             turn += 1
-            self._ask(connection, "GET", _PATHS[turn % len(_PATHS)])
+            paths = self._paths
+            # one looks at everything before the next one comes
+            self._ask(connection, "GET", paths[turn % len(paths)], visitor=mine[turn // len(paths) % len(mine)])
             time.sleep(self._pause)
         connection.close()
 
@@ -83,15 +119,31 @@ class Traffic:
     def _connection(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection(self._host, self._port, timeout=15)
 
-    def _ask(self, connection: http.client.HTTPConnection, method: str, path: str, body: str = "") -> str | None:
+    def _ask(
+        self,
+        connection: http.client.HTTPConnection,
+        method: str,
+        path: str,
+        body: str = "",
+        visitor: _Visitor | None = None,
+    ) -> str | None:
         """Ask and count; where the answer leads to, if it does."""
         problem: str | None = None
         where: str | None = None
+        headers = {"Content-Type": "application/json"} if body else {}
+        if visitor is not None and visitor.cookie:
+            headers["Cookie"] = visitor.cookie
         try:
-            connection.request(method, path, body or None, {"Content-Type": "application/json"} if body else {})
+            connection.request(method, path, body or None, headers)
             answer = connection.getresponse()
-            answer.read()
+            page = answer.read()
             where = answer.getheader("Location")
+            if visitor is not None:
+                for told in answer.headers.get_all("Set-Cookie", ()):
+                    if told.startswith(_COOKIE):
+                        visitor.cookie = told.partition(";")[0]
+                if path == OFFER and answer.status == http.HTTPStatus.OK:
+                    visitor.sees = _NEW_CHECKOUT in page
             if answer.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
                 problem = f"answered {answer.status}"
         except (OSError, http.client.HTTPException) as error:
