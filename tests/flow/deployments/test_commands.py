@@ -102,6 +102,7 @@ def test_rollback_asks_before_a_cold_start_only(site: Site, andon: Terminal) -> 
     assert installation.live() == commits[2]
     told = andon("rollback", "store", "production", commits[0][:8], "--yes")
     assert told.code == 0, told.err
+    assert andon("rollback", "store", "production").code == 5, "all others are newer"
     assert installation.live() == commits[0]
     assert andon("rebuild", "store", "production").code == 0
 

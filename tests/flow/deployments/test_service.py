@@ -259,6 +259,19 @@ def test_rolling_back_to_a_cold_version_starts_and_tests_it_first(installation: 
     assert steps == ["start", "health", "smoke", "switch", "confirm", "retire"]
 
 
+def test_whoever_rolls_back_second_does_not_return_to_what_was_taken_back(installation: Installation) -> None:
+    commits = [installation.built() for _ in range(3)]
+    for commit in commits:
+        installation.deploy(commit)
+    for former in (commits[1], commits[0]):
+        with installation.database.transaction() as tx:
+            installation.deployments.roll_back(tx, SYSTEM, STORE, "production")
+        installation.settle()
+        assert installation.live() == former
+    with pytest.raises(NothingToRollBackTo), installation.database.transaction() as tx:
+        installation.deployments.roll_back(tx, SYSTEM, STORE, "production")
+
+
 def test_there_is_nothing_to_roll_back_to_after_the_first_deployment(installation: Installation) -> None:
     commit = installation.built()
     installation.deploy(commit)

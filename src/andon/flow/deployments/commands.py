@@ -244,7 +244,7 @@ def _cancel(andon: Client, place: str, service: str, environment: str) -> None:
 
 def _target(choices: Choices, service: str, environment: str, commit: str) -> TargetShape | None:
     """The former version meant, as far as one can tell here; the server decides."""
-    found = [one for one in choices.rollback_targets if one.commit.startswith(commit)]
+    found = [one for one in choices.rollback_targets if (one.commit.startswith(commit) if commit else not one.newer)]
     if not choices.rollback_targets:
         raise Conflict(
             f"{service} has no former version in {environment}.",

@@ -134,12 +134,14 @@ class BuildShape(msgspec.Struct, kw_only=True):
 
 
 class TargetShape(msgspec.Struct, kw_only=True):
-    """``warm``: it still runs, the switch is instant. ``refusal`` says why it cannot be rolled back to."""
+    """``warm``: it still runs, the switch is instant. ``refusal`` says why it cannot be rolled back to. ``newer``: to
+    go there undoes a roll-back."""
 
     commit: str
     deployment: str
     warm: bool
     refusal: str | None
+    newer: bool
 
     @classmethod
     def of(cls, target: RollbackTarget) -> TargetShape:
@@ -148,6 +150,7 @@ class TargetShape(msgspec.Struct, kw_only=True):
             deployment=target.deployment,
             warm=target.set is not None,
             refusal=target.refusal,
+            newer=target.newer,
         )
 
 

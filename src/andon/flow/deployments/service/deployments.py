@@ -112,7 +112,8 @@ class DeploymentService(DeploymentContracting, EnvironmentEnding):
     ) -> DeploymentId:
         principal.require(Permission.ROLL_BACK, service, environment)
         targets = self.rollback_targets(tx, service, environment)
-        chosen = next((one for one in targets if to is None or one.commit == to), None)
+        # Without a word it goes back only: whoever asks second would else return to what was just taken back.
+        chosen = next((one for one in targets if (not one.newer if to is None else one.commit == to)), None)
         if chosen is None:
             raise NothingToRollBackTo(
                 f"{service} has no former version in {environment}" + (f" that was {to[:7]}." if to else "."),

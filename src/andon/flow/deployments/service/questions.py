@@ -154,8 +154,11 @@ class DeploymentQuestions:
         warm = {one.id for one in place.sets if one.standing is Standing.WARM}
         found: dict[str, RollbackTarget] = {}
         rows = storage.successes(reading.connection, service, environment)
-        # where in the list, newest first, each version came here for the first time
-        arrived = {CommitHash(str(row._mapping["commit"])): place for place, row in enumerate(rows)}
+        # with which deployment each version came here first; by number, as clocks are set back
+        arrived: dict[str, int] = {}
+        for row in rows:
+            known, number = str(row._mapping["commit"]), int(str(row._mapping["number"]))
+            arrived[known] = min(number, arrived.get(known, number))
         for row in rows:
             values = row._mapping
             commit = CommitHash(str(values["commit"]))
@@ -169,7 +172,7 @@ class DeploymentQuestions:
                 digest=Digest(str(values["digest"])),
                 deployment=DeploymentId(str(values["id"])),
                 refusal=None if given_up is None else str(given_up),
-                newer=arrived[commit] < arrived.get(place.live.commit, -1),
+                newer=arrived[commit] > arrived.get(place.live.commit, arrived[commit]),
             )
         return tuple(found.values())[:KEPT_FOR_ROLLBACK]
 
