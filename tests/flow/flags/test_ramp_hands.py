@@ -20,6 +20,7 @@ from andon.flow.flags.contract import (
     Judging,
     RampId,
     RampState,
+    RampView,
     RampWish,
     Verdict,
 )
@@ -31,9 +32,10 @@ from andon.flow.flags.service.flags import FlagService
 from andon.flow.flags.views.asking import StepShape
 from andon.kernel.access import Permission, Principal
 from andon.kernel.clock import SettableClock
-from andon.kernel.errors import AndonError, Conflict, Forbidden, Invalid
+from andon.kernel.db import Reading
+from andon.kernel.errors import AndonError, Conflict, Forbidden, Invalid, Unavailable
 from tests.flow.flags.conftest import Flagged
-from tests.flow.flags.test_ramps import Gate, start, state, turn, view_of, watched
+from tests.flow.flags.test_ramps import USUAL, Gate, start, state, turn, view_of, watched
 from tests.flow.flags.test_service import STORE, change, create, share, told
 
 HOUR = 3600.0
@@ -172,6 +174,26 @@ def test_what_does_harm_is_not_promoted(here: Flagged, clock: SettableClock) -> 
     with pytest.raises(Conflict, match="does harm: twice as many errors"):
         ask(here, RampWish.PROMOTE)
     assert turn(here, clock) == 0
+
+
+class Unsure(Gate):
+    """Cannot be asked of one flag, and finds harm in every other."""
+
+    def judge(self, reading: Reading, ramp: RampView, *, due: bool) -> Judgement:
+        if ramp.flag == "first":
+            raise Unavailable("Nobody can say.")
+        return Judgement(Verdict.TAKE_BACK, "twice as many errors")
+
+
+def test_a_ramp_that_cannot_be_turned_keeps_no_harm_of_another(here: Flagged, clock: SettableClock) -> None:
+    create(here, "first")
+    with here.installation.database.transaction() as tx:
+        here.flags.ramp(tx, here.maxine, STORE, "production", "first", variant="on", steps=USUAL)
+    create(here)
+    start(here)
+    here.flags.ramping.judged_by(Unsure())
+    assert turn(here, clock, 60) == 0
+    assert state(here) is RampState.HALTED
 
 
 def test_two_who_promote_at_once_make_one_step(here: Flagged) -> None:

@@ -3,6 +3,7 @@ judges."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -49,6 +50,7 @@ from andon.kernel.errors import AndonError, Conflict, NotFound
 from andon.kernel.events import append
 from andon.kernel.ids import new_id
 
+_log = logging.getLogger(__name__)
 _ROUND = 0.0005
 _NOT_PAUSED: Mapping[str, str | None] = {"remaining": None, "paused_at": None, "paused_by": None, "paused_why": ""}
 
@@ -294,10 +296,13 @@ class RampService:
         with database.reading() as reading:
             found = ramp_storage.running(reading.connection)
         for one in found:
-            with database.transaction() as tx:
-                ramp = _held(tx, one)
-                if ramp is not None and not ramp.state.ended:
-                    self._turn(tx, ramp)
+            try:
+                with database.transaction() as tx:
+                    ramp = _held(tx, one)
+                    if ramp is not None and not ramp.state.ended:
+                        self._turn(tx, ramp)
+            except AndonError as error:  # of the others each may have to be taken back
+                _log.warning("the ramp of %s in %s of %s: %s", one.flag, one.environment, one.service, error)
 
     def get(self, reading: Reading, identity: str) -> Ramp:
         """Raises ``NotFound``."""
