@@ -15,6 +15,7 @@ from andon.flow.schema.contract.files import in_order, needs_of, phase_of
 from andon.flow.schema.contract.guarding import ContractAsked, Objection
 from andon.flow.schema.flagged import _Document, objection
 from andon.kernel.access import SYSTEM
+from andon.kernel.clock import SettableClock
 from andon.kernel.db import Database, Reading
 from tests.flow.installation import STORE, Installation, definition
 
@@ -150,3 +151,23 @@ def test_what_files_do_not_say_of_contracts_is_not_taken_for_done(local: Install
     local.deploy(local.built({"page.html": "new\n"}))
     with pytest.raises(ContractRefused, match="can still be rolled back to"), local.database.transaction() as tx:
         local.deployments.contract(tx, SYSTEM, STORE, "production")
+
+
+def test_what_ran_before_an_environment_was_destroyed_is_left_to_the_one_made_anew(
+    local: Installation, clock: SettableClock
+) -> None:
+    guard = Objecting()
+    local.deployments.guarded_by(guard)
+    contracting = {"andon.yaml": DEFINITION, "sql/0001_a.contract.sql": "-- needs flag new-orders at on\n"}
+    local.deploy(local.built(contracting))
+    with local.database.transaction() as tx:
+        local.deployments.contract(tx, SYSTEM, STORE, "production")
+    local.settle()
+    with local.database.transaction() as tx:
+        local.deployments.destroy(tx, SYSTEM, STORE, "production", reason="to begin anew")
+    local.settle()
+    clock.advance(1)
+    local.deploy(local.built({"page.html": "new\n"}))
+    with local.database.transaction() as tx:
+        local.deployments.contract(tx, SYSTEM, STORE, "production")
+    assert guard.asked[-1].needs == (NEED,)

@@ -45,7 +45,11 @@ class DeploymentContracting(DeploymentQuestions):
         folder = self.definition(service, commit).migrations.folder
         if folder is None or not any(map(phase_of, self._sources.below(service, commit, folder))):
             return None
-        before = storage.last_commit(reading.connection, service, environment, Kind.CONTRACT)
+        place = self._environments.find(reading, service, environment)
+        before = None
+        if place is not None:  # one of this name that was destroyed had another database
+            since = place.created_at
+            before = storage.last_commit(reading.connection, service, environment, Kind.CONTRACT, since=since)
         ran = set() if before is None else set(self._contracts(service, before, folder))
         return tuple(path for path in self._contracts(service, commit, folder) if path not in ran)
 

@@ -114,8 +114,10 @@ def by_key(connection: Connection, key: str) -> DeploymentId | None:
     return None if found is None else DeploymentId(found)
 
 
-def last_commit(connection: Connection, service: Service, environment: str, kind: Kind) -> CommitHash | None:
-    """Of the newest deployment of a kind that succeeded."""
+def last_commit(
+    connection: Connection, service: Service, environment: str, kind: Kind, *, since: datetime
+) -> CommitHash | None:
+    """Of the newest deployment of a kind, asked for since then, that succeeded."""
     wanted = (
         sa.select(deployments.c.commit)
         .where(
@@ -123,6 +125,7 @@ def last_commit(connection: Connection, service: Service, environment: str, kind
             deployments.c.environment == environment,
             deployments.c.kind == kind,
             deployments.c.state == DeploymentState.SUCCEEDED,
+            deployments.c.requested_at >= since,
         )
         .order_by(deployments.c.number.desc())
         .limit(1)
