@@ -138,7 +138,9 @@ def signal_tree(root: ProcessId, number: int) -> int:
     for _ in range(5):
         if not alive(root):
             break
-        new = [found for pid in descendants(root.pid) if (found := identify(pid)) and found not in reached]
+        # once each: one that is adopted while one looks is found in two places
+        found = dict.fromkeys(one for pid in descendants(root.pid) if (one := identify(pid)))
+        new = [one for one in found if one not in reached]
         if not new:
             break
         for process in new:
