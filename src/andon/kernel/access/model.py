@@ -33,8 +33,8 @@ class Permission(StrEnum):
     EVALUATE = "evaluate"
     """Read a service's flags as its programs do; the scope for their tokens."""
     EVALUATE_REMOTELY = "evaluate-remotely"
-    """Have a service's flags evaluated for one user after the other, and read nothing of how they are decided: the scope
-    for tokens that others get to see, such as those of pages and apps."""
+    """Have a service's flags evaluated for one user after the other, and read nothing of how they are decided: the
+    scope for tokens that others get to see, such as those of pages and apps."""
     OVERRIDE = "override"
     """Deploy a build that has not passed."""
     CONTRACT = "contract"
