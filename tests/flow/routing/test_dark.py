@@ -121,6 +121,17 @@ class Stage:
         one = divided(self.plane, self.name, plan, self.port)
         self.plane.follow(Table(listeners=(one,), upstreams=self.upstreams))
 
+    def quiet(self) -> None:
+        """Wait until every copy has been answered: customers do not wait for them."""
+        admin = Admin(self.plane.entry("x").parents[2] / "router")
+
+        def over() -> bool:
+            under_way = admin.find(r"^cluster\..*\.upstream_rq(_pending)?_active$")
+            assert under_way
+            return not any(one.value for one in under_way)
+
+        wait_until(over)
+
     def pairs(self, count: int, path: str = "") -> list[Pair]:
         found: list[Pair] = []
 
@@ -262,12 +273,14 @@ def test_a_share_and_the_chosen_methods_are_copied(plane: EnvoyDataPlane) -> Non
         for _ in range(300):
             Customer(connection).ask("/order", "POST", b"bolts")
         Customer(connection).ask("/order")
+        on.quiet()
         copied = len(on.pairs(len(on.copied)))
         assert 40 <= copied <= 140  # ninety, within six standard deviations
         assert {(one.method, one.body) for one in on.copied} == {("POST", b"bolts")}
         on.follow(dark(0, ("POST",)))
         for _ in range(50):
             Customer(connection).ask("/order", "POST", b"bolts")
+        on.quiet()
         assert len(on.copied) == copied
 
 
