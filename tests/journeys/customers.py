@@ -24,11 +24,11 @@ _STATUS = {SpanStatus.UNSET: 0, SpanStatus.OK: 1, SpanStatus.ERROR: 2}
 
 
 @contextmanager
-def customers(line: Line) -> Iterator[Traffic]:
-    """Some who look and one who buys, in production, until the block ends."""
+def customers(line: Line, pause: float = 0.1) -> Iterator[Traffic]:
+    """Some who look and one who buys, in production, until the block ends; ``pause`` is of each, in seconds."""
     found = line.andon.client.get(f"/services/{SERVICE}/environments", Environments).environments
     address = next(one.address for one in found if one.name == "production")
-    traffic = Traffic(address, customers=3, pause=0.1, buys=True)
+    traffic = Traffic(address, customers=3, pause=pause, buys=True)
     traffic.start()
     try:
         yield traffic

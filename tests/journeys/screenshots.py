@@ -81,7 +81,8 @@ def released(line: Line) -> Mapping[str, str]:
         )
         steps = [{"percent": 5}, {"percent": 25, "after": 3600}, {"percent": 100, "after": 3600}]
         client.post(f"{place}/ramp", msgspec.Raw, {"steps": steps, "judge": "none", "why": "Monday's release"})
-    with customers(line):
+    # only under load does the version show what is wrong with it
+    with customers(line, pause=0.004):
         shop = line.folder / "store"
         shutil.copytree(
             examples() / "store-changes" / "04-recommendations",

@@ -425,6 +425,7 @@ def test_counters_that_restart_are_counted_from_zero_again() -> None:
         {"metrics": (Metric(name="e", kind=Kind.SHARE, weight=0),)},
         {"metrics": (Metric(name="e", kind=Kind.SHARE, tolerance=-1),)},
         {"metrics": (Metric(name="e", kind=Kind.LATENCY, quantile=1.0),)},
+        {"metrics": (Metric(name="e", kind=Kind.LATENCY, least=-1),)},
     ],
 )
 def test_a_plan_that_cannot_be_followed_is_refused(wrong: dict[str, object]) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -106,6 +107,17 @@ def test_many_more_slow_ones_are_no_harm_where_they_are_hardly_slower() -> None:
     assert shifted.effect.ratio is not None
     assert shifted.effect.ratio > 2
     assert told(1.5).verdict is Verdict.FAIL
+
+
+def test_what_is_less_than_anybody_minds_is_no_harm_however_much_more_it_is() -> None:
+    def told(scale: float) -> Verdict:
+        random = np.random.default_rng(13)
+        mine: list[dict[str, Observation]] = [{"p99": samples(durations(random) * scale * 2)} for _ in range(30)]
+        other: list[dict[str, Observation]] = [{"p99": samples(durations(random) * scale)} for _ in range(30)]
+        return judge(plan(replace(P99, least=1.0)), looks(mine, other)).verdict
+
+    assert told(0.001) is Verdict.PASS, "0.3 ms have become 0.7"
+    assert told(0.01) is Verdict.FAIL, "3 ms have become 7"
 
 
 def test_what_sets_in_after_a_quiet_hour_is_not_hidden_by_it() -> None:

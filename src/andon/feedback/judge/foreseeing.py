@@ -152,7 +152,9 @@ def _visible(one: Terms, what: Expected, shares: Stages, power: float) -> Visibl
 
 
 def _level(one: Terms, what: Expected, ratio: float) -> float:
-    return what.level * (ratio ** (1 / TAIL) if one.metric.kind is Kind.LATENCY else ratio)
+    if one.metric.kind is Kind.LATENCY:
+        return what.level + max(what.level * (math.pow(ratio, 1 / TAIL) - 1), one.metric.least)
+    return what.level * ratio
 
 
 def _said(one: Terms, what: Expected, harm: float | None, ratio: float | None, power: float, canary: float) -> str:

@@ -101,7 +101,7 @@ class _Slower:
         zero = np.zeros((1, len(bounds) + 1))
         self._mine, self._other = (np.concatenate((zero, one.cumsum(axis=0))) for one in (mine, other))
         self._bounds, self._quantile = bounds, terms.metric.quantile
-        self._factor = terms.ratio ** (1 / TAIL)
+        self._factor, self._least = terms.ratio ** (1 / TAIL), terms.metric.least
 
     def so_far(self, ends: Indexes) -> Truths:
         over = ends + 1
@@ -120,7 +120,7 @@ class _Slower:
         )
         # above the last bound, or with nothing to lay beside it: the counts alone have to tell
         unknown = np.isposinf(mine) | (np.isnan(other) & ~np.isnan(mine))
-        return np.asarray(unknown | (mine >= self._factor * other), dtype=np.bool_)
+        return np.asarray(unknown | (mine >= np.maximum(self._factor * other, other + self._least)), dtype=np.bool_)
 
 
 def _quantiles(counts: Floats, bounds: Floats, share: float) -> Floats:

@@ -72,6 +72,8 @@ def _of(plan: Plan, metric: Metric, alpha: float) -> Terms:
     tolerance = TOLERANCE[kind] if metric.tolerance is None else metric.tolerance
     if not (tolerance >= 0 and math.isfinite(tolerance)):
         raise ValueError(f"a tolerance of {tolerance}: 0 or more makes sense")
+    if not (metric.least >= 0 and math.isfinite(metric.least)):
+        raise ValueError(f"at least {metric.least} more: 0 or more makes sense")
     if metric.clusters is not None and not (metric.clusters > 0 and math.isfinite(metric.clusters)):
         raise ValueError(f"clusters of {metric.clusters}: above 0 makes sense")
     warms = kind in {Kind.LATENCY, Kind.GAUGE}

@@ -43,6 +43,8 @@ class Metric:
     tolerance: float | None = None
     """How much worse is not worth going back for, as a ratio: 0.25 is a quarter more; ``None`` is what fits the kind
     (``model.TOLERANCE``). For a ``LATENCY`` it is of the share of slow requests, not of the time they take."""
+    least: float = 0.0
+    """Of a ``LATENCY``: by how much, in its unit, the quantile has to be higher for anybody to mind."""
     minimum: float | None = None
     """What each arm must have shown before this can pass: requests, visits, values; ``None`` is what fits the kind."""
     weight: float = 1.0

@@ -72,6 +72,8 @@ class Watched:
     weight: float = 1.0
     tolerance: float | None = None
     """How much worse is not worth going back for, as a ratio; ``None`` is what fits the kind."""
+    least: float = 0.0
+    """Of a latency: by how much it has to be higher for anybody to mind."""
     clusters: float | None = None
     """How many events of a rate come together, where that is known; ``None`` is estimated."""
     unit: str = ""
@@ -92,6 +94,7 @@ class Watched:
             quantile=self.quantile,
             weight=self.weight,
             tolerance=self.tolerance,
+            least=self.least,
             clusters=self.clusters,
             unit=self.unit,
         )

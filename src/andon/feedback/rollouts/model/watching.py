@@ -18,6 +18,8 @@ LATENCY_TOLERANCE = 0.5
 """Half as many slow requests again are not worth going back for: instances that are younger, or have another share of
 the traffic, differ by a quarter of it without a change. ``baseline: true`` takes most of that away. Of the quantile
 itself that is a fifth more."""
+LATENCY_LEAST = 1.0
+"""Milliseconds more that nobody minds: the router's first bounds are 0.5 and 1 ms, so that less is hardly measured."""
 
 
 def _latency(name: str, quantile: float) -> Watched:
@@ -27,6 +29,7 @@ def _latency(name: str, quantile: float) -> Watched:
         title=f"Latency (p{quantile * 100:g})",
         quantile=quantile,
         tolerance=LATENCY_TOLERANCE,
+        least=LATENCY_LEAST,
         unit="ms",
     )
 
@@ -39,6 +42,7 @@ ROUTED = (
         title="Latency (p50)",
         quantile=0.5,
         tolerance=LATENCY_TOLERANCE,
+        least=LATENCY_LEAST,
         unit="ms",
     ),
     Watched(
@@ -47,6 +51,7 @@ ROUTED = (
         title="Latency (p95)",
         quantile=0.95,
         tolerance=LATENCY_TOLERANCE,
+        least=LATENCY_LEAST,
         unit="ms",
     ),
     Watched(
@@ -55,6 +60,7 @@ ROUTED = (
         title="Latency (p99)",
         quantile=0.99,
         tolerance=LATENCY_TOLERANCE,
+        least=LATENCY_LEAST,
         unit="ms",
     ),
     Watched(name=TRAFFIC, kind=Kind.TRAFFIC, title="Traffic", unit="/s", dark=False),
