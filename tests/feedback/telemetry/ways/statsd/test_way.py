@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import socket
+import sys
+import termios
 import time
 from pathlib import Path
 
@@ -173,9 +176,16 @@ def test_much_over_tcp_is_not_lost_when_the_way_stops(station: Station) -> None:
     lines = 100_000
     with socket.create_connection(station.way.addresses[0]) as stream:
         stream.sendall(b"".join(b"hits:%d|c\n" % number for number in range(lines)))
+        # what the sender's kernel still holds has not arrived
+        until(lambda: unsent(stream) == 0)
     until(lambda: station.way.statistics.packets > 0)
     station.stop()
     assert station.stored() == lines
+
+
+def unsent(stream: socket.socket) -> int:
+    """Bytes that the other side's kernel has not yet."""
+    return int.from_bytes(fcntl.ioctl(stream, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
 
 
 def test_sockets_of_origins_come_and_go_and_override_what_is_claimed(station: Station, tmp_path: Path) -> None:
