@@ -87,7 +87,7 @@ class Confirmation:
     def _refuted(self, candidate: Candidate, judgement: Judgement, looks: Sequence[LookRecord]) -> ReleaseOutcome:
         cause = next(one for one in judgement.metrics if one.verdict is Verdict.FAIL)
         reason = told(judgement)
-        harmed = round(sum(one.canary.counts.get(ERRORS, (0.0, 0.0))[0] for one in looks))
+        _, harmed = served(looks)
         with self._database.transaction() as tx:
             self._service.refute(tx, candidate, metric=cause.metric, reason=reason, harmed=harmed)
         return ReleaseOutcome(end=ReleaseEnd.FAILED, reason=reason)
@@ -143,14 +143,19 @@ def judged(
     return judge.judge(plan, [look_of(one, _WATCHED) for one in looks], history=past)
 
 
+def served(looks: Sequence[LookRecord]) -> tuple[int, int]:
+    """How many requests the version had, and how many of them failed."""
+    requests = sum(one.canary.traffic or 0.0 for one in looks)
+    return round(requests), round(sum(one.canary.counts.get(ERRORS, (0.0, 0.0))[0] for one in looks))
+
+
 def _undecided(why: str) -> ReleaseOutcome:
     return ReleaseOutcome(end=ReleaseEnd.INCONCLUSIVE, reason=f"telemetry did not confirm it: {why}")
 
 
 def _concluded(judgement: Judgement | None, looks: Sequence[LookRecord], *, staged: bool) -> ReleaseOutcome:
     """``staged``: it was judged beside the former version before, and passed."""
-    requests = round(sum(one.canary.traffic or 0.0 for one in looks))
-    failed = round(sum(one.canary.counts.get(ERRORS, (0.0, 0.0))[0] for one in looks))
+    requests, failed = served(looks)
     counted = f"{requests:,} requests, {failed:,} failed"
     if judgement is not None and judgement.verdict is Verdict.PASS:
         return ReleaseOutcome(end=ReleaseEnd.PASSED, reason=f"no worse than before: {counted}")

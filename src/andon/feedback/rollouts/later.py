@@ -8,11 +8,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from andon.feedback.judge.contract import Judge, Judgement, Verdict
-from andon.feedback.rollouts.confirming import judged
+from andon.feedback.rollouts.confirming import judged, served
 from andon.feedback.rollouts.model.judging import told
 from andon.feedback.rollouts.model.pacing import Rhythm
 from andon.feedback.rollouts.model.records import LookRecord, Seen
-from andon.feedback.rollouts.model.watching import ERRORS
 from andon.feedback.rollouts.ports import Signals
 from andon.feedback.rollouts.service import RolloutService
 from andon.flow.deployments.contract.release import Doubted, Doubts
@@ -83,8 +82,7 @@ class LateConfirmation:
         if not past:
             return
         judgement = judged(self._judge, looks, past, seconds=LATEST.total_seconds(), soonest=_WARM, grace=_WARM)
-        requests = round(sum(look.canary.traffic or 0.0 for look in looks))
-        failed = round(sum(look.canary.counts.get(ERRORS, (0.0, 0.0))[0] for look in looks))
+        requests, failed = served(looks)
         match judgement.verdict:
             case Verdict.PASS:
                 with self._database.transaction() as tx:
