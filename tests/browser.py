@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from httpx import Client
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from andon.kernel.errors import Missing
 
@@ -29,7 +29,9 @@ ARGUMENTS = (
 )
 DESKTOP, PHONE = (1440, 900), (390, 844)
 PATIENCE = 20_000
-"""Milliseconds that a window waits for what it is told to wait for."""
+"""Milliseconds that a window waits for what it is told to wait for, and that ``expect`` waits for what it asserts."""
+
+expect.set_options(timeout=PATIENCE)  # a quarter of it by itself, which a loaded machine uses up now and then
 
 
 def find_chromium() -> str:
