@@ -39,9 +39,6 @@ class Block:
         kept = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(keep, dtype=np.int64)])
         return Block(self.labels, self.kinds, kept[self.offsets], self.times[keep], self.values[keep])
 
-    def is_of(self, kind: Kind) -> Bools:
-        return np.array([one is kind for one in self.kinds], dtype=np.bool_)
-
 
 @dataclass(frozen=True, slots=True)
 class Windows:

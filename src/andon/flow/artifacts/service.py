@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -169,7 +168,3 @@ class ArtifactService:
                 self._store.remove(digest)
                 removed += 1
         return removed
-
-    def free_bytes(self) -> int:
-        """Room on the store's disk."""
-        return shutil.disk_usage(self._store.path(Digest("0" * 64)).parent.parent).free

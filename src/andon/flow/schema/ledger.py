@@ -6,7 +6,7 @@ contracted when a contract migration of such a commit has succeeded.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -314,8 +314,3 @@ def _entry(phase: Phase, path: str, progress: Progress, ran: _Ran, note: str = "
         deployment=ran.deployment.id,
         note=note,
     )
-
-
-def commits_of(changes: Iterable[Change]) -> frozenset[CommitHash]:
-    """Every commit that is named in them."""
-    return frozenset(one.commit for change in changes for one in change.entries if one.commit is not None)

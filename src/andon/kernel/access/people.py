@@ -200,10 +200,6 @@ def accept_invitation(tx: Transaction, secret: str, *, password_hash: str) -> Pe
     return link.person
 
 
-def password_hash_of(reading: Reading, person: PersonId) -> str | None:
-    return reading.connection.execute(sa.select(passwords.c.hash).where(passwords.c.person == person)).scalar()
-
-
 def change_password(tx: Transaction, person: PersonId, password_hash: str, *, keep: str | None) -> None:
     """Set a password; all sessions of the person but ``keep`` end. The caller has checked the old one."""
     _set_password(tx, person, password_hash)

@@ -22,9 +22,9 @@ LATENCY_LEAST = 1.0
 """Milliseconds more that nobody minds: the router's first bounds are 0.5 and 1 ms, so that less is hardly measured."""
 
 
-def _latency(name: str, quantile: float) -> Watched:
+def _latency(quantile: float) -> Watched:
     return Watched(
-        name=name,
+        name=f"{LATENCY}-p{quantile * 100:g}",
         kind=Kind.LATENCY,
         title=f"Latency (p{quantile * 100:g})",
         quantile=quantile,
@@ -36,33 +36,9 @@ def _latency(name: str, quantile: float) -> Watched:
 
 ROUTED = (
     Watched(name=ERRORS, kind=Kind.SHARE, title="Errors", weight=2.0),
-    Watched(
-        name="latency-p50",
-        kind=Kind.LATENCY,
-        title="Latency (p50)",
-        quantile=0.5,
-        tolerance=LATENCY_TOLERANCE,
-        least=LATENCY_LEAST,
-        unit="ms",
-    ),
-    Watched(
-        name="latency-p95",
-        kind=Kind.LATENCY,
-        title="Latency (p95)",
-        quantile=0.95,
-        tolerance=LATENCY_TOLERANCE,
-        least=LATENCY_LEAST,
-        unit="ms",
-    ),
-    Watched(
-        name="latency-p99",
-        kind=Kind.LATENCY,
-        title="Latency (p99)",
-        quantile=0.99,
-        tolerance=LATENCY_TOLERANCE,
-        least=LATENCY_LEAST,
-        unit="ms",
-    ),
+    _latency(0.5),
+    _latency(0.95),
+    _latency(0.99),
     Watched(name=TRAFFIC, kind=Kind.TRAFFIC, title="Traffic", unit="/s", dark=False),
     # each is a process that ended by itself: a burst of them is harm, where one burst of lines in a log is none
     Watched(name=RESTARTS, kind=Kind.RATE, title="Restarts", weight=0.5, clusters=1.0),

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from statistics import median
 
 from andon.flow.artifacts.contract import Artifacts
-from andon.flow.definition.contract import Definition
 from andon.flow.pipelines import storage
 from andon.flow.pipelines.contract import Build, JobId, RunId, RunState, RunSummary, StageState, Verdict
 from andon.flow.pipelines.model import (
@@ -107,9 +106,6 @@ class Questions:
 
     def job(self, reading: Reading, job: JobId) -> Job:
         return self._require_job(reading, job)
-
-    def definition_of(self, reading: Reading, run: RunId) -> Definition:
-        return self._require(reading, run).definition
 
     # Tests
 
