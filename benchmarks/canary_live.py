@@ -16,7 +16,7 @@ from andon.feedback.rollouts.contract import RolloutState
 from andon.feedback.rollouts.views import RolloutList, RolloutShape
 from benchmarks.harness.checkouts import Checkout
 from benchmarks.harness.crashing import PRODUCTION, address_of
-from benchmarks.harness.figures import Figure, Goal, median, percentile
+from benchmarks.harness.figures import Figure, Goal, median, percentile, spread
 from benchmarks.harness.installation import Andon
 from benchmarks.harness.record import Record, Seen
 from benchmarks.harness.shoppers import PLANTED, Shoppers
@@ -216,6 +216,7 @@ def _figures(
         Figure(name="found and taken back", value=len(bad) - len(missed), unit="", goal=Goal(at_least=len(bad))),
         Figure(name="canaries without a fault", value=len(good), unit=""),
         Figure(name="taken back for nothing", value=len(false), unit="", goal=Goal(at_most=0)),
+        *_unlike(good),
     ]
     for fault in list(Fault)[1:]:
         times = [one.seconds for one in bad if one.fault is fault and one.taken_back]
@@ -240,6 +241,18 @@ def _figures(
         Figure(name="the same, p95", value=percentile(served, 95), unit=""),
     ]
     return figures
+
+
+def _unlike(good: Sequence[Canary]) -> list[Figure]:
+    """How far the latencies of one program in two instances are from one another: what a tolerance has to be above."""
+    apart = sorted(
+        max(one.new, one.old) / min(one.new, one.old)
+        for canary in good
+        for one in canary.rollout.metrics
+        if one.metric == "latency-p99" and one.new and one.old
+    )
+    note = "the slower instance beside the other; nothing differs but the process"
+    return list(spread("p99 of a version beside its equal", apart, "x", note=note))
 
 
 _SAYS = {
