@@ -17,7 +17,8 @@ from andon.kernel.errors import Unavailable
 from benchmarks.harness.browsing import OpenPage, browsing
 from benchmarks.harness.crashing import PRODUCTION, SERVICE, Line
 from benchmarks.harness.figures import Figure, Goal, median
-from benchmarks.harness.installation import Andon, free_stretch, left_behind, until
+from benchmarks.harness.installation import Andon, left_behind, until
+from benchmarks.harness.ports import free_stretch
 from benchmarks.harness.record import Seen
 from benchmarks.harness.telling import Options, Outcome, chosen, main
 

@@ -19,7 +19,8 @@ from andon.flow.flags.views.asking import NewFlag, SettingChange
 from andon.flow.flags.views.settings import RuleShape, SettingShape
 from benchmarks.harness.checkouts import Checkout
 from benchmarks.harness.figures import Figure, Goal, percentile
-from benchmarks.harness.installation import Andon, free_stretch, until
+from benchmarks.harness.installation import Andon, until
+from benchmarks.harness.ports import free_stretch
 from benchmarks.harness.steady import Asked, first, steady
 from benchmarks.harness.telling import Options, Outcome, chosen, main
 

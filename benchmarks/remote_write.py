@@ -17,7 +17,8 @@ import msgspec
 
 from andon.kernel.errors import Missing, Unavailable
 from benchmarks.harness.figures import Figure, Goal
-from benchmarks.harness.installation import Andon, free_stretch, left_behind, until
+from benchmarks.harness.installation import Andon, left_behind, until
+from benchmarks.harness.ports import free_stretch
 from benchmarks.harness.telling import Options, Outcome, chosen, main
 
 QUERIES = (

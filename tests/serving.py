@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -24,6 +23,7 @@ from andon.web.http.application import WebApplication
 from andon.web.http.port import listen
 from andon.web.http.server import WebServer
 from andon.web.room import Room
+from benchmarks.harness.ports import free_port
 
 PASSWORD = "correct horse battery"
 _TOKEN = re.compile(r'name="_csrf_token" value="([0-9a-f]{64})"')
@@ -31,9 +31,7 @@ _TOKEN = re.compile(r'name="_csrf_token" value="([0-9a-f]{64})"')
 
 def settings_for(data: Path, database_url: str) -> Settings:
     """Settings with a free port of this machine."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    return Settings(data=data, database=DatabaseSettings(url=database_url), web=WebSettings(port=port))
+    return Settings(data=data, database=DatabaseSettings(url=database_url), web=WebSettings(port=free_port()))
 
 
 def quick_passwords() -> Passwords:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import signal
 import subprocess
@@ -19,12 +18,12 @@ import msgspec
 import psutil
 
 from andon.app.supervisor import end_all_kept
-from andon.flow.environments.probing import port_is_free
 from andon.kernel.errors import Unavailable
 from andon.kernel.keeper.control import is_kept, kept
 from andon.kernel.titles import role_of
 from andon.web.terminal.client import Client, connect
 from andon.web.terminal.contexts import Context
+from benchmarks.harness.ports import free_stretch
 
 PORTS = 20
 """For environments; the console's comes after them."""
@@ -181,16 +180,6 @@ def until(what: Callable[[], bool], says: str, seconds: float = 120.0, every: fl
         if time.monotonic() > deadline:
             raise Unavailable(f"It did not happen within {seconds:g} s: {says}.")
         time.sleep(every)
-
-
-def free_stretch(count: int) -> int:
-    """The first of so many free ports, below those the system hands out; chosen at random, as others choose too."""
-    chance = random.SystemRandom()
-    for _ in range(200):
-        first = chance.randrange(10_000, 32_000 - count)
-        if all(port_is_free("127.0.0.1", port) for port in range(first, first + count)):
-            return first
-    raise Unavailable(f"No {count} free ports in a row were found on 127.0.0.1.", remedy="Stop other programs.")
 
 
 def _role(process: psutil.Process) -> str | None:

@@ -19,6 +19,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from playwright.sync_api import Browser, BrowserContext, Dialog, Page
 
 from benchmarks.harness.installation import Andon, left_behind, until
+from benchmarks.harness.ports import free_port
 from tests.browser import browser, troubles
 from tests.feedback.telemetry.ways.otlp_messages import gauge, logs, metrics, traces
 
@@ -43,11 +44,6 @@ class Told:
 
     def get(self, path: str, **asked: str) -> httpx.Response:
         return httpx.get(f"{self.andon.address}{path}", params=asked, headers=self.headers, timeout=30)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
 
 
 def evil_attributes() -> list[KeyValue]:

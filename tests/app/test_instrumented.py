@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from andon.feedback.logs.views import FoundLines, LogLineShape
 from andon.feedback.traces.views import TraceShape
 from andon.flow.environments.views import EnvironmentShape
 from benchmarks.harness.installation import Andon, left_behind, until
+from benchmarks.harness.ports import free_port
 from tests.browser import browser, troubles
 
 __all__ = ["browser"]
@@ -71,11 +71,6 @@ class Shop:
     @property
     def _token(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.andon.token}"}
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import pytest
 from benchmarks.harness.checkouts import Checkout
 from benchmarks.harness.crashing import SERVICE
 from benchmarks.harness.installation import Andon, left_behind, until
+from benchmarks.harness.ports import free_port
 from benchmarks.harness.record import Record
 from tests.app.test_supervisor import ONLY_PRODUCTION
 
@@ -31,11 +31,6 @@ for number in range(100_000):
     metric.timing("login.took", 1.5)
 print(time.monotonic() - began < 60)
 """
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
 
 
 class Running:

@@ -18,7 +18,8 @@ from andon.flow.deployments.views import EnvironmentRequest
 from andon.kernel.access.model import Role
 from andon.web.terminal.client import Client, connect
 from andon.web.terminal.contexts import Context
-from benchmarks.harness.installation import Andon, free_stretch, until
+from benchmarks.harness.installation import Andon, until
+from benchmarks.harness.ports import free_stretch
 
 NAME, PASSWORD = "Maxine Chambers", "wrenches under the bonnet"
 WAYS = ("OTLP", "OTLP_GRPC", "STATSD", "GRAPHITE")

@@ -36,7 +36,7 @@ from andon.kernel.ids import new_id
 from andon.kernel.keeper import control
 from andon.kernel.keeper.model import KeptState
 from andon.kernel.settings import EnvironmentSettings, Settings
-from benchmarks.harness.installation import free_stretch
+from benchmarks.harness.ports import free_stretch
 from tests.flow.sources.installation import Checkout, new_checkout
 
 _E = TypeVar("_E", bound=Event)

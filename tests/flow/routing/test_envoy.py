@@ -24,6 +24,7 @@ from andon.flow.routing.model import PASSED, Listener, Table, Upstream
 from andon.flow.sources.contract import Service
 from andon.kernel.errors import Missing, Unavailable
 from andon.kernel.keeper import control
+from benchmarks.harness.ports import free_port
 from tests.flow.environments.place import wait_until
 
 ONE, TWO = SetId("set_1"), SetId("set_2")
@@ -94,12 +95,6 @@ def endpoints(sockets: Path) -> Iterator[tuple[Upstream, Upstream]]:
         yield Upstream(set=ONE, endpoints=(one,)), Upstream(set=TWO, endpoints=(two,))
 
 
-def free() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def listener(plane: EnvoyDataPlane, name: str, port: int, to: SetId = ONE) -> Listener:
     return Listener(
         service=Service(name),
@@ -116,7 +111,7 @@ def get(port: int) -> str:
 
 
 def test_it_follows_to_and_fro(plane: EnvoyDataPlane, endpoints: tuple[Upstream, Upstream]) -> None:
-    port, other = free(), free()
+    port, other = free_port(), free_port()
     assert plane.follow(Table(listeners=(listener(plane, "shop", port),), upstreams=endpoints)) == frozenset()
     assert get(port) == "one"
     both = (listener(plane, "shop", port, TWO), listener(plane, "mail", other))
@@ -147,7 +142,7 @@ def test_its_admin_is_its_owners_alone_and_hard_to_guess(plane: EnvoyDataPlane, 
 
 
 def test_a_taken_port_holds_nobody_else_up(plane: EnvoyDataPlane, endpoints: tuple[Upstream, Upstream]) -> None:
-    port = free()
+    port = free_port()
     with closing(socket.socket()) as thief:
         thief.bind(("127.0.0.1", 0))
         thief.listen()
@@ -165,7 +160,7 @@ def test_a_taken_port_holds_nobody_else_up(plane: EnvoyDataPlane, endpoints: tup
 def test_two_installations_never_share_a_port(
     plane: EnvoyDataPlane, endpoints: tuple[Upstream, Upstream], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    port = free()
+    port = free_port()
     plane.follow(Table(listeners=(listener(plane, "shop", port),), upstreams=endpoints))
     with running_plane(tmp_path_factory.mktemp("o")) as other:
         nothing = (Upstream(set=ONE, endpoints=("unix:/nobody",)),)
@@ -176,7 +171,7 @@ def test_two_installations_never_share_a_port(
 
 
 def test_a_killed_one_comes_back_with_what_it_had(plane: EnvoyDataPlane, endpoints: tuple[Upstream, Upstream]) -> None:
-    port = free()
+    port = free_port()
     table = Table(listeners=(listener(plane, "shop", port),), upstreams=endpoints)
     plane.follow(table)
     keepers = plane.entry("x").parents[2] / "keepers"
@@ -194,7 +189,7 @@ def test_a_killed_one_comes_back_with_what_it_had(plane: EnvoyDataPlane, endpoin
 
 
 def test_what_it_cannot_take_is_said(plane: EnvoyDataPlane, endpoints: tuple[Upstream, Upstream]) -> None:
-    port = free()
+    port = free_port()
     plane.follow(Table(listeners=(listener(plane, "shop", port),), upstreams=endpoints))
     broken = (Upstream(set=ONE, endpoints=("unix:" + "/too-long" * 20,)), endpoints[1])
     with pytest.raises(Unavailable) as told:
@@ -266,7 +261,7 @@ def test_a_hostile_service_is_not_handed_the_consoles_session_and_cannot_set_one
 ) -> None:
     """A browser sends its cookies to every port of a host: the console's to each environment beside it, too."""
     heard: list[str] = []
-    port = free()
+    port = free_port()
     with hostile(sockets / "hostile.sock", heard) as there:
         plane.follow(Table(listeners=(listener(plane, "shop", port),), upstreams=(there,)))
         answer = httpx.get(f"http://127.0.0.1:{port}/", headers={"Cookie": sent}, timeout=20, trust_env=False)
@@ -277,7 +272,7 @@ def test_a_hostile_service_is_not_handed_the_consoles_session_and_cannot_set_one
 
 def test_blanks_in_a_cookie_do_not_hold_up_the_router(plane: EnvoyDataPlane, sockets: Path) -> None:
     """All environments share its few threads: what a pattern tries again and again at one, all of them wait for."""
-    port, heard = free(), list[str]()
+    port, heard = free_port(), list[str]()
     cookie = f"andon-x=1; a=b{' ' * 58_000}c"
     request = f"GET / HTTP/1.1\r\nHost: shop\r\nCookie: {cookie}\r\n\r\n".encode()
     with hostile(sockets / "hostile.sock", heard) as there:
@@ -302,9 +297,9 @@ def test_a_request_that_goes_round_is_ended(
     """An instance made its socket a link to an environment's own: its own, or one that leads back to it."""
     itself, there, back = SetId("set_itself"), SetId("set_there"), SetId("set_back")
     shop, mail, news = (
-        listener(plane, name, free(), to) for name, to in (("shop", itself), ("mail", there), ("news", back))
+        listener(plane, name, free_port(), to) for name, to in (("shop", itself), ("mail", there), ("news", back))
     )
-    fine = listener(plane, "fine", free())
+    fine = listener(plane, "fine", free_port())
     links = []
     for one, entry in ((itself, shop.entry), (there, news.entry), (back, mail.entry)):
         link = sockets / f"{one}.sock"
@@ -325,8 +320,8 @@ def test_coming_back_now_and_then_is_no_round(
     plane: EnvoyDataPlane, endpoints: tuple[Upstream, Upstream], sockets: Path
 ) -> None:
     """A gateway called by what it calls; each program on the way may join the header's lines to one."""
-    shop = listener(plane, "shop", free())
-    mail = listener(plane, "mail", free(), SetId("set_there"))
+    shop = listener(plane, "shop", free_port())
+    mail = listener(plane, "mail", free_port(), SetId("set_there"))
     link = sockets / "gateway.sock"
     link.symlink_to(shop.entry)
     there = Upstream(set=SetId("set_there"), endpoints=(f"unix:{link}",))

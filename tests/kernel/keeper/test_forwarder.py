@@ -19,6 +19,7 @@ import pytest
 
 from andon.kernel.keeper import control, forwarder
 from andon.kernel.sandbox.model import Mount
+from benchmarks.harness.ports import free_port
 from tests.kernel.keeper.conftest import House, wait_until
 
 PROGRAM = Path(forwarder.__file__)
@@ -36,11 +37,6 @@ ECHO = """
         c, _ = s.accept()
         threading.Thread(target=serve, args=(c,), daemon=True).start()
 """
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
 
 
 @contextmanager

@@ -18,8 +18,9 @@ import pytest
 from andon.kernel.keeper import control
 from andon.kernel.keeper.ways import Transport, WayIn, WayOut, forwarded
 from andon.kernel.sandbox.model import Mount
+from benchmarks.harness.ports import free_port
 from tests.kernel.keeper.conftest import House, wait_until
-from tests.kernel.keeper.test_forwarder import PROGRAM, free_port, has_ipv6, reach, read_all
+from tests.kernel.keeper.test_forwarder import PROGRAM, has_ipv6, reach, read_all
 
 
 @contextmanager

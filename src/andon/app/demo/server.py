@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shlex
 import shutil
@@ -12,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
@@ -29,9 +28,14 @@ from andon.web.terminal.whereabouts import whereabouts
 START_SECONDS = 120.0
 STOP_SECONDS = 90.0
 _ROOM = 600 * 1024**2
+STRETCH = 100
+"""Ports that are claimed together, by the first of them."""
 _PORTS = 40
 _TELEMETRY = 50
 """Where the ports for telemetry begin in the stretch, above those for environments."""
+_CONSOLE = 60
+"""The console's in the stretch, where somebody has the usual one."""
+_USUAL = 7766
 _WAYS = ("STATSD", "OTLP", "OTLP_GRPC", "GRAPHITE")
 
 
@@ -146,34 +150,30 @@ def free_ports() -> tuple[int, int]:
 
     They are this process's until it ends: two that start at once get different ones.
     """
-    for first in range(7800, 60000, 100):
-        wanted = (*range(first, first + 6), *range(first + _TELEMETRY, first + _TELEMETRY + len(_WAYS)))
-        if all(port_is_free("127.0.0.1", port) for port in wanted) and claim(first):
-            with closing(socket.socket()) as probe:
-                preferred = 7766
-                if not (port_is_free("127.0.0.1", preferred) and claim(preferred)):
-                    probe.bind(("127.0.0.1", 0))
-                    preferred = probe.getsockname()[1]
-            return preferred, first
+    for first in range(7800, 60000, STRETCH):
+        others = (*range(first + _TELEMETRY, first + _TELEMETRY + len(_WAYS)), first + _CONSOLE)
+        if all(port_is_free("127.0.0.1", port) for port in (*range(first, first + 6), *others)) and claim(first):
+            usual = port_is_free("127.0.0.1", _USUAL) and claim(_USUAL)
+            return _USUAL if usual else first + _CONSOLE, first
     raise Unavailable(
         "No stretch of free ports was found on 127.0.0.1.", safe="Nothing was started.", remedy="Stop other programs."
     )
 
 
 def claim(port: int) -> bool:
-    """Whether nobody else of this user has claimed it. What claims is a lock, which ends with the process."""
-    folder = Path(tempfile.gettempdir()) / f"andon-ports-{os.getuid()}"
+    """Whether nobody else on this machine has claimed it. What claims ends with the process.
+
+    It is a socket with an abstract name, of which there is one in a network, as there is of the port: no folder has to
+    be agreed on, and nothing is left of it.
+    """
+    claiming = socket.socket(socket.AF_UNIX)
     try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        claim = os.open(folder / str(port), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        claiming.bind(f"\0andon-port-{port}")
     except OSError:
-        return True  # somebody else's folder is in the way: then only what is free now counts
-    try:
-        fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(claim)
+        claiming.close()
         return False
-    return True  # the descriptor stays open, and with it the lock
+    claiming.detach()  # stays open, and with it the claim
+    return True
 
 
 def _first_line(process: subprocess.Popen[bytes]) -> bytes | None:
