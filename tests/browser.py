@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -28,7 +29,7 @@ ARGUMENTS = (
     "--disable-sync",
 )
 DESKTOP, PHONE = (1440, 900), (390, 844)
-PATIENCE = 20_000
+PATIENCE = 30_000
 """Milliseconds that a window waits for what it is told to wait for, and that ``expect`` waits for what it asserts."""
 
 expect.set_options(timeout=PATIENCE)  # a quarter of it by itself, which a loaded machine uses up now and then
@@ -65,6 +66,23 @@ def opened(browser: Browser, client: Client, size: tuple[int, int] = DESKTOP, **
     cookies = [{"name": one.name, "value": one.value or "", "url": address} for one in client.cookies.jar]
     made.add_cookies(cookies)  # type: ignore[arg-type]  # as many keys as are needed
     return made
+
+
+def until(page: Page, true: Callable[[], object], says: str) -> None:
+    """Wait for what ``expect`` has no words for; what the page tells meanwhile is heard."""
+    end = time.monotonic() + PATIENCE / 1000
+    while not true():
+        assert time.monotonic() < end, f"it never came to this: {says}"
+        page.wait_for_timeout(50)
+
+
+def go_by_keys(page: Page, letter: str) -> None:
+    """Press ``g`` and the letter of a room. The page's clock stands meanwhile: the keys have to follow each other
+    within a second and a half, and a busy machine may take longer.
+    """
+    page.evaluate("(() => { const now = Date.now(); Date.now = () => now })()")
+    page.keyboard.press("g")
+    page.keyboard.press(letter)
 
 
 def troubles(page: Page) -> list[str]:

@@ -36,6 +36,7 @@ class Log {
     this.match = -1;
     this.query = "";
     this.follow = false;
+    this.jumped = null; // where the script scrolled to
   }
 
   async start() {
@@ -285,13 +286,19 @@ class Log {
   onScroll() {
     requestAnimationFrame(() => this.draw());
     const end = this.view.scrollTop + this.view.clientHeight >= this.view.scrollHeight - 2;
-    if (this.jumping) this.jumping = false;
-    else if (!this.complete) this.setFollow(end, true);
+    if (this.view.scrollTop === this.jumped) return;
+    this.jumped = null;
+    if (!this.complete) this.setFollow(end, true);
+  }
+
+  /** What the reader scrolls is told from this by where it leads: no event comes of a jump to where one is already. */
+  jump(top) {
+    this.view.scrollTop = top;
+    this.jumped = this.view.scrollTop;
   }
 
   toEnd() {
-    this.jumping = true;
-    this.view.scrollTop = this.view.scrollHeight;
+    this.jump(this.view.scrollHeight);
   }
 
   toLine(n) {
@@ -300,8 +307,7 @@ class Log {
     const row = this.rowOf(n);
     if (row === null) return;
     this.setFollow(false);
-    this.jumping = true;
-    this.view.scrollTop = Math.max(0, (row * ROW - this.view.clientHeight / 3) / this.scale);
+    this.jump(Math.max(0, (row * ROW - this.view.clientHeight / 3) / this.scale));
     this.drawn = "";
     this.draw();
   }

@@ -6,7 +6,7 @@ import gzip
 from datetime import UTC, datetime
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from andon.web.gallery.pages import Gallery
 from andon.web.rendering import STATIC
@@ -46,12 +46,12 @@ def test_pages_read_without_script(browser: Browser, site: Site) -> None:
     context = browser.new_context(java_script_enabled=False, viewport={"width": 1440, "height": 900})
     page = context.new_page()
     page.goto(f"{site.address}/run.html")
-    assert page.get_by_text("AssertionError: assert 'Monday, 23 November'").is_visible()
-    assert page.get_by_text("9 min ago").first.is_visible()
-    assert page.locator(".js-only").filter(visible=True).count() == 0
+    expect(page.get_by_text("AssertionError: assert 'Monday, 23 November'")).to_be_visible()
+    expect(page.get_by_text("9 min ago").first).to_be_visible()
+    expect(page.locator(".js-only").filter(visible=True)).to_have_count(0)
     page.goto(f"{site.address}/environment.html")
     page.get_by_text("Destroy production…").click()
-    assert page.get_by_label("Type production to confirm").is_visible()
+    expect(page.get_by_label("Type production to confirm")).to_be_visible()
     context.close()
 
 
@@ -66,7 +66,7 @@ def test_it_prints_on_white_without_the_frame(browser: Browser, site: Site) -> N
     page = context.new_page()
     page.goto(f"{site.address}/record.html")
     page.emulate_media(media="print")
-    assert not page.locator(".rail").is_visible()
-    assert page.get_by_text("rolled back").first.is_visible()
+    expect(page.locator(".rail")).to_be_hidden()
+    expect(page.get_by_text("rolled back").first).to_be_visible()
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     context.close()
