@@ -98,7 +98,7 @@ class Everything:
         self._serving.start()
         self.http = self.ways.http.listen(_place())
         self.grpc = self.ways.grpc.listen(_place())
-        self.client = httpx.Client(base_url=f"http://{self.http}", timeout=30, trust_env=False)
+        self.client = httpx.Client(base_url=f"http://{self.http}", timeout=60, trust_env=False)
         self.channel = grpc.insecure_channel(self.grpc, options=[("grpc.enable_http_proxy", 0)])
         self.plain = self.graphite.listen_tcp(_place()).removeprefix("tcp:")
         self.messages = self.syslog.listen_tcp(_place()).removeprefix("tcp:")
@@ -141,7 +141,7 @@ class Everything:
             }
 
         with contextlib.suppress(AssertionError):
-            until(lambda: more() == wanted, 10 if wanted else 0)
+            until(lambda: more() == wanted, 60 if wanted else 0)
         assert more() == wanted
 
     def values(self, name: str) -> list[float]:
@@ -166,7 +166,7 @@ class Everything:
     def call(self, signal: Signal, body: bytes, *, gzip: bool = False) -> grpc.StatusCode:
         compression = grpc.Compression.Gzip if gzip else grpc.Compression.NoCompression
         try:
-            self.channel.unary_unary(_EXPORT[signal])(body, timeout=30, compression=compression)
+            self.channel.unary_unary(_EXPORT[signal])(body, timeout=60, compression=compression)
         except grpc.RpcError as error:
             return error.code()
         return grpc.StatusCode.OK
@@ -174,7 +174,7 @@ class Everything:
     def line(self, where: str, raw: bytes) -> None:
         """Over a connection of its own, until the other side has read it all."""
         host, _, port = where.rpartition(":")
-        with socket.create_connection((host, int(port)), 20) as sender:
+        with socket.create_connection((host, int(port)), 60) as sender:
             sender.sendall(raw + b"\n")
             sender.shutdown(socket.SHUT_WR)
             with contextlib.suppress(OSError):

@@ -37,13 +37,13 @@ def opened(
         door.start()
         try:
             where = door.listen(Tcp(port=0, setting="telemetry.http_port", admits=admits))
-            with httpx.Client(base_url=f"http://{where}", timeout=20, trust_env=False) as client:
+            with httpx.Client(base_url=f"http://{where}", timeout=60, trust_env=False) as client:
                 yield client
         finally:
             door.stop()
 
 
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Wait for it, generously."""
     end = time.monotonic() + seconds
     while not condition():

@@ -42,9 +42,9 @@ def door() -> Iterator[HttpDoor]:
 def post(where: str, body: bytes = b"hello") -> httpx.Response:
     if where.startswith("unix:"):
         transport = httpx.HTTPTransport(uds=where.removeprefix("unix:"))
-        with httpx.Client(transport=transport, timeout=20) as client:
+        with httpx.Client(transport=transport, timeout=60) as client:
             return client.post("http://telemetry/echo", content=body)
-    return httpx.post(f"http://{where}/echo", content=body, timeout=20, trust_env=False)
+    return httpx.post(f"http://{where}/echo", content=body, timeout=60, trust_env=False)
 
 
 def test_places_come_and_go_and_each_says_who_speaks(door: HttpDoor, tmp_path: Path) -> None:
@@ -137,15 +137,14 @@ def test_all_ways_in_open_together_and_close_together(tmp_path: Path) -> None:
         ways.syslog.listen_udp(Tcp(port=0, setting="telemetry.syslog_port"))
         body = metrics(gauge("by.otlp", 1)).SerializeToString()
         headers = {"content-type": "application/x-protobuf"}
-        assert (
-            httpx.post(f"http://{http}/v1/metrics", content=body, headers=headers, trust_env=False).status_code == 200
-        )
-        assert httpx.get(f"http://{http}/beacon.js", trust_env=False).status_code == 200
-        with socket.create_connection(("127.0.0.1", int(graphite.rpartition(":")[2])), 20) as sender:
+        with httpx.Client(base_url=f"http://{http}", timeout=60, trust_env=False) as client:
+            assert client.post("/v1/metrics", content=body, headers=headers).status_code == 200
+            assert client.get("/beacon.js").status_code == 200
+        with socket.create_connection(("127.0.0.1", int(graphite.rpartition(":")[2])), 60) as sender:
             sender.sendall(b"by.graphite 1 N\n")
             until(lambda: intake.samples("by_graphite") != [])
         assert intake.samples("by_otlp") != []
     finally:
         ways.stop()
     with pytest.raises(httpx.ConnectError):
-        httpx.get(f"http://{http}/beacon.js", trust_env=False)
+        httpx.get(f"http://{http}/beacon.js", timeout=60, trust_env=False)
