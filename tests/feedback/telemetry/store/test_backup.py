@@ -68,7 +68,8 @@ def test_what_was_acknowledged_before_a_copy_began_comes_back_though_writing_wen
         time.sleep(0.01)
     before = acknowledged[0]
     info = backup(store.engine, folder, "monday")
-    while acknowledged[0] < before + 5:
+    after = acknowledged[0]
+    while acknowledged[0] < after + 5:
         time.sleep(0.01)
     stop.set()
     writing.join()
