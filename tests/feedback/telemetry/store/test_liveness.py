@@ -74,7 +74,7 @@ def test_while_one_tries_in_vain_the_others_are_told_at_once() -> None:
 
     def slow() -> bool:
         began.set()
-        go_on.wait(30)
+        go_on.wait(60)
         return store.ping()
 
     store.alive = False
@@ -87,11 +87,11 @@ def test_while_one_tries_in_vain_the_others_are_told_at_once() -> None:
     store.now += 10
     with ThreadPoolExecutor(1) as other:
         trying = other.submit(one.require)
-        assert began.wait(30)
+        assert began.wait(60)
         with pytest.raises(Unavailable):
             one.require()  # would wait for `go_on`, which is set by nobody until then
         go_on.set()
-        assert isinstance(trying.exception(30), Unavailable)
+        assert isinstance(trying.exception(60), Unavailable)
 
 
 def test_a_crowd_that_asks_a_store_that_hangs_gives_up_and_is_answered_once_it_does_not(
@@ -103,12 +103,13 @@ def test_a_crowd_that_asks_a_store_that_hangs_gives_up_and_is_answered_once_it_d
         hung.bind(str(path))
         hung.listen(64)  # whoever connects waits for ever
         asked = [crowd.submit(asker.rows, "SELECT 1") for _ in range(200)]
-        assert all(isinstance(one.exception(20), Unavailable) for one in asked), "not one waited for an answer"
+        assert all(isinstance(one.exception(60), Unavailable) for one in asked), "not one waited for an answer"
     path.unlink()
+    monkeypatch.setattr(liveness, "PING_SECONDS", 60.0)  # this one answers, if on a busy machine not at once
     door = Door(engine, path)
     door.start()
     try:
-        for _ in range(100):
+        for _ in range(600):
             try:
                 assert asker.rows("SELECT 1") == [(1,)]
                 break
@@ -133,4 +134,4 @@ def test_a_store_that_hangs_in_the_midst_of_questions_does_not_keep_those_that_w
     with ThreadPoolExecutor(1) as other:
         waiting = other.submit(asker.rows, "SELECT 1")
         store.alive = False
-        assert isinstance(waiting.exception(20), Unavailable)
+        assert isinstance(waiting.exception(60), Unavailable)
