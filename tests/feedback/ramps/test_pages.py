@@ -85,6 +85,7 @@ def test_a_ramp_is_held_on_its_page(seen: Seen) -> None:
         "\N{NO-BREAK SPACE}", " "
     )
     assert "Go to 60 % now" in page
+    assert 'aria-label="Go to 60 % now: on in production"' in page, "the same buttons as on the page of the flag"
     again = maxine.submit(address, f"{address}/wish", wish="pause", **held)
     assert again.status_code == 409
     assert "is paused already" in again.text

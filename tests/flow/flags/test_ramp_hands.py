@@ -23,6 +23,8 @@ from andon.flow.flags.contract import (
     RampView,
     RampWish,
     Verdict,
+    hands_of,
+    possible,
 )
 from andon.flow.flags.model.flag import Ramp, Step
 from andon.flow.flags.model.outcomes import NothingToDo, RampMoved, RampOver
@@ -298,6 +300,22 @@ def test_whoever_may_roll_back_pauses_and_only_whoever_may_release_goes_on(here:
             ask(here, wish, by=duty)
     ask(here, RampWish.STOP, by=duty)
     assert state(here) is RampState.STOPPED
+
+
+def test_buttons_say_which_ramp_is_meant_and_why_one_cannot_be_pressed(here: Flagged) -> None:
+    create(here)
+    start(here)
+    ramp = view_of(here)
+    free = hands_of(ramp, here.maxine)
+    assert [(one.wish, one.blocked) for one in free] == [(wish, "") for wish, _ in possible(ramp)]
+    assert free[0].spoken == "Pause at this step: on in production"
+    assert hands_of(replace(ramp, rule="r1"), here.maxine)[0].spoken.endswith(", rule r1")
+    duty = replace(here.maxine, scopes=frozenset({Permission.READ, Permission.ROLL_BACK}))
+    blocked = {one.wish for one in hands_of(ramp, duty) if one.blocked == "You may not release here."}
+    assert blocked == {RampWish.PROMOTE}
+    assert all(one.blocked for one in hands_of(ramp, here.wes))
+    ask(here, RampWish.STOP)
+    assert hands_of(view_of(here), here.maxine) == ()
 
 
 def test_a_moment_without_a_zone_is_refused_by_the_api() -> None:

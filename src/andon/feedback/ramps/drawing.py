@@ -9,8 +9,7 @@ from urllib.parse import quote
 
 from andon.feedback.judge.contract import Because, Kind, Verdict
 from andon.feedback.ramps.model.verdicts import MetricVerdict
-from andon.flow.flags.contract import RampState, RampView, RampWish, possible
-from andon.kernel.access import Permission, Principal
+from andon.flow.flags.contract import Hand, RampState, RampView
 from andon.web.model import Fact, State
 from andon.web.rendering import duration, number
 
@@ -40,17 +39,6 @@ class MetricRow:
     reason: str
     early: bool
     """The reason is the time alone."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hand:
-    """A button of the ramp's form, which has one reason for all of them."""
-
-    wish: RampWish
-    label: str
-    icon: str
-    kind: str
-    blocked: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,32 +93,6 @@ def shown(
             *((Fact("Last looked at", at),) if at is not None else ()),
         ),
         hands=hands,
-    )
-
-
-_LOOKS: Mapping[RampWish, tuple[str, str]] = {
-    RampWish.PAUSE: ("hold", "plain"),
-    RampWish.RESUME: ("run", "primary"),
-    RampWish.PROMOTE: ("arrow", "plain"),
-    RampWish.STOP: ("cancel", "plain"),
-    RampWish.TAKE_BACK: ("back", "danger"),
-}
-"""Icon and kind of each button."""
-
-
-def hands_of(ramp: RampView, principal: Principal) -> tuple[Hand, ...]:
-    """What somebody may not do is shown with the reason, as on the page of a rollout."""
-    release = principal.may(Permission.RELEASE, ramp.service, ramp.environment)
-    end = release or principal.may(Permission.ROLL_BACK, ramp.service, ramp.environment)
-    return tuple(
-        Hand(
-            wish=wish,
-            label=label,
-            icon=_LOOKS[wish][0],
-            kind=_LOOKS[wish][1],
-            blocked="" if release or (end and not wish.raises) else "You may not release here.",
-        )
-        for wish, label in possible(ramp)
     )
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from andon.feedback.ramps.drawing import Shown, hands_of, shown
+from andon.feedback.ramps.drawing import Shown, shown
 from andon.feedback.ramps.service import RampWatch
-from andon.flow.flags.contract import Flags, RampId, RampWish
+from andon.flow.flags.contract import Flags, RampId, RampWish, hands_of
 from andon.kernel.access.contract import People
 from andon.kernel.errors import Invalid
 from andon.web.http.pages import Handlers, Html, PageContext, deed, page

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
+from andon.flow.flags.contract.hands import Hand, hands_of
 from andon.flow.flags.contract.names import FlagName, ProposalId, RampId, SegmentName
 from andon.flow.flags.contract.ramps import (
     FlagRampEnded,
@@ -63,6 +64,7 @@ __all__ = [
     "FlagScheduled",
     "Flags",
     "FlagsFileRefused",
+    "Hand",
     "Judgement",
     "Judging",
     "OpenGate",
@@ -83,6 +85,7 @@ __all__ = [
     "SegmentRemoved",
     "Served",
     "Verdict",
+    "hands_of",
     "possible",
 ]
 

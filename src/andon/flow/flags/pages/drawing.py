@@ -168,7 +168,7 @@ def standing(desk: Desk, reading: Reading, principal: Principal, flag: StoredFla
         variant_choices=tuple((name, name) for name in sorted(flag.head.variants, key=lambda name: name == there.off)),
         address=address,
         switch=switch,
-        ramps=ramps_of(desk, reading, flag, place, may=may, may_end=may_kill),
+        ramps=ramps_of(desk, reading, principal, flag, place, may_end=may_kill),
         rules=tuple((rule.id, words.audience(rule.when)) for rule in there.rules),
         pretends=pretends,
         doubts=() if pretends else _doubts(desk, reading, flag, one),

@@ -5,23 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from andon.flow.flags.contract import RampState, RampView, RampWish, possible
+from andon.flow.flags.contract import Hand, RampState, RampView, RampWish, hands_of
 from andon.flow.flags.desk import Desk
 from andon.flow.flags.model.flag import StoredFlag
+from andon.kernel.access import Principal
 from andon.kernel.db import Reading
 from andon.kernel.errors import Invalid
 from andon.web.http.pages import PageContext
 
 _SOON = timedelta(seconds=10)
 """What is nearer than that is "just now" in the words of pages, as if it had been."""
-_LOOKS = {
-    RampWish.PAUSE: ("hold", "plain"),
-    RampWish.RESUME: ("run", "primary"),
-    RampWish.PROMOTE: ("arrow", "plain"),
-    RampWish.STOP: ("cancel", "plain"),
-    RampWish.TAKE_BACK: ("back", "danger"),
-}
-"""Icon and kind of each button."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,23 +28,10 @@ class Ramping:
     hands: tuple[Hand, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hand:
-    """A button of a ramp's form, which has one reason for all of them."""
-
-    wish: RampWish
-    label: str
-    icon: str
-    kind: str
-    spoken: str
-    """Begins with the label and says which ramp is meant: a page may have several."""
-    blocked: str
-
-
 def ramps_of(
-    desk: Desk, reading: Reading, flag: StoredFlag, place: str, *, may: bool, may_end: bool
+    desk: Desk, reading: Reading, principal: Principal, flag: StoredFlag, place: str, *, may_end: bool
 ) -> tuple[Ramping, ...]:
-    """``may`` whoever looks release there, and ``may_end`` what is released."""
+    """``may_end``: whether whoever looks may end there what is released, which is the least that is asked of a ramp."""
     found = [one for one in desk.flags.ramps(reading, flag.service, place) if one.flag == flag.name]
     shapes = desk.ramp_shapes(reading, found)
     return tuple(
@@ -60,23 +40,9 @@ def ramps_of(
             paused=one.state is RampState.PAUSED,
             by=shape.paused_by or "somebody",
             due=one.next_at is not None and one.next_at - reading.now < _SOON,
-            hands=_hands(one, may=may) if may_end else (),
+            hands=hands_of(one, principal) if may_end else (),
         )
         for one, shape in zip(found, shapes, strict=True)
-    )
-
-
-def _hands(ramp: RampView, *, may: bool) -> tuple[Hand, ...]:
-    return tuple(
-        Hand(
-            wish=wish,
-            label=label,
-            icon=_LOOKS[wish][0],
-            kind=_LOOKS[wish][1],
-            blocked="" if may or not wish.raises else "You may not release here.",
-            spoken=f"{label}: {ramp.variant} in {ramp.environment}{f', rule {ramp.rule}' if ramp.rule else ''}",
-        )
-        for wish, label in possible(ramp)
     )
 
 
