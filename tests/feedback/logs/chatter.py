@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,9 @@ from typing import cast
 from andon.app.people.room import people_room
 from andon.app.record.room import record_room
 from andon.feedback.logs.room import logs_room
-from andon.feedback.telemetry.contract.logs import LogLine, LogSource, Severity
+from andon.feedback.telemetry.contract.logs import LogLine, LogQuery, LogSource, Severity
+from andon.feedback.telemetry.contract.metrics import Sight
+from andon.feedback.telemetry.contract.searching import parse, written
 from andon.feedback.telemetry.memory_logs import MemoryLogs
 from andon.flow.deployments.contract import DeploymentFinished, DeploymentId, DeploymentState, Kind
 from andon.flow.sources.contract import CommitHash, Service, Sources
@@ -49,6 +52,26 @@ TRACEBACK = (
     'unhandled error in checkout\nTraceback (most recent call last):\n  File "/app/shop/checkout.py", line 41, in pay\n'
     "    total = sum(one.price for one in basket)\nTypeError: unsupported operand type(s) for +: 'int' and 'NoneType'"
 )
+
+
+class Followed(MemoryLogs):
+    """Lines that know who waits for more of them."""
+
+    def __init__(self, *lines: LogLine) -> None:
+        super().__init__(lines)
+        self._heard: Counter[str] = Counter()
+
+    def follow(self, query: LogQuery, *, sight: Sight) -> Iterator[tuple[LogLine, ...]]:
+        for batch in super().follow(query, sight=sight):
+            self._heard[written(query.terms)] += 1
+            yield batch
+
+    def until_followed(self, text: str) -> None:
+        """Until whoever follows this search is told of every line that is added from now on."""
+        end, search = time.monotonic() + 60, written(parse(text))
+        while not self._heard[search]:
+            assert time.monotonic() < end, "nobody follows it"
+            time.sleep(0.01)
 
 
 class Shelf:

@@ -5,10 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from andon.feedback.telemetry.contract.logs import Severity
-from andon.feedback.telemetry.memory_logs import MemoryLogs
 from tests.browser import browser
 from tests.databases import Databases
-from tests.feedback.logs.chatter import HOSTILE, MINUTE, TRACEBACK, Chatter, now_us, record, served
+from tests.feedback.logs.chatter import HOSTILE, MINUTE, TRACEBACK, Chatter, Followed, now_us, record, served
 from tests.serving import Serving
 
 __all__ = ["browser"]
@@ -20,8 +19,8 @@ def chatter() -> Chatter:
 
 
 @pytest.fixture(scope="module")
-def logs(chatter: Chatter) -> MemoryLogs:
-    found = MemoryLogs(chatter.lines())
+def logs(chatter: Chatter) -> Followed:
+    found = Followed(*chatter.lines())
     for turn, text in enumerate(HOSTILE):
         found.add(chatter.said(chatter.now - MINUTE - turn, text, fields={"hostile": str(turn), "user": text}))
     found.add(chatter.said(chatter.now - MINUTE // 2, TRACEBACK, Severity.FATAL, trace=True))
@@ -30,7 +29,7 @@ def logs(chatter: Chatter) -> MemoryLogs:
 
 @pytest.fixture(scope="module")
 def server(
-    tmp_path_factory: pytest.TempPathFactory, databases: Databases, chatter: Chatter, logs: MemoryLogs
+    tmp_path_factory: pytest.TempPathFactory, databases: Databases, chatter: Chatter, logs: Followed
 ) -> Iterator[Serving]:
     """Logs of the shop, shared by the tests of a module."""
     url = databases.url("sqlite")

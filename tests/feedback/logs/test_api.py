@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 
 import httpx
@@ -17,7 +16,7 @@ from andon.kernel.access import Grant, PersonId, Principal, Role
 from andon.kernel.db import Database
 from andon.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from andon.kernel.events import Actor, ActorKind, page
-from tests.feedback.logs.chatter import NEW, Chatter, now_us
+from tests.feedback.logs.chatter import NEW, Chatter, Followed, now_us
 from tests.serving import Serving
 
 
@@ -49,7 +48,8 @@ def test_lines_are_found_page_by_page(api: httpx.Client) -> None:
 
 
 def test_the_histogram_counts_what_the_search_finds(api: httpx.Client) -> None:
-    asked = {"q": "basket holds", "since": "12h"}
+    # before its beginning nobody said anything: bars begin earlier than the search does
+    asked = {"q": "basket holds", "since": "13h"}
     found = api.get("/logs/search", params={**asked, "limit": 1000}).json()["lines"]
     counted = api.get("/logs/histogram", params=asked).json()
     assert sum(one["lines"] for one in counted["counts"]) == len(found)
@@ -101,16 +101,13 @@ def test_a_store_that_does_not_answer_is_a_problem_with_a_status_of_its_own(
     assert answer.json()["message"] == "The telemetry store does not answer."
 
 
-def test_new_lines_follow_as_they_come(api: httpx.Client, logs: MemoryLogs, chatter: Chatter) -> None:
+def test_new_lines_follow_as_they_come(api: httpx.Client, logs: Followed, chatter: Chatter) -> None:
     with api.stream("GET", "/logs/follow", params={"q": "follow-me -not"}) as answer:
         told = answer.iter_lines()
         assert next(told) == ""
-        adding = threading.Timer(
-            0.3, lambda: _say(logs, chatter, "not follow-me", "hello", "follow-me one", "follow-me two")
-        )
-        adding.start()
+        logs.until_followed("follow-me -not")
+        _say(logs, chatter, "not follow-me", "hello", "follow-me one", "follow-me two")
         assert [one.body for one in _lines(told, 2)] == ["follow-me one", "follow-me two"]
-        adding.join()
 
 
 def test_following_begins_where_one_has_read_to(api: httpx.Client, logs: MemoryLogs, chatter: Chatter) -> None:

@@ -81,10 +81,11 @@ def test_both_find_the_same_lines_and_count_them_alike(
 
 def test_both_go_back_page_by_page(stores: tuple[LogStore, LogStore]) -> None:
     pages = []
+    query = asked("basket")
     for store in stores:
         found, before = list[list[str]](), None
         while True:
-            page = store.search(asked("basket"), sight=None, limit=7, before=before)
+            page = store.search(query, sight=None, limit=7, before=before)
             found.append([line.body for line in page.lines])
             before = page.older
             if before is None:
@@ -95,8 +96,9 @@ def test_both_go_back_page_by_page(stores: tuple[LogStore, LogStore]) -> None:
 
 
 def test_both_tell_the_same_patterns(stores: tuple[LogStore, LogStore]) -> None:
+    query = asked("")
     stored, memory = (
-        {(one.text, one.service, one.first_version, one.lines) for one in store.templates(asked(""), sight=None)}
+        {(one.text, one.service, one.first_version, one.lines) for one in store.templates(query, sight=None)}
         for store in stores
     )
     assert len(stored) > 8

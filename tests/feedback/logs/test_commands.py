@@ -59,7 +59,7 @@ def test_following_shows_new_lines_until_ctrl_c_and_ends_quietly(
         assert process.stdout.readline().endswith("followed by hand 1\n")
         logs.add(chatter.said(now_us(), "followed by hand 2"))
         assert process.stdout.readline().endswith("followed by hand 2\n")
-        giving_up = threading.Timer(20, process.kill)
+        giving_up = threading.Timer(60, process.kill)
         giving_up.start()
         process.send_signal(signal.SIGINT)
         out, err = process.communicate()

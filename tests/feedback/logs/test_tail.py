@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -16,7 +15,7 @@ from andon.feedback.telemetry.contract.metrics import Sight
 from andon.feedback.telemetry.memory_logs import MemoryLogs
 from andon.flow.sources.contract import Service
 from andon.kernel.errors import TooMany
-from tests.feedback.logs.chatter import Chatter, now_us
+from tests.feedback.logs.chatter import Chatter, Followed, now_us
 from tests.serving import Browser, Serving
 
 ALL = LogQuery(start=0, end=2**62)
@@ -41,12 +40,12 @@ def events(lines: Iterator[str], wanted: int) -> list[tuple[str, dict[str, objec
     return found
 
 
-def test_the_stream_tells_new_lines_as_the_page_draws_them(page: Browser, logs: MemoryLogs, chatter: Chatter) -> None:
+def test_the_stream_tells_new_lines_as_the_page_draws_them(page: Browser, logs: Followed, chatter: Chatter) -> None:
     with page.stream("GET", "/logs/tail/stream?q=streamed") as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         told = answer.iter_lines()
         assert next(told) == "retry: 2000"
-        time.sleep(0.5)  # the stream has begun; what it had not yet heard of would come by `since`
+        logs.until_followed("streamed")
         logs.add(chatter.said(now_us(), "not for us"), chatter.said(now_us(), "streamed <b>this</b>"))
         ((name, news),) = events(told, 1)
     assert name == "lines"
