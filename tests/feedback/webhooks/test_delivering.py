@@ -61,7 +61,7 @@ class Told:
             database=self.database,
             bell=Bell(self.database),
             service=self.service,
-            post=HttpPost(plain_http=True, seconds=5, is_this_machine=is_this_machine),
+            post=HttpPost(plain_http=True, seconds=60, is_this_machine=is_this_machine),
             source="https://andon.example",
             chance=lambda: 0.0,
         )
@@ -297,9 +297,12 @@ def test_who_answers_slowly_or_nothing_is_not_waited_for() -> None:
         drip = threading.Thread(target=dripping, args=(silent,), daemon=True)
         drip.start()
         slow = HttpPost(seconds=0.5).post(f"http://127.0.0.1:{port}/", {}, b"{}", elsewhere=False)
-    drip.join()
+        drip.join()  # also where it took the connection only after nobody waited any more
     assert slow.problem == "no answer within 0.5 s"
-    gone = HttpPost(seconds=5).post(f"http://127.0.0.1:{port}/", {}, b"{}", elsewhere=False)
+    with socket.socket() as deaf:  # it has its port, so that nobody else gets it, and does not listen
+        deaf.bind(("127.0.0.1", 0))
+        port = deaf.getsockname()[1]
+        gone = HttpPost(seconds=60).post(f"http://127.0.0.1:{port}/", {}, b"{}", elsewhere=False)
     assert gone.problem == "nothing answers there"
 
 
@@ -342,12 +345,17 @@ def test_only_the_last_tries_are_kept(told: Told) -> None:
 def test_one_that_hangs_keeps_no_other_waiting(told: Told, receiver: Receiver) -> None:
     held = threading.Event()
     with receiving() as hanging:
-        hanging.answers = lambda _: (200 if held.wait(20) else 500, {})
+        hanging.answers = lambda _: (200 if held.wait(60) else 500, {})
         told.add(url=hanging.url)
         told.add()
         bell = Bell(told.database)
         deliverer = Deliverer(
-            database=told.database, bell=bell, service=told.service, post=HttpPost(), source="x", chance=lambda: 0.0
+            database=told.database,
+            bell=bell,
+            service=told.service,
+            post=HttpPost(seconds=60),
+            source="x",
+            chance=lambda: 0.0,
         )
         bell.start()
         deliverer.begin()
@@ -363,7 +371,7 @@ def test_one_that_hangs_keeps_no_other_waiting(told: Told, receiver: Receiver) -
 
 
 def until(true: Callable[[], bool]) -> None:
-    for _ in range(1000):
+    for _ in range(3000):
         if true():
             return
         time.sleep(0.02)
