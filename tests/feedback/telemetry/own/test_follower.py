@@ -78,7 +78,7 @@ def place(local: Installation, tmp_path: Path) -> Place:
     return Place(local, tmp_path / "logs")
 
 
-def go_on(follower: LogFollower, until: Callable[[], bool], seconds: float = 30.0) -> None:
+def go_on(follower: LogFollower, until: Callable[[], bool], seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not until():
         assert time.monotonic() < end, "it never came to this"
