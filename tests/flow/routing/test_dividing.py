@@ -35,8 +35,9 @@ from andon.flow.routing.memory import Imagined, InMemoryDataPlane
 from andon.flow.routing.model import Live, Rule, Table, Upstream, reachable, rules_of
 from andon.flow.sources.contract import Service
 from andon.kernel.keeper import control
+from benchmarks.harness.ports import free_port
 from tests.flow.environments.place import wait_until
-from tests.flow.routing.test_envoy import ONE, TWO, free, hostile, listener, nobody_listens, running_plane, upstream
+from tests.flow.routing.test_envoy import ONE, TWO, hostile, listener, nobody_listens, running_plane, upstream
 from tests.flow.routing.test_telemetry import Reader
 from tests.flow.routing.traffic import Crowd, Customer, asking, canary, divided, instance
 
@@ -75,7 +76,7 @@ def is_likely(found: int, of: int, share: float) -> bool:
 def test_nobody_goes_back_while_the_share_grows_and_no_request_fails(
     plane: EnvoyDataPlane, upstreams: tuple[Upstream, ...]
 ) -> None:
-    port = free()
+    port = free_port()
 
     def give(parts: int) -> None:
         plan = canary(parts, sticky=Sticky(salt="d1"))
@@ -102,7 +103,7 @@ def test_nobody_goes_back_while_the_share_grows_and_no_request_fails(
 
 
 def test_only_the_file_of_routes_changes_with_a_step(plane: EnvoyDataPlane, upstreams: tuple[Upstream, ...]) -> None:
-    port = free()
+    port = free_port()
     folder = plane.entry("x").parents[2] / "router"
     seen = []
     for parts in (1_000, 2_000, 0, PARTS):
@@ -115,7 +116,7 @@ def test_only_the_file_of_routes_changes_with_a_step(plane: EnvoyDataPlane, upst
 def test_a_baseline_and_a_canary_both_keep_whom_they_have(
     plane: EnvoyDataPlane, upstreams: tuple[Upstream, ...]
 ) -> None:
-    port = free()
+    port = free_port()
     before: dict[str, set[int]] = {"two": set(), "three": set()}
     with asking(port) as connection:
         customers = [Customer(connection) for _ in range(300)]
@@ -172,7 +173,7 @@ def test_the_visitors_cookie_tells_no_two_apart_and_reaches_no_service(plane: En
 def test_a_service_may_say_by_what_its_customers_are_known(
     plane: EnvoyDataPlane, upstreams: tuple[Upstream, ...], by: StickyBy
 ) -> None:
-    port, new = free(), set[int]()
+    port, new = free_port(), set[int]()
     with asking(port) as connection:
         customers = [
             Customer(connection, headers={"X-User": f"user-{number}"} if by is StickyBy.HEADER else {})
@@ -195,7 +196,7 @@ def test_a_service_may_say_by_what_its_customers_are_known(
 
 
 def test_another_release_begins_with_other_people(plane: EnvoyDataPlane, upstreams: tuple[Upstream, ...]) -> None:
-    port, groups = free(), []
+    port, groups = free_port(), []
     with asking(port) as connection:
         customers = [Customer(connection) for _ in range(400)]
         for salt in ("d1", "d2"):
@@ -345,7 +346,7 @@ def test_one_address_serves_two_services_while_the_new_one_takes_over(
     plane: EnvoyDataPlane, upstreams: tuple[Upstream, ...]
 ) -> None:
     new = Service("new")
-    port, before = free(), set[int]()
+    port, before = free_port(), set[int]()
     with asking(port) as connection:
         customers = [Customer(connection) for _ in range(200)]
         for parts in (20_000, 60_000, PARTS):

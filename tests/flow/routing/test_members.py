@@ -26,8 +26,9 @@ from andon.flow.routing.contract import (
 from andon.flow.routing.memory import Imagined, InMemoryDataPlane
 from andon.flow.routing.model import Table, Upstream
 from andon.flow.sources.contract import Service
+from benchmarks.harness.ports import free_port
 from tests.flow.routing.test_dark import Heard, listening
-from tests.flow.routing.test_envoy import ONE, TWO, free, running_plane
+from tests.flow.routing.test_envoy import ONE, TWO, running_plane
 from tests.flow.routing.traffic import Customer, asking, canary, divided
 
 STAFF = Condition(Where.COOKIE, "user", Comparison.MEMBER, "staff")
@@ -73,7 +74,7 @@ def place(plane: EnvoyDataPlane) -> Iterator[Place]:
 
 @pytest.fixture(scope="module")
 def port(plane: EnvoyDataPlane, place: Place) -> int:
-    port = free()
+    port = free_port()
     plane.follow(Table(listeners=(divided(plane, "shop", PLAN, port, MEMBERS),), upstreams=place.upstreams))
     return port
 
@@ -112,7 +113,7 @@ def test_only_members_get_the_set_and_only_by_the_very_words(
 
 
 def test_what_has_no_route_has_no_members_either(port: int) -> None:
-    with closing(socket.create_connection(("127.0.0.1", port), timeout=20)) as connection:
+    with closing(socket.create_connection(("127.0.0.1", port), timeout=60)) as connection:
         connection.sendall(b"OPTIONS * HTTP/1.1\r\nHost: shop\r\nCookie: user=maxine\r\nConnection: close\r\n\r\n")
         assert connection.recv(4096).startswith(b"HTTP/1.1 404")
 
@@ -139,7 +140,7 @@ def test_a_member_needs_no_number_and_others_are_given_theirs(plane: EnvoyDataPl
 
 
 def test_a_change_of_the_members_is_followed_and_changes_the_routes_alone(plane: EnvoyDataPlane, place: Place) -> None:
-    folder, port = plane.entry("x").parents[2] / "router", free()
+    folder, port = plane.entry("x").parents[2] / "router", free_port()
     seen, served = [], []
     many = frozenset(f"member-{number}@parts.example" for number in range(999))
     with asking(port) as connection:

@@ -14,7 +14,8 @@ from pathlib import Path
 from andon.flow.routing.adapters import EnvoyDataPlane
 from andon.flow.routing.contract import PARTS, Arm, Forwarding, Match, Mirror, Plan, SegmentUse, Share, Sticky
 from andon.flow.routing.model import Listener, Live, rules_of
-from tests.flow.routing.test_envoy import ONE, TWO, free, listener
+from benchmarks.harness.ports import free_port
+from tests.flow.routing.test_envoy import ONE, TWO, listener
 
 
 def canary(
@@ -51,7 +52,7 @@ def divided(
     port: int | None = None,
     members: Mapping[str, frozenset[str]] | None = None,
 ) -> Listener:
-    one = listener(plane, name, port or free(), plan.stable)
+    one = listener(plane, name, port or free_port(), plan.stable)
     return replace(
         one,
         rules=tuple(rules_of(Live(set=plan.stable, plan=plan), Forwarding(), {}, one.name)),
@@ -90,7 +91,7 @@ class Customer:
 
 @contextmanager
 def asking(port: int) -> Iterator[HTTPConnection]:
-    with closing(HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+    with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
         yield connection
 
 
