@@ -28,14 +28,24 @@ NAMES = ("StatsD", "OpenTelemetry over HTTP", "OpenTelemetry over gRPC", "Graphi
 
 
 class Taken:
-    """Somebody else's sockets at five ports."""
+    """Somebody else's sockets at five ports. Given back, they are free for whoever asks for just these ports, as Andon
+    does, and for nobody who takes any port there is."""
 
     def __init__(self) -> None:
         self._streams = [socket.create_server(("127.0.0.1", 0)) for _ in NAMES]
         self.ports = [int(one.getsockname()[1]) for one in self._streams]
+        self._kept: list[socket.socket] = []
 
     def give_back(self) -> None:
-        for one in self._streams:
+        for stream, port in zip(self._streams, self.ports, strict=True):
+            stream.close()
+            kept = socket.socket()
+            kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            kept.bind(("127.0.0.1", port))
+            self._kept.append(kept)
+
+    def close(self) -> None:
+        for one in (*self._streams, *self._kept):
             one.close()
 
 
@@ -70,7 +80,7 @@ class Running:
 def taken() -> Iterator[Taken]:
     made = Taken()
     yield made
-    made.give_back()
+    made.close()
 
 
 @pytest.fixture
