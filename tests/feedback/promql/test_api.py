@@ -160,7 +160,7 @@ def test_everything_else_that_grafana_asks_has_an_answer(asked: httpx.Client) ->
 
 
 def test_a_stranger_is_refused_and_nothing_answers_without_a_token(server: Serving) -> None:
-    with httpx.Client(base_url=server.address, verify=False) as stranger:
+    with httpx.Client(base_url=server.address, timeout=30, verify=False) as stranger:
         answer = stranger.get("/prometheus/api/v1/query", params={"query": "1"})
         assert answer.status_code == 401
         assert "www-authenticate" in answer.headers
