@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from andon.feedback.judge.service import Statistics
 from andon.flow.deployments.contract import DeploymentState, DeploymentView, StepName, StepState
@@ -83,3 +84,19 @@ def test_a_store_that_is_away_confirms_nothing(world: World) -> None:
     ended = world.deploy(definition())
     assert ended.unconfirmed is not None
     assert "telemetry did not confirm it" in confirmed(ended)
+
+
+def test_its_release_is_read_once_however_long_it_is_watched(world: World) -> None:
+    asked: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if statement.startswith("SELECT") and "WHERE rollouts.deployment" in statement:
+            asked.append(statement)
+
+    assert isinstance(world.signals, Telemetry)
+    world.signals.past = tuple(past(world.clock))
+    second = world.version(definition())
+    sa.event.listen(world.local.database.engine, "before_cursor_execute", note)
+    assert "no worse than before" in confirmed(world.local.deploy(second))
+    sa.event.remove(world.local.database.engine, "before_cursor_execute", note)
+    assert len(asked) == 1

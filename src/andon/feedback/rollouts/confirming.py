@@ -53,7 +53,11 @@ class Confirmation:
 
     def confirm(self, candidate: Candidate, wait: Callable[[float], None]) -> ReleaseOutcome:
         now = self._now()
-        history = self._history(candidate, now)
+        with self._database.reading() as reading:
+            rollout = self._service.of_deployment(reading, candidate.deployment)
+            beside = () if rollout is None else self._service.looks(reading, rollout)
+        staged = rollout is not None and rollout.state is RolloutState.PASSED
+        history = self._history(candidate, beside, now)
         if not any(one.baseline.traffic for one in history):
             return _undecided("it knows no traffic of the former version")
         looks: list[LookRecord] = []
@@ -82,7 +86,7 @@ class Confirmation:
             judgement = judged(self._judge, looks, history, seconds=seconds, soonest=seconds)
             if judgement.verdict is Verdict.FAIL:
                 return self._refuted(candidate, judgement, looks)
-        return _concluded(judgement, looks, staged=self._is_staged(candidate))
+        return _concluded(judgement, looks, staged=staged)
 
     def _refuted(self, candidate: Candidate, judgement: Judgement, looks: Sequence[LookRecord]) -> ReleaseOutcome:
         cause = next(one for one in judgement.metrics if one.verdict is Verdict.FAIL)
@@ -92,11 +96,8 @@ class Confirmation:
             self._service.refute(tx, candidate, metric=cause.metric, reason=reason, harmed=harmed)
         return ReleaseOutcome(end=ReleaseEnd.FAILED, reason=reason)
 
-    def _history(self, candidate: Candidate, now: datetime) -> tuple[LookRecord, ...]:
+    def _history(self, candidate: Candidate, beside: Sequence[LookRecord], now: datetime) -> tuple[LookRecord, ...]:
         """What the former version did: beside the new one, when that came in stages, or else in its last minutes."""
-        with self._database.reading() as reading:
-            rollout = self._service.of_deployment(reading, candidate.deployment)
-            beside = () if rollout is None else self._service.looks(reading, rollout)
         past = solitary(beside, now)
         if any(one.baseline.traffic for one in past):
             return past
@@ -110,11 +111,6 @@ class Confirmation:
             )
         except Unavailable:
             return ()
-
-    def _is_staged(self, candidate: Candidate) -> bool:
-        with self._database.reading() as reading:
-            rollout = self._service.of_deployment(reading, candidate.deployment)
-        return rollout is not None and rollout.state is RolloutState.PASSED
 
     def _counters(self, candidate: Candidate) -> Counters | None:
         statistics = self._router.statistics()
