@@ -17,19 +17,27 @@ from andon.feedback.rollouts.model.records import LookRecord
 from andon.feedback.rollouts.model.watching import ERRORS, LATENCY
 from andon.flow.deployments.contract import (
     DeploymentConfirmed,
+    DeploymentFinished,
+    DeploymentId,
+    DeploymentLeftUnconfirmed,
+    DeploymentRequested,
     DeploymentState,
     DeploymentView,
     Kind,
+    StepFinished,
     StepName,
+    StepStarted,
     StepState,
 )
+from andon.flow.deployments.drawing import outcome_of, sentence_of
 from andon.flow.deployments.service.doubts import DeploymentDoubts
-from andon.flow.environments.contract import SetId
+from andon.flow.environments.contract import SetId, Standing
 from andon.flow.sources.contract import Service
 from andon.kernel.access import SYSTEM
 from andon.kernel.clock import SettableClock
 from andon.kernel.db import Database
 from andon.kernel.errors import Unavailable
+from andon.web.model import State
 from tests.feedback.rollouts.test_judged import past
 from tests.feedback.rollouts.world import BOUNDS, Telemetry, World
 from tests.flow.installation import STORE, Installation, definition
@@ -74,12 +82,15 @@ class Late:
         self.signals.minutes[self.former.set] = past(clock)
         self.doubted = self.world.deploy(definition())
 
-    def visited(self, minutes: int, *, failing: float = 0.001, cold: int = 0) -> None:
+    def visited(
+        self, minutes: int, *, failing: float = 0.001, cold: int = 0, since: DeploymentView | None = None
+    ) -> None:
         """Customers come: as many a minute as came before, of whom that share fails; in cold minutes all wait long."""
-        assert self.doubted.switched_at is not None
-        assert self.doubted.set is not None
-        began = self.doubted.switched_at
-        self.signals.minutes[self.doubted.set] = [
+        carrier = since or self.doubted
+        assert carrier.switched_at is not None
+        assert carrier.set is not None
+        began = carrier.switched_at
+        self.signals.minutes[carrier.set] = [
             replace(
                 one,
                 at=began + timedelta(minutes=place + 1),
@@ -96,6 +107,22 @@ class Late:
     def confirm(self, deployment: DeploymentView | None = None) -> tuple[StepState, str]:
         view = self.local.view((deployment or self.doubted).id)
         return next((one.state, one.reason) for one in view.steps if one.name is StepName.CONFIRM)
+
+    def rebuilt(self) -> DeploymentView:
+        with self.local.database.transaction() as tx:
+            made = self.local.deployments.rebuild(tx, SYSTEM, STORE, "production")
+        self.local.settle()
+        return self.local.view(made)
+
+    def way_back(self) -> tuple[StepState, str]:
+        back = self.local.view(self.doubted.id).way_back
+        assert back is not None
+        return back.state, back.reason
+
+    def standing(self, of: SetId | None) -> Standing:
+        assert of is not None
+        with self.local.database.reading() as reading:
+            return self.local.environments.set(reading, of).standing
 
     def settled(self) -> DeploymentView:
         self.local.settle()
@@ -118,7 +145,7 @@ def test_it_is_confirmed_when_customers_come_and_it_does_well(late: Late) -> Non
     late.late.look()
     state, reason = late.confirm()
     assert state is StepState.PASSED
-    assert reason == "8 min after the switch: no worse than before: 24,000 requests, 24 failed"
+    assert reason == "8 min after it got all traffic: no worse than before: 24,000 requests, 24 failed"
     (event,) = late.local.events(DeploymentConfirmed)
     assert isinstance(event, DeploymentConfirmed)
     assert (event.deployment, round(event.seconds)) == (late.doubted.id, 490)
@@ -141,6 +168,56 @@ def test_harm_that_shows_later_takes_it_back(late: Late) -> None:
     assert len(late.local.events(ReleaseRefuted)) == 1
 
 
+def test_what_is_taken_back_later_is_put_aside_until_a_newer_version_comes(late: Late) -> None:
+    late.visited(4, failing=0.2)
+    late.late.look()
+    late.settled()
+    assert late.doubted.set is not None
+    assert late.standing(late.doubted.set) is Standing.QUARANTINED
+    assert late.doubted.set in late.local.environments.running()
+    with late.local.database.reading() as reading:
+        targets = late.local.deployments.rollback_targets(reading, STORE, "production")
+    assert {one.commit: one.set for one in targets}[late.doubted.commit] is None, "it is not warm"
+    late.world.deploy(definition())
+    assert late.standing(late.doubted.set) is Standing.RETIRED
+    assert late.doubted.set not in late.local.environments.running()
+
+
+def test_that_it_is_to_be_taken_back_and_that_it_was_are_told_one_after_the_other(late: Late) -> None:
+    late.visited(4, failing=0.2)
+    late.late.look()
+    asked = late.local.view(late.doubted.id)
+    assert late.way_back()[0] is StepState.RUNNING
+    assert outcome_of(asked) == (State.BAD, "refuted, is being taken back")
+    assert sentence_of(asked).endswith("telemetry found harm in it later: it is being taken back")
+    late.settled()
+    done = late.local.view(late.doubted.id)
+    assert late.way_back() == (StepState.PASSED, f"{late.former.commit[:7]} has all traffic again")
+    assert outcome_of(done) == (State.BAD, "taken back later")
+    assert sentence_of(done).endswith("telemetry found harm in it later: it was taken back")
+    told = [
+        one
+        for one in late.local.events(StepStarted, StepFinished, DeploymentRequested, DeploymentFinished)
+        if getattr(one, "step", None) is StepName.RESTORE or getattr(one, "kind", None) is Kind.ROLL_BACK
+    ]
+    assert [type(one) for one in told] == [StepStarted, DeploymentRequested, StepFinished, DeploymentFinished]
+
+
+def test_a_roll_back_that_comes_to_nothing_is_told_as_that(late: Late) -> None:
+    late.visited(4, failing=0.2)
+    late.late.look()
+    with late.local.database.transaction() as tx:
+        (waiting,) = late.local.deployments.lock(tx, STORE, "production").queue
+        late.local.deployments.cancel(tx, SYSTEM, waiting)
+    late.local.settle()
+    assert late.way_back() == (
+        StepState.FAILED,
+        f"The roll-back to {late.former.commit[:7]} was not done: cancelled while it waited",
+    )
+    assert outcome_of(late.local.view(late.doubted.id)) == (State.BAD, "refuted, not taken back")
+    assert late.local.live() == late.doubted.commit
+
+
 @pytest.mark.parametrize(("cold", "state"), [(2, StepState.PASSED), (6, StepState.FAILED)])
 def test_that_it_has_to_get_warm_is_no_harm_and_that_it_stays_slow_is(late: Late, cold: int, state: StepState) -> None:
     late.visited(8, cold=cold)
@@ -158,6 +235,7 @@ def test_what_cannot_be_taken_back_is_told_once_and_stays(late: Late) -> None:
     (event,) = late.local.events(ReleaseRefuted)
     assert isinstance(event, ReleaseRefuted)
     assert event.stays
+    assert late.way_back() == (StepState.FAILED, event.stays)
     assert late.local.live() == late.doubted.commit
 
 
@@ -171,6 +249,72 @@ def test_what_has_no_traffic_any_more_or_is_old_is_let_be(late: Late) -> None:
     late.clock.advance(7_200)
     late.late.look()
     assert late.local.events(ReleaseRefuted) == late.local.events(DeploymentConfirmed) == []
+
+
+def test_a_version_that_another_follows_before_it_was_confirmed_is_told_as_that(late: Late) -> None:
+    late.clock.advance(300)
+    newer = late.world.deploy(definition())
+    (event,) = late.local.events(DeploymentLeftUnconfirmed)
+    assert isinstance(event, DeploymentLeftUnconfirmed)
+    assert (event.deployment, event.successor) == (late.doubted.id, newer.id)
+    assert 300 <= event.seconds < 360
+    state, reason = late.confirm()
+    assert state is StepState.INCONCLUSIVE
+    assert reason.endswith(f"; {newer.commit[:7]} took its place before it could")
+    late.clock.advance(7_200)
+    late.world.deploy(definition())
+    assert len(late.local.events(DeploymentLeftUnconfirmed)) == 1, "nobody looked at the newer one any more"
+
+
+@pytest.mark.parametrize(
+    ("failing", "state"), [(0.001, StepState.PASSED), (0.2, StepState.FAILED)], ids=["well", "harm"]
+)
+def test_a_version_in_fresh_instances_is_looked_at_on(late: Late, failing: float, state: StepState) -> None:
+    late.clock.advance(300)
+    rebuilt = late.rebuilt()
+    assert late.confirm(rebuilt)[0] is StepState.INCONCLUSIVE
+    assert late.local.events(DeploymentLeftUnconfirmed) == []
+    late.visited(8, failing=failing, cold=2, since=rebuilt)
+    late.late.look()
+    assert late.confirm()[0] is late.confirm(rebuilt)[0] is state
+    told: list[DeploymentId] = [
+        one.deployment
+        for one in late.local.events(DeploymentConfirmed, ReleaseRefuted)
+        if isinstance(one, DeploymentConfirmed | ReleaseRefuted)
+    ]
+    assert told == [late.doubted.id]
+    late.settled()
+    harmful = state is StepState.FAILED
+    assert late.local.live() == (late.former if harmful else late.doubted).commit
+    assert late.standing(rebuilt.set) is (Standing.QUARANTINED if harmful else Standing.LIVE)
+
+
+def test_a_version_is_not_confirmed_beside_itself(late: Late) -> None:
+    assert late.doubted.set is not None
+    late.signals.minutes[late.doubted.set] = past(late.clock)
+    late.world.rate = 50.0
+    again = late.local.deploy(late.doubted.commit)
+    state, reason = late.confirm(again)
+    assert state is StepState.INCONCLUSIVE
+    assert "no worse than before" in reason
+    assert reason.endswith("; telemetry has not confirmed this version")
+    late.visited(8, failing=0.2, since=again)
+    late.late.look()
+    assert late.confirm()[0] is late.confirm(again)[0] is StepState.FAILED
+    assert late.settled().commit == late.former.commit
+
+
+def test_what_comes_to_another_place_or_does_not_come_at_all_ends_no_doubt(late: Late) -> None:
+    other = late.world.version(definition())
+    late.local.deploy(other, "acceptance")
+    waiting = late.local.request(late.world.version(definition()))
+    with late.local.database.transaction() as tx:
+        late.local.deployments.cancel(tx, SYSTEM, waiting)
+    late.local.settle()
+    assert late.local.events(DeploymentLeftUnconfirmed) == []
+    late.visited(8)
+    late.late.look()
+    assert late.confirm()[0] is StepState.PASSED
 
 
 def test_a_past_in_which_hardly_anybody_came_confirms_nothing(late: Late) -> None:

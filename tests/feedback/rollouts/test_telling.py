@@ -89,7 +89,7 @@ TOLD: list[tuple[Event, str]] = [
     ),
     (
         of(ReleaseRefuted, former=OLD, metric="errors", reason="It fails.", harmed=1),
-        "found aaaaaaa not confirmed in production, and took it back (It fails. It failed 1 request.)",
+        "found aaaaaaa not confirmed in production; bbbbbbb is to serve again (It fails. It failed 1 request.)",
     ),
 ]
 

@@ -13,6 +13,7 @@ from andon.web.terminal.durations import seconds_of
 from tests.app.conftest import Terminal
 from tests.databases import Databases
 from tests.flow.installation import STORE, Installation
+from tests.flow.refuting import refute
 from tests.flow.site import Site, open_site
 
 
@@ -55,6 +56,23 @@ def test_deploy_follows_the_steps_and_says_what_came_of_it(site: Site, andon: Te
     status = andon("status")
     assert f"Production of store runs {commit[:7]}, healthy" in status.out
     assert andon("status", "--json").json["services"][0]["service"] == "store"
+
+
+def test_the_list_says_what_nobody_confirmed_and_what_was_refuted(site: Site, andon: Terminal) -> None:
+    installation = site.installation
+    good, bad = installation.built(), installation.built()
+    request_and_wait(installation, good, bad)
+    with installation.database.reading() as reading:
+        version = installation.deployments.recent(reading, STORE, "production", limit=1)[0]
+    refute(installation, version)
+    with installation.database.reading() as reading:
+        back = installation.deployments.recent(reading, STORE, "production", limit=1)[0]
+    installation.deployments.await_end(back.id, lambda: False)
+    newest, refuted, first = andon("deployments", "store", "production").out.splitlines()[-3:]
+    assert "roll-back" in newest
+    assert "refuted" in refuted
+    assert f"telemetry found harm in it; {good[:7]} has all traffic again" in refuted
+    assert "not confirmed" in first, "there was nothing to compare it with"
 
 
 def test_a_failure_shows_the_last_lines_of_the_command_and_leaves_with_1(site: Site, andon: Terminal) -> None:

@@ -16,6 +16,7 @@ from andon.flow.sources.contract import CommitHash
 from andon.kernel.access import SYSTEM
 from tests.databases import Databases
 from tests.flow.installation import STORE, Installation, definition
+from tests.flow.refuting import refute
 from tests.flow.site import Site, open_site
 
 PRODUCTION = "/services/store/environments/production"
@@ -272,6 +273,23 @@ def test_a_failed_deployment_tells_its_steps_commands_and_what_is_safe(site: Sit
     assert "Maxine asked to deploy" in read
     assert "A bad one" in read
     assert "failed here" in words(site.page(CONSOLE))
+
+
+def test_what_was_refuted_later_says_what_harm_it_did_and_where_the_traffic_is(site: Site) -> None:
+    installation = site.installation
+    good = installation.deploy(installation.built())
+    bad = installation.deploy(installation.built())
+    refute(installation, bad)
+    shown = words(site.page(f"/deployments/{bad.id}"))
+    assert f"{bad.commit[:7]} went to production of store, and telemetry found harm in it later: it is being" in shown
+    assert "3 % of requests failed" in shown
+    assert f"All traffic is to go back to {good.commit[:7]}." in shown
+    installation.settle()
+    shown = words(site.page(f"/deployments/{bad.id}"))
+    assert "telemetry found harm in it later: it was taken back" in shown
+    assert f"{good.commit[:7]} has all traffic again" in shown
+    assert "All traffic is to go back" not in shown
+    assert "taken back; kept to be looked at" in words(site.page(CONSOLE))
 
 
 def test_history_is_filtered_by_its_address_and_paged(site: Site) -> None:

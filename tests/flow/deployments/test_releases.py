@@ -219,6 +219,21 @@ def test_what_telemetry_cannot_confirm_is_never_shown_as_confirmed(local: Instal
     assert "telemetry found harm in it later" in sentence_of(refuted)
 
 
+def test_what_nobody_confirmed_is_not_by_fresh_instances_of_it(local: Installation, customers: Customers) -> None:
+    local.deploy(local.built())
+    customers.confirmed = ReleaseOutcome(end=ReleaseEnd.INCONCLUSIVE, reason="nobody asked it anything yet")
+    doubted = local.deploy(local.built())
+    customers.confirmed = WELL
+    again = local.deploy(doubted.commit)
+    with local.database.transaction() as tx:
+        rebuilt = local.deployments.rebuild(tx, SYSTEM, STORE, "production")
+    local.settle()
+    for one in (again, local.view(rebuilt)):
+        assert steps(one)[-2:] == ["confirm inconclusive", "retire passed"]
+        assert reason(one, StepName.CONFIRM).endswith("; telemetry has not confirmed this version")
+    assert local.deploy(local.built()).unconfirmed is None
+
+
 def test_a_release_that_is_cancelled_leaves_no_instance(local: Installation, customers: Customers) -> None:
     good = local.deploy(canary(local))
     customers.gate = threading.Event()

@@ -243,7 +243,7 @@ class RolloutAborted(Event):
 @event("dev.andon.release.refuted.v1", subject="deployment")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseRefuted(Event):
-    """A version that was given all traffic does worse than the former one did before: it is taken back."""
+    """A version that was given all traffic does worse than the former one did before: it is to be taken back."""
 
     deployment: DeploymentId
     service: Service
@@ -255,7 +255,7 @@ class ReleaseRefuted(Event):
     harmed: int
     """Customers' requests that it failed."""
     stays: str = ""
-    """Why it could not be taken back; empty when it was."""
+    """Why it cannot be taken back; empty when that is under way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

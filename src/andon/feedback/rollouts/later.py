@@ -14,16 +14,15 @@ from andon.feedback.rollouts.model.pacing import Rhythm
 from andon.feedback.rollouts.model.records import LookRecord, Seen
 from andon.feedback.rollouts.ports import Signals
 from andon.feedback.rollouts.service import RolloutService
-from andon.flow.deployments.contract.release import Doubted, Doubts
+from andon.flow.deployments.contract.release import DOUBTED_FOR, Doubted, Doubts
 from andon.kernel.db import Database
 from andon.kernel.errors import AndonError
 
-LATEST = timedelta(hours=1)
-"""How long after the switch is looked: later the hour is another one, and what was before says little of it. Beside it
-is laid as much of the past, minute by minute."""
 _WARM = 120.0
 """Seconds after the switch in which instances get warm: nothing is confirmed so early, and nothing slow counts."""
 _MINUTE = 60.0
+_LONGEST = DOUBTED_FOR.total_seconds()
+"""Beside it is laid as much of the past, minute by minute."""
 _AWAY = 3
 """Questions one after the other that telemetry does not answer: then it answers none."""
 
@@ -53,7 +52,7 @@ class LateConfirmation:
     def look(self) -> None:
         now = self._database.clock.now()
         with self._database.reading() as reading:
-            found = self._deployments.doubted(reading, since=now - LATEST)
+            found = self._deployments.doubted(reading, since=now - DOUBTED_FOR)
         unanswered = 0
         for one in found:
             try:
@@ -76,12 +75,12 @@ class LateConfirmation:
             one.service,
             one.environment,
             one.former,
-            before=round(one.switched_at.timestamp() * 1000),
-            minutes=round(LATEST.total_seconds() / _MINUTE),
+            before=round(one.began_at.timestamp() * 1000),
+            minutes=round(_LONGEST / _MINUTE),
         )
         if not past:
             return
-        judgement = judged(self._judge, looks, past, seconds=LATEST.total_seconds(), soonest=_WARM, grace=_WARM)
+        judgement = judged(self._judge, looks, past, seconds=_LONGEST, soonest=_WARM, grace=_WARM)
         requests, failed = served(looks)
         match judgement.verdict:
             case Verdict.PASS:
@@ -102,7 +101,10 @@ class LateConfirmation:
                 self._service.refute(tx, one, metric=cause.metric, reason=reason, harmed=harmed, stays=obstacle)
 
     def _looks(self, one: Doubted, until: datetime) -> tuple[LookRecord, ...]:
-        """Whole minutes of the version itself, with seconds since it got the traffic."""
+        """Whole minutes of the version itself, with seconds since its instances got the traffic.
+
+        Fresh ones have to get warm again; what they are laid beside stays what was before the version.
+        """
         minutes = math.ceil((until - one.switched_at).total_seconds() / _MINUTE)
         if minutes < 1:
             return ()

@@ -75,7 +75,8 @@ def tell(happened: Event, names: Names) -> Sentence | None:
         case ReleaseRefuted(deployment=deployment, commit=commit):
             detail = f"{happened.reason}{_harmed(happened.harmed)}"
             detail = f"{detail} It could not be taken back: {happened.stays}" if happened.stays else detail
-            then = f"not confirmed {_where(happened)}" + ("" if happened.stays else ", and took it back")
+            goes = "" if happened.stays else f"; {happened.former[:7]} is to serve again"
+            then = f"not confirmed {_where(happened)}{goes}"
             return Sentence("found", commit[:7], f"/deployments/{deployment}", then, detail, "back", State.BAD)
     return _pauses(happened)
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import typer
 
 from andon.flow.deployments.contract import DeploymentState, StepName, StepState
-from andon.flow.deployments.following import EVERY, conclusion, drawing, follow, headline, taken
+from andon.flow.deployments.following import EVERY, conclusion, drawing, follow, headline, outcome, taken
 from andon.flow.deployments.views import (
     Choices,
     ContractRequest,
@@ -140,13 +140,13 @@ def deployments(
             one.environment,
             one.kind.value,
             one.commit[:7],
-            one.state.value,
+            word,
             one.by,
             taken(one.started_at, one.ended_at),
             ago(one.requested_at),
-            one.reason.splitlines()[0] if one.reason else "",
+            why,
         )
-        for one in found.deployments
+        for one, (word, why) in ((one, outcome(one)) for one in found.deployments)
     ]
     empty = "Nothing was deployed yet: `andon deploy SERVICE ENVIRONMENT`, or a stage of a pipeline, begins."
     columns = Table("deployment", "environment", "kind", "commit", "state", "by", ">took", "asked", "", empty=empty)

@@ -26,7 +26,6 @@ from andon.flow.deployments.drawing import (
     sentence_of,
     tasks_of,
     verdict_of,
-    was_refuted,
     who,
 )
 from andon.flow.deployments.service.deployments import DeploymentService
@@ -398,6 +397,6 @@ def _mark(build: Build, history: Sequence[DeploymentView]) -> str:
     last = next((one for one in history if one.commit == build.commit), None)
     if last is None:
         return ""
-    if was_refuted(last):
+    if last.refuted:
         return "refuted here"
     return {DeploymentState.FAILED: "failed here", DeploymentState.ROLLED_BACK: "taken back here"}.get(last.state, "")

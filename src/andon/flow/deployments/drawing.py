@@ -48,6 +48,16 @@ DOING: Mapping[StepName, str] = {
     StepName.CONTRACT: "its database is being contracted",
     StepName.RESTORE: "the traffic is being brought back",
 }
+_WAYS_BACK: Mapping[StepState, str] = {
+    StepState.RUNNING: "refuted, is being taken back",
+    StepState.PASSED: "taken back later",
+    StepState.FAILED: "refuted, not taken back",
+}
+_ENDS_BACK: Mapping[StepState, str] = {
+    StepState.RUNNING: "it is being taken back",
+    StepState.PASSED: "it was taken back",
+    StepState.FAILED: "it could not be taken back",
+}
 VERDICTS: Mapping[Verdict, tuple[State, str]] = {
     Verdict.PASSED: (State.OK, "passed"),
     Verdict.UNDER_WAY: (State.RUN, "still being tested"),
@@ -60,18 +70,15 @@ def outcome_of(view: DeploymentView) -> tuple[State, str]:
     """How it stands, or came out, in a few words."""
     if was_refused(view):
         return State.BAD, "taken back during its release"
-    return (State.BAD, "refuted later") if was_refuted(view) else STATES[view.state]
+    if view.refuted:
+        return State.BAD, "refuted later" if view.way_back is None else _WAYS_BACK[view.way_back.state]
+    return STATES[view.state]
 
 
 def was_refused(view: DeploymentView) -> bool:
     """Whether it failed with its first customers on it."""
     steps = {one.name for one in view.steps if one.state is StepState.FAILED}
     return view.state is DeploymentState.FAILED and StepName.RELEASE in steps
-
-
-def was_refuted(view: DeploymentView) -> bool:
-    """Whether telemetry has found harm in it after it had ended well."""
-    return view.unconfirmed is not None and view.unconfirmed.state is StepState.FAILED
 
 
 def place_address(service: str, environment: str) -> str:
@@ -117,8 +124,9 @@ def sentence_of(one: DeploymentView) -> str:
         case DeploymentState.SUCCEEDED if one.kind is Kind.CONTRACT:
             return f"The database of {where} is contracted"
         case DeploymentState.SUCCEEDED:
-            if was_refuted(one):
-                return f"{commit} went to {where}, and telemetry found harm in it later"
+            if one.refuted:
+                told = "" if one.way_back is None else f": {_ENDS_BACK[one.way_back.state]}"
+                return f"{commit} went to {where}, and telemetry found harm in it later{told}"
             done = {Kind.ROLL_BACK: "rolled back to", Kind.REBUILD: "rebuilt at"}.get(one.kind)
             return f"{where.capitalize()} was {done} {commit}" if done else f"{commit} went to {where}"
         case DeploymentState.FAILED:

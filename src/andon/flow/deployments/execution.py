@@ -284,7 +284,7 @@ class Execution:
                 tx, found.service, found.environment, to=to, fence=found.fence, deployment=found.id
             )
             if before is not None and before != to:
-                self._environments.mark(tx, before, Standing.WARM, reason=f"{found.commit[:7]} took its traffic")
+                self._releases.relieve(tx, found, before)
             self._environments.mark(tx, to, Standing.LIVE, reason="it was given the traffic")
         self._router.apply((found.service, found.environment))
         with self._database.transaction() as tx:
@@ -296,7 +296,8 @@ class Execution:
             place = self._environments.find(tx, found.service, found.environment)
             sets = place.sets if place else ()
             warm = [one for one in sets if one.standing is Standing.WARM]
-            inspected = [one.id for one in sets if one.standing is Standing.QUARANTINED and one.id != found.set]
+            own = {found.set, found.former_set}
+            inspected = [one.id for one in sets if one.standing is Standing.QUARANTINED and one.id not in own]
             # The set this deployment took the traffic from is the nearest way back, whatever its age.
             warm.sort(key=lambda one: (one.id == found.former_set, one.created_at, one.id), reverse=True)
             # A second set of a version, or one of the version that has the traffic, is no further way back.

@@ -100,6 +100,19 @@ def _doubt(one: DeploymentShape) -> str:
     return "".join(f" It is not confirmed: {step.reason}." for step in found)
 
 
+def outcome(one: DeploymentShape) -> tuple[str, str]:
+    """In a word, and why: also what telemetry says of what went where it should."""
+    steps = {step.name: step for step in one.steps}
+    confirmed, back = steps.get(StepName.CONFIRM), steps.get(StepName.RESTORE)
+    if one.state is DeploymentState.SUCCEEDED and confirmed is not None:
+        if confirmed.state is StepState.INCONCLUSIVE:
+            return one.state.value, "not confirmed"
+        if confirmed.state is StepState.FAILED:
+            then = (back and back.reason.partition("\n")[0]) or "it is being taken back"
+            return "refuted", f"telemetry found harm in it; {then}"
+    return one.state.value, one.reason.partition("\n")[0]
+
+
 def taken(start: datetime | None, end: datetime | None) -> str:
     return "" if start is None else duration(((end or datetime.now(UTC)) - start).total_seconds())
 

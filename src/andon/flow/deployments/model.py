@@ -114,6 +114,14 @@ class Deployment:
         return Course.FULL
 
 
+def is_same_again(kind: Kind, commit: CommitHash, former: CommitHash) -> bool:
+    """Whether a deployment only puts the version that serves into fresh instances: what is not known of it stays so.
+
+    Who goes back to a version has decided upon it.
+    """
+    return commit == former and kind is not Kind.ROLL_BACK
+
+
 class BuildNotPassed(Conflict):
     """The build has not passed what its pipeline asks for before this environment."""
 

@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 from andon.flow.deployments.contract import Kind
 from andon.flow.deployments.contract.release import Candidate, ReleaseEnd, ReleaseOutcome, Releasing
-from andon.flow.deployments.model import Deployment, StepFailed, Undecided, is_rehearsal
+from andon.flow.deployments.model import Deployment, StepFailed, Undecided, is_rehearsal, is_same_again
 from andon.flow.deployments.service.deployments import DeploymentService
-from andon.flow.environments.contract import Environments, Standing
+from andon.flow.environments.contract import Environments, SetId, Standing
 from andon.flow.routing.contract import Router, Served
 from andon.kernel.db import Database, Reading, Transaction
 
@@ -78,7 +78,7 @@ class Releases:
         after = self._router.served(found.set)
         if rehearsal:
             return "healthy; the jobs of its stage look closer"
-        told = self._asked(found)
+        told = self._no_better(found, self._asked(found))
         said = f"{_watched(before, after, seconds)}{told.reason and f'; {told.reason}'}"
         match told.end:
             case ReleaseEnd.PASSED:
@@ -106,6 +106,26 @@ class Releases:
             self._router.apply((candidate.service, candidate.environment))
             self._retire_older(candidate)
         return outcome
+
+    def _no_better(self, found: Deployment, told: ReleaseOutcome) -> ReleaseOutcome:
+        """A version that nobody has confirmed is not by being put into fresh instances, nor beside itself."""
+        if found.former_set is None or told.end is not ReleaseEnd.PASSED:
+            return told
+        with self._database.reading() as reading:
+            former = self._service.behind(reading, found.former_set)
+        if former is None or former.unconfirmed is None or not is_same_again(found.kind, found.commit, former.commit):
+            return told
+        known = "telemetry has refuted this version" if former.refuted else "telemetry has not confirmed this version"
+        reason = "; ".join(one for one in (told.reason, known) if one)
+        return ReleaseOutcome(end=ReleaseEnd.INCONCLUSIVE, reason=reason)
+
+    def relieve(self, tx: Transaction, found: Deployment, of: SetId) -> None:
+        """Keep the set that has just lost the traffic: warm, or to be looked at when it is taken back for its harm."""
+        before = self._service.behind(tx, of)
+        if found.kind is Kind.ROLL_BACK and before is not None and before.refuted:
+            self._environments.mark(tx, of, Standing.QUARANTINED, reason="telemetry found harm in it")
+        else:
+            self._environments.mark(tx, of, Standing.WARM, reason=f"{found.commit[:7]} took its traffic")
 
     def point_back(self, tx: Transaction, found: Deployment) -> None:
         """Record that all traffic belongs to the former set. The router is told by its ``apply``."""

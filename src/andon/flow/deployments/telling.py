@@ -10,6 +10,7 @@ from andon.flow.deployments.contract import (
     DeploymentCancelRequested,
     DeploymentConfirmed,
     DeploymentFinished,
+    DeploymentLeftUnconfirmed,
     DeploymentRequested,
     DeploymentStarted,
     DeploymentState,
@@ -71,6 +72,10 @@ def tell(happened: Event, names: Names) -> Sentence | None:
         case DeploymentConfirmed(deployment=deployment, commit=commit, reason=reason):
             then = f"in {happened.environment}, {duration(happened.seconds)} after the switch"
             return Sentence("confirmed", commit[:7], _address(deployment), then, reason, "deploy", State.OK)
+        case DeploymentLeftUnconfirmed(deployment=deployment, commit=commit):
+            then = f"in {happened.environment}: {happened.successor_commit[:7]} took its place"
+            detail = f"telemetry could not say in {duration(happened.seconds)} whether it is well"
+            return Sentence("left unconfirmed", commit[:7], _address(deployment), then, detail, "deploy", State.NONE)
         case DeploymentFinished():
             return _finished(happened, names)
         case RollbackGivenUp(environment=environment, commits=commits):

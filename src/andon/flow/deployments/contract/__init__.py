@@ -213,6 +213,21 @@ class DeploymentConfirmed(Event):
     reason: str
 
 
+@event("dev.andon.deployment.left-unconfirmed.v1", subject="deployment")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentLeftUnconfirmed(Event):
+    """Another version took the place of one before telemetry could confirm it: nobody looks at it any more."""
+
+    deployment: DeploymentId
+    service: Service
+    environment: str
+    commit: CommitHash
+    successor: DeploymentId
+    successor_commit: CommitHash
+    seconds: float
+    """For which all traffic was on it."""
+
+
 @event("dev.andon.rollback.given-up.v1", subject="environment")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RollbackGivenUp(Event):
@@ -263,6 +278,16 @@ class DeploymentView:
         doubts = {StepState.INCONCLUSIVE, StepState.FAILED}
         found = (one for one in self.steps if one.name is StepName.CONFIRM and one.state in doubts)
         return next(found, None) if self.state is DeploymentState.SUCCEEDED else None
+
+    @property
+    def refuted(self) -> bool:
+        """Whether telemetry has found harm in it after it had ended well."""
+        return self.unconfirmed is not None and self.unconfirmed.state is StepState.FAILED
+
+    @property
+    def way_back(self) -> StepView | None:
+        """The step that brings the traffic back to the former version; ``None`` as long as nobody asked for it."""
+        return next((one for one in self.steps if one.name is StepName.RESTORE), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -316,6 +341,10 @@ class DeploymentSurvey(Protocol):
 
     def outcomes(self, reading: Reading, *, since: datetime, service: Service | None = None) -> tuple[Outcome, ...]:
         """Those that have ended since, oldest first; contract migrations are left out."""
+        ...
+
+    def unconfirmed(self, reading: Reading, among: Collection[DeploymentId]) -> Mapping[DeploymentId, StepState]:
+        """As :meth:`Deployments.unconfirmed`."""
         ...
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
@@ -50,6 +50,11 @@ class ReleaseOutcome:
     """A sentence for people, with the figures that it rests on."""
 
 
+DOUBTED_FOR = timedelta(hours=1)
+"""How long a version that nobody could confirm is looked at after its switch: later the hour is another one, and what
+was before says little of it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doubted:
     """A version that has all traffic, and of which telemetry could not say that it is well."""
@@ -59,16 +64,20 @@ class Doubted:
     environment: str
     commit: CommitHash
     set: SetId
+    """That has the traffic now: it may have been put into fresh instances since."""
     former: SetId
     former_commit: CommitHash
+    began_at: datetime
+    """When the version got all traffic; what was before is the former one's."""
     switched_at: datetime
+    """When the set did."""
 
 
 class Doubts(Protocol):
     """Where telemetry says later what it could not when a deployment ended."""
 
     def doubted(self, reading: Reading, *, since: datetime) -> tuple[Doubted, ...]:
-        """Those switched ``since`` then that still have the traffic, where there was a version before them."""
+        """Those that got all traffic ``since`` then and still have it, where there was another version before them."""
         ...
 
     def confirm(self, tx: Transaction, doubted: Doubted, reason: str) -> bool:
@@ -76,7 +85,7 @@ class Doubts(Protocol):
         ...
 
     def refute(self, tx: Transaction, doubted: Doubted, reason: str) -> str | None:
-        """It does harm: a roll-back is asked for, in Andon's name.
+        """It does harm: a roll-back is asked for, in Andon's name; its end is the end of the deployment's way back.
 
         What is to be told of that: empty, or why it cannot be rolled back. ``None`` as :meth:`confirm` answers false.
         """

@@ -30,6 +30,7 @@ from andon.flow.deployments.model import (
     SecretsMissing,
 )
 from andon.flow.deployments.service.contracting import DeploymentContracting, require_no_objections
+from andon.flow.deployments.service.doubts import follow
 from andon.flow.deployments.service.ending import EnvironmentEnding
 from andon.flow.deployments.service.questions import see
 from andon.flow.environments.contract import SetId, Standing
@@ -319,6 +320,7 @@ class DeploymentService(DeploymentContracting, EnvironmentEnding):
         ):
             pushed_at = storage.pushed_at(tx.connection, deployment)
             lead_time = seconds_between(pushed_at, view.switched_at or tx.now)
+        follow(tx, found, state, reason, by=by)
         storage.update(tx.connection, deployment, state=state, reason=reason, ended_at=tx.now, lead_time=lead_time)
         append(
             tx,

@@ -142,9 +142,11 @@ class DeploymentQuestions:
 
     def live(self, reading: Reading, service: Service, environment: str) -> DeploymentView | None:
         place = self._environments.find(reading, service, environment)
-        if place is None or place.live is None:
-            return None
-        found = storage.views(reading.connection, carried_by=[place.live.id], limit=1)
+        return None if place is None or place.live is None else self.behind(reading, place.live.id)
+
+    def behind(self, reading: Reading, of: SetId) -> DeploymentView | None:
+        """The deployment that gave a set the traffic last."""
+        found = storage.views(reading.connection, carried_by=[of], limit=1)
         return found[0] if found else None
 
     def rollback_targets(self, reading: Reading, service: Service, environment: str) -> tuple[RollbackTarget, ...]:
