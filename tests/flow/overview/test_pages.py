@@ -10,12 +10,14 @@ import pytest
 
 from andon.flow.environments.contract import Health, InstanceHealthChanged
 from andon.flow.environments.memory import Behaviour
+from andon.flow.pipelines import storage as runs
 from andon.flow.pipelines.contract import RunRefused, RunState
 from andon.flow.sources.contract import Service
 from andon.kernel.access import SYSTEM
 from andon.kernel.events import append
 from tests.databases import Databases
 from tests.flow.installation import STORE, Installation, definition
+from tests.flow.refuting import refute
 from tests.flow.site import Site, open_site
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -109,6 +111,44 @@ def test_a_failed_run_turns_the_light_red_and_waits_for_a_person(site: Site) -> 
     assert f"{bad[:7]} of store failed in acceptance" in read
     assert "pushed by Maxine" in read
     assert "See the failure" in read
+
+
+def test_what_is_refuted_later_stops_the_line_until_a_newer_change_comes(site: Site) -> None:
+    local = site.installation
+    good = local.built()
+    local.deploy(good)
+    bad = local.built(by=site.people["Maxine"])
+    deployed = local.deploy(bad)
+    with local.database.transaction() as tx:
+        (run,) = local.pipelines.list_runs(tx, service=STORE, limit=1)
+        last = [stage.environment for stage in run.stages].index("production")
+        runs.update_stage(tx.connection, run.run, last, deployment=deployed.id)
+    assert light(site.page("/")).startswith("ok:")
+    refute(local, deployed)
+    stopped = f"bad: The line of store is stopped: {bad[:7]} was refuted in production"
+    page = site.page("/")
+    assert light(page) == stopped
+    assert heading(page).endswith("the line of store is stopped")
+    assert f"{bad[:7]} of store was refuted in production" in words(page)
+    assert f'href="/deployments/{deployed.id}"' in page
+    local.settle()
+    assert local.live() == good
+    assert light(site.page("/services/store")) == stopped, "also when it was taken back"
+    local.built()
+    assert light(site.page("/")).startswith("ok:")
+
+
+def test_what_was_brought_by_hand_and_is_refuted_owns_the_light_while_it_serves(site: Site) -> None:
+    local = site.installation
+    good = local.built()
+    local.deploy(good)
+    bad = local.built()
+    refute(local, local.deploy(bad))
+    assert light(site.page("/")) == f"bad: Production of store runs {bad[:7]}, which does harm"
+    assert "refuted" in words(site.page("/"))
+    local.settle()
+    assert local.live() == good
+    assert light(site.page("/")).startswith("ok:")
 
 
 def test_a_faulty_definition_turns_the_light_red_and_its_fault_is_text(site: Site) -> None:

@@ -19,7 +19,7 @@ from andon.flow.environments.contract import EnvironmentView, SetView
 from andon.flow.overview.commits import MOST_COUNTED, Commits
 from andon.flow.overview.model import Figures, Line, Station
 from andon.flow.overview.service import Stream
-from andon.flow.pipelines.contract import RunState, RunSummary, StageState
+from andon.flow.pipelines.contract import RunState, RunSummary, StageState, StageSummary
 from andon.flow.sources.contract import CommitHash, Service
 from andon.web.model import Cell, Gap, ServiceRow, State, Step, Trend, state_of
 from andon.web.rendering import capital, duration, percent, plural
@@ -115,7 +115,7 @@ class Drawing:
         if stage is not None and run.state is RunState.RUNNING:
             word = f"{stage.name} {STAGE_STATES[stage.state][1]}"
         if line.broken_stage is not None:
-            word = f"{line.broken_stage.name} failed"
+            state, word = State.BAD, _broken_word(line, line.broken_stage)
         return Cell(
             environment=NEWEST,
             commit=run.commit,
@@ -151,7 +151,9 @@ class Drawing:
             and line.newest is not None
             and line.newest.commit == live.commit
         ):
-            state, word = State.BAD, f"{broken.name} failed"
+            state, word = State.BAD, _broken_word(line, broken)
+        if state is State.OK and station.refuted:
+            state, word = State.BAD, "refuted"
         serving = station.serving
         return Cell(
             environment=station.environment,
@@ -188,7 +190,7 @@ class Drawing:
             )
         broken = line.broken_stage
         if broken is not None and line.newest is not None and self._breaks_before(line, station):
-            sentence = f"Stopped: {line.newest.commit[:7]} failed in {broken.name}"
+            sentence = f"Stopped: {line.newest.commit[:7]} {line.broke} in {broken.name}"
             return Gap(State.BAD, 0, sentence, None, run_address(line.newest))
         if before is None or before == station.commit:
             return Gap(State.OK if before is not None else State.NONE, 0, "same version" if before else "nothing yet")
@@ -254,6 +256,19 @@ class Drawing:
             if stage.environment is not None and stage.state in {StageState.PENDING, StageState.DEPLOYING}
         )
         return next(ahead, None) == station.environment
+
+
+def break_address(line: Line) -> str:
+    """Where one sees why a line is stopped by its newest run."""
+    assert line.newest is not None  # noqa: S101 - the caller chose by it
+    broken = line.broken_stage
+    if broken is not None and broken is line.refuted:
+        return f"/deployments/{broken.deployment}"
+    return run_address(line.newest)
+
+
+def _broken_word(line: Line, stage: StageSummary) -> str:
+    return f"refuted in {stage.name}" if stage is line.refuted else f"{stage.name} failed"
 
 
 def steps_of(run: RunSummary) -> tuple[Step, ...]:

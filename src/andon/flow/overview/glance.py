@@ -12,6 +12,7 @@ from andon.flow.overview.drawing import (
     NEWEST,
     RUN_STATES,
     Drawing,
+    break_address,
     deed_of,
     deployment_address,
     deployment_steps,
@@ -159,13 +160,13 @@ def _stopped(drawing: Drawing, stream: Stream) -> tuple[Row, ...]:
             where = f" in {line.broken_stage.name}" if line.broken_stage is not None else ""
             rows.append(
                 Row(
-                    title=f"{run.commit[:7]} of {line.service} failed{where}",
-                    href=run_address(run),
+                    title=f"{run.commit[:7]} of {line.service} {line.broke}{where}",
+                    href=break_address(line),
                     meta=f"the line is stopped · pushed by {who(run.person, drawing.names)}",
                     state=State.BAD,
                     word="stopped",
                     since=run.ended_at,
-                    link=("See the failure", run_address(run)),
+                    link=("See the failure", break_address(line)),
                 )
             )
     return tuple(rows)

@@ -30,6 +30,11 @@ class Station:
     queued: int
 
     @property
+    def refuted(self) -> bool:
+        """Whether telemetry has found harm in what serves."""
+        return self.serving is not None and self.serving.refuted
+
+    @property
     def live(self) -> SetView | None:
         return None if self.place is None else self.place.live
 
@@ -64,6 +69,8 @@ class Line:
     stations: tuple[Station, ...]
     own: tuple[EnvironmentView, ...]
     """Environments that somebody made by hand: they stand beside the line."""
+    refuted: StageSummary | None = None
+    """The stage of the newest run whose deployment telemetry has found harm in, after it had passed."""
 
     def station(self, environment: str) -> Station | None:
         return next((one for one in self.stations if one.environment == environment), None)
@@ -82,14 +89,20 @@ class Line:
 
     @property
     def broken_stage(self) -> StageSummary | None:
-        """The stage in which the newest run failed."""
+        """The stage in which the newest run failed, be it later."""
         if self.newest is None or self.newest.state is not RunState.FAILED:
-            return None
+            return self.refuted
         return next((stage for stage in self.stages if stage.state is StageState.FAILED), None)
 
     @property
+    def broke(self) -> str:
+        """How the broken stage broke: "failed", or "was refuted"."""
+        return "was refuted" if self.refuted is not None and self.broken_stage is self.refuted else "failed"
+
+    @property
     def stopped(self) -> bool:
-        return self.refused is not None or (self.newest is not None and self.newest.state is RunState.FAILED)
+        failed = self.newest is not None and self.newest.state is RunState.FAILED
+        return failed or self.refused is not None or self.refuted is not None
 
     @property
     def down(self) -> bool:

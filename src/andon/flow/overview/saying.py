@@ -6,7 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from andon.flow.deployments.contract import DeploymentView
-from andon.flow.overview.drawing import deployment_address, place_address, run_address, service_address
+from andon.flow.overview.drawing import (
+    break_address,
+    deployment_address,
+    place_address,
+    run_address,
+    service_address,
+)
 from andon.flow.overview.model import Line, Station
 from andon.flow.overview.service import overdue
 from andon.flow.pipelines.contract import RunSummary
@@ -19,6 +25,7 @@ def light_of(
 ) -> Light | None:
     """Red when a line is stopped or production is down, amber when somebody is waited for; ``None`` without any run."""
     bad = [_down(one) for one in lines if one.down] + [_stopped(one) for one in lines if one.stopped]
+    bad += [_harmed(one, place) for one in lines if one.refuted is None for place in one.stations if place.refuted]
     if bad:
         return _of(State.BAD, bad)
     late = [
@@ -100,8 +107,14 @@ def _stopped(line: Line) -> tuple[str, str]:
         return f"The line of {line.service} is stopped: andon.yaml is faulty", service_address(line.service)
     assert line.newest is not None  # noqa: S101 - a line is stopped by a refusal or a run
     where = f" in {line.broken_stage.name}" if line.broken_stage is not None else ""
-    said = f"The line of {line.service} is stopped: {line.newest.commit[:7]} failed{where}"
-    return said, run_address(line.newest)
+    said = f"The line of {line.service} is stopped: {line.newest.commit[:7]} {line.broke}{where}"
+    return said, break_address(line)
+
+
+def _harmed(line: Line, station: Station) -> tuple[str, str]:
+    assert station.serving is not None  # noqa: S101 - it is what was refuted
+    where = f"{station.environment.capitalize()} of {line.service}"
+    return f"{where} runs {station.serving.commit[:7]}, which does harm", deployment_address(station.serving)
 
 
 def _ails(station: Station | None) -> bool:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from andon.flow.deployments.contract import DeploymentState, DeploymentSurvey, DeploymentView, Outcome
+from andon.flow.deployments.contract import (
+    DeploymentId,
+    DeploymentState,
+    DeploymentSurvey,
+    DeploymentView,
+    Kind,
+    Outcome,
+    StepState,
+)
 from andon.flow.environments.contract import Environments, EnvironmentView
 from andon.flow.overview.commits import Commits
 from andon.flow.overview.model import (
@@ -19,7 +27,7 @@ from andon.flow.overview.model import (
     environments_of,
     newest_of,
 )
-from andon.flow.pipelines.contract import RunId, RunRefused, RunState, RunSummary, RunSurvey
+from andon.flow.pipelines.contract import RunId, RunRefused, RunState, RunSummary, RunSurvey, StageSummary
 from andon.flow.sources.contract import Service, Sources
 from andon.kernel.access import Principal
 from andon.kernel.access.contract import People
@@ -75,8 +83,12 @@ class OverviewService:
         serving = {(one.service, one.environment): one for one in self._deployments.serving(reading)}
         coming = _by_place(self._deployments.under_way(reading))
         refused = self._refusals(reading, principal)
-        lines = tuple(
-            self._line(reading, service, places[service], serving, coming, refused.get(service)) for service in services
+        lines = self._with_refuted(
+            reading,
+            [
+                self._line(reading, service, places[service], serving, coming, refused.get(service))
+                for service in services
+            ],
         )
         return Stream(
             lines=lines, columns=columns_of([station.environment for station in one.stations] for one in lines)
@@ -86,7 +98,7 @@ class OverviewService:
         """Raises ``NotFound`` for a service that is not there or may not be seen."""
         principal.require_sight(service)
         self._sources.default_branch(reading, service)
-        return self._line(
+        found = self._line(
             reading,
             service,
             self._environments.all(reading, service),
@@ -94,6 +106,7 @@ class OverviewService:
             _by_place(self._deployments.under_way(reading, service)),
             self._refusals(reading, principal, service).get(service),
         )
+        return self._with_refuted(reading, [found])[0]
 
     def outcomes(self, reading: Reading, lines: Iterable[Line]) -> Mapping[Service, tuple[Outcome, ...]]:
         """What the last thirty days brought to each line's last environment; lines without one are missing."""
@@ -172,6 +185,13 @@ class OverviewService:
             own=tuple(place for name, place in known.items() if name not in on_line),
         )
 
+    def _with_refuted(self, reading: Reading, lines: Sequence[Line]) -> tuple[Line, ...]:
+        """The same, with what telemetry said of the newest runs' deployments after they had passed."""
+        deployed = {DeploymentId(one.deployment) for line in lines for one in line.stages if one.deployment}
+        unconfirmed = self._deployments.unconfirmed(reading, deployed)
+        refuted = {one for one, state in unconfirmed.items() if state is StepState.FAILED}
+        return tuple(replace(line, refuted=_refuted(line, refuted)) for line in lines) if refuted else tuple(lines)
+
     def _refusals(
         self, reading: Reading, principal: Principal, service: Service | None = None
     ) -> Mapping[Service, Refusal]:
@@ -198,6 +218,22 @@ def overdue(one: DeploymentView, now: datetime) -> bool:
     if one.state is DeploymentState.RUNNING and one.started_at is not None:
         return now - one.started_at > timedelta(minutes=10)
     return now - one.requested_at > timedelta(minutes=5)
+
+
+def _refuted(line: Line, refuted: Collection[str]) -> StageSummary | None:
+    return next(
+        (one for one in line.stages if one.deployment in refuted and not _has_returned(line, one)),
+        None,
+    )
+
+
+def _has_returned(line: Line, stage: StageSummary) -> bool:
+    """Whether somebody has brought the version back to where it was refuted, and that was not for fresh instances."""
+    station = None if stage.environment is None else line.station(stage.environment)
+    serving = None if station is None else station.serving
+    if line.newest is None or serving is None or serving.refuted or serving.commit != line.newest.commit:
+        return False
+    return serving.id != stage.deployment and serving.kind is not Kind.REBUILD
 
 
 def _by_place(views: Iterable[DeploymentView]) -> dict[tuple[Service, str], list[DeploymentView]]:
