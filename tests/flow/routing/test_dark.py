@@ -316,7 +316,7 @@ class HTTPConnectionOver(HTTPConnection):
     """By a Unix socket."""
 
     def __init__(self, path: str) -> None:
-        super().__init__("andon", timeout=30)
+        super().__init__("andon", timeout=60)
         self._path = path
 
     def connect(self) -> None:
@@ -334,7 +334,7 @@ def test_a_dark_version_that_is_gone_or_hangs_costs_nobody_anything(plane: Envoy
     released = threading.Event()
 
     def hangs(path: str) -> tuple[int, str, bytes]:
-        released.wait(30)
+        released.wait()
         return old(path)
 
     with stage(plane, "hanging", dark(PARTS), new=hangs) as on:

@@ -43,7 +43,7 @@ from andon.kernel.sandbox.command import build
 from andon.kernel.sandbox.model import Mount, SandboxSpec
 
 KEEPER = "router"
-_FOLLOW_SECONDS = 10.0
+_FOLLOW_SECONDS = 30.0  # a machine under load: no reason to give a deployment up
 _CLUSTERS_REFUSED = "cluster_manager.cds.update_rejected"
 _LISTENERS_VERSION = "listener_manager.lds.version_text"
 _LISTENERS_REFUSED = "listener_manager.lds.update_rejected"

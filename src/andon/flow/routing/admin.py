@@ -29,7 +29,7 @@ class _Stats(msgspec.Struct):
 
 class _Connection(HTTPConnection):
     def __init__(self, path: Path) -> None:
-        super().__init__("router", timeout=2.0)
+        super().__init__("router", timeout=5.0)
         self._path = path
 
     def connect(self) -> None:
