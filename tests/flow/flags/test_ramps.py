@@ -27,6 +27,7 @@ from andon.flow.flags.model.wishes import percent_of
 from andon.flow.flags.service.documents import Documents
 from andon.flow.flags.service.flags import FlagService
 from andon.flow.flags.storage.flags import lock
+from andon.flow.flags.telling import tell
 from andon.flow.sources.contract import Service
 from andon.kernel.clock import SettableClock
 from andon.kernel.db import Reading
@@ -115,6 +116,125 @@ def test_something_is_switched_on_at_a_moment(here: Flagged, clock: SettableCloc
     assert turn(here, clock, 7199) == 0
     assert turn(here, clock, 1) == 100
     assert state(here) is RampState.DONE
+
+
+def moments(clock: SettableClock, *hours: float) -> tuple[Step, ...]:
+    """5 %, 25 %, 100 %, so many hours from now."""
+    now = clock.now()
+    shares = (5, 25, 100)
+    return tuple(Step(percent=one, at=now + timedelta(hours=at)) for one, at in zip(shares, hours, strict=True))
+
+
+def steps_of(place: Flagged) -> list[FlagRampStepped]:
+    """As the record tells of them, oldest first."""
+    return [one for one in reversed(told(place, FlagRampStepped)) if isinstance(one, FlagRampStepped)]
+
+
+class Plainly:
+    """What tells a step asks for no names."""
+
+    def person(self, id: str) -> str:
+        return id
+
+    def of(self, kind: str, id: str, otherwise: str) -> str:
+        return otherwise
+
+    def title(self, service: str, commit: str) -> str:
+        return ""
+
+
+def test_of_steps_that_were_missed_while_nothing_ran_one_is_made_and_has_its_whole_time(
+    place: Flagged, clock: SettableClock
+) -> None:
+    create(place)
+    start(place, moments(clock, 1, 2, 4))
+    hour = 3600.0
+    assert turn(place, clock, 9 * hour) == 5, "nothing ran meanwhile: all three moments have passed"
+    assert turn(place, clock) == turn(place, clock, hour - 1) == 5
+    assert turn(place, clock, 1) == 25
+    assert turn(place, clock, 2 * hour - 1) == 25
+    assert turn(place, clock, 1) == 100
+    assert state(place) is RampState.DONE
+    made = steps_of(place)
+    assert [(one.percent, one.late) for one in made] == [(5, 8 * hour), (25, 0), (100, 0)]
+    assert made[0].next_at == clock.now() - timedelta(hours=2)
+    said = tell(made[0], Plainly())
+    assert said is not None
+    assert said.detail.startswith("step 1, 8 h late because nothing ran at its time; the next one at ")
+    with place.installation.database.reading() as reading:
+        flag = place.flags.get(reading, place.maxine, STORE, "new-checkout")
+        versions = place.flags.history(reading, flag, limit=9)
+    assert "step 1 of 3 of a ramp, 8 h late because nothing ran at its time" in [one.why for one in versions]
+
+
+def test_a_step_that_comes_late_is_not_cut_short_by_the_moment_after_it(here: Flagged, clock: SettableClock) -> None:
+    create(here)
+    start(here, moments(clock, 1, 2, 9))
+    assert turn(here, clock, 2 * 3600 - 60) == 5, "a minute before the second moment"
+    assert turn(here, clock, 3599) == 5
+    assert turn(here, clock, 1) == 25
+
+
+def test_a_restart_moves_no_moment(here: Flagged, clock: SettableClock) -> None:
+    create(here)
+    start(here, moments(clock, 1, 2, 3))
+    assert turn(here, clock, 3630) == 5
+    assert turn(here, clock, 3569) == 5
+    assert turn(here, clock, 1) == 25
+    assert [one.late for one in steps_of(here)] == [0, 0]
+
+
+def test_a_judged_ramp_that_was_held_past_its_moments_looks_at_each_step_for_its_whole_time(
+    here: Flagged, clock: SettableClock
+) -> None:
+    gate = Gate()
+    here.flags.ramping.judged_by(gate)
+    create(here)
+    start(here, (Step(percent=1), *moments(clock, 1, 2, 4)), judging=Judging.JUDGED)
+    gate.answer = Judgement(Verdict.WAIT, "too few samples")
+    assert turn(here, clock, 5 * 3600) == 1
+    gate.answer = Judgement(Verdict.GO)
+    assert turn(here, clock) == turn(here, clock) == 5
+    assert view_of(here).step_seconds == 3600
+    assert turn(here, clock, 3600) == 25
+    assert [one.late for one in steps_of(here)] == [0, 0, 0], "it was held, and the record has said so"
+
+
+def test_moments_that_passed_before_a_second_person_agreed_are_not_made_at_once(
+    guarded: Flagged, clock: SettableClock
+) -> None:
+    create(guarded)
+    _, outcome = start(guarded, moments(clock, 1, 2, 4))
+    assert outcome.proposal is not None
+    clock.advance(30 * 3600)
+    with guarded.installation.database.transaction() as tx:
+        guarded.flags.approve(tx, guarded.patty, outcome.proposal)
+    assert turn(guarded, clock) == turn(guarded, clock, 3599) == 5
+    assert turn(guarded, clock, 1) == 25
+    assert turn(guarded, clock, 7199) == 25
+    assert turn(guarded, clock, 1) == 100
+    assert [one.late for one in steps_of(guarded)] == [0, 0, 0], "nothing was missed: nobody had agreed yet"
+
+
+def test_moments_that_are_ahead_when_a_second_person_agrees_stay(guarded: Flagged, clock: SettableClock) -> None:
+    create(guarded)
+    _, outcome = start(guarded, (Step(percent=1, after=3600), *moments(clock, 5, 6, 8)))
+    assert outcome.proposal is not None
+    clock.advance(3 * 3600)
+    with guarded.installation.database.transaction() as tx:
+        guarded.flags.approve(tx, guarded.patty, outcome.proposal)
+    assert turn(guarded, clock, 3600 - 1) == 0
+    assert turn(guarded, clock, 1) == 1
+    assert turn(guarded, clock, 3600) == 5
+
+
+def test_no_ramp_begins_with_two_moments_that_have_passed(here: Flagged, clock: SettableClock) -> None:
+    create(here)
+    with pytest.raises(FlagInvalid, match=r"Step 2: .* UTC has passed already"):
+        start(here, moments(clock, -3, -2, 1))
+    start(here, moments(clock, -3, 1, 2))
+    assert turn(here, clock) == turn(here, clock, 3599) == 5
+    assert turn(here, clock, 1) == 25
 
 
 def test_a_gate_that_says_wait_is_asked_again(here: Flagged, clock: SettableClock) -> None:

@@ -30,6 +30,7 @@ from andon.flow.flags.contract import (
     SegmentRemoved,
 )
 from andon.flow.flags.model.pretending import PRETENDED
+from andon.flow.flags.model.words import rest
 from andon.flow.pipelines.contract import FlagsGivenBack, FlagsPretended
 from andon.kernel.events import Event
 from andon.web.model import State
@@ -79,6 +80,11 @@ def tell(happened: Event, names: Names) -> Sentence | None:
         case FlagRampStepped(flag=flag, environment=environment, step=step, percent=percent, promoted=promoted):
             where = f"in {environment} to {percent:g} %"
             href = _flag(happened.service, flag)
+            if happened.late:
+                said = f"step {step}, {rest(happened.late)} late because nothing ran at its time"
+                if happened.next_at is not None:
+                    said += f"; the next one at {happened.next_at:%Y-%m-%d %H:%M} UTC"
+                return Sentence("ramped", flag, href, where, said, "flag", State.WARN)
             if promoted:
                 return Sentence("did not wait and ramped", flag, href, where, f"step {step}", "flag")
             return Sentence("ramped", flag, href, where, f"step {step}", "flag", minor="step")

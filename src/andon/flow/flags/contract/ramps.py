@@ -131,6 +131,11 @@ class FlagRampStepped(Event):
     percent: float
     promoted: bool = False
     """Somebody did not wait for the end of the step before."""
+    late: float = 0.0
+    """Seconds after its time that it was made, because nothing ran then; 0 for up to a minute. Steps that were missed
+    too were not made with it: they come as long after it as planned."""
+    next_at: datetime | None = None
+    """When the next step comes, as it looks now; ``None`` after the last."""
 
 
 @event("dev.andon.flag.ramp-held.v1", subject="flag")

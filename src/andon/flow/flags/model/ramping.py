@@ -13,6 +13,8 @@ from andon.flow.flags.model.outcomes import FlagInvalid, RampOver
 
 MOST_STEPS = 50
 LONGEST = timedelta(days=366)
+ON_TIME = timedelta(minutes=1)
+"""A step that comes later than that was missed: it takes more than a restart."""
 _ENDED = {
     RampState.DONE: "arrived",
     RampState.STOPPED: "was stopped",
@@ -64,9 +66,11 @@ def faults_of(
         if not 0 <= one.after <= LONGEST.total_seconds() or (one.at is not None and one.at > now + LONGEST):
             said_of_steps.append(f"Step {number}: a step waits for a year at most")
         elif one.at is not None and one.at <= before and number > 1:
-            said_of_steps.append(f"Step {number}: {one.at:%Y-%m-%d %H:%M} UTC is before the step ahead of it")
+            wrong = "has passed already" if one.at <= now else "is before the step ahead of it"
+            said_of_steps.append(f"Step {number}: {one.at:%Y-%m-%d %H:%M} UTC {wrong}")
         else:
-            before = one.at or before + timedelta(seconds=one.after)
+            # a first moment that has passed is now: what comes after it is not to be made in the same breath
+            before = max(before, one.at or before + timedelta(seconds=one.after))
     faults += [RampFault(RampPart.STEPS, one) for one in said_of_steps]
     if not setting.enabled:
         faults.append(RampFault(RampPart.FLAG, "The flag is killed: revive it first"))
@@ -92,19 +96,55 @@ def resumed(ramp: Ramp, now: datetime) -> tuple[datetime, tuple[Step, ...]]:
     its step is next, and those after it, come as long after the step before as was planned: otherwise everything that
     was missed would be made at once. How long the ramp takes as planned stays what it was, which the judge builds upon.
     """
-    planned = _planned(ramp)
-    steps, comes, late = list(ramp.steps[: ramp.done]), list[datetime](), False
-    for number, one in enumerate(ramp.steps[ramp.done :], ramp.done):
+    return _without_misses(ramp.steps, ramp.done, ramp.began_at, now, remaining_of(ramp, now))
+
+
+def agreed(steps: tuple[Step, ...], proposed_at: datetime, now: datetime) -> tuple[Step, ...]:
+    """The steps of a ramp that waited for a second person and begins now: what passed meanwhile comes later, as of one
+    that was paused."""
+    first = steps[0]
+    passed = first.at is not None and first.at <= now
+    _, moved = _without_misses(steps, 0, proposed_at, now, 0.0 if passed else first.after)
+    return (Step(percent=first.percent), *moved[1:]) if passed else moved
+
+
+def kept_apart(ramp: Ramp, now: datetime, late: timedelta) -> tuple[Step, ...]:
+    """Its steps once the next one is made now, so long after its time.
+
+    Nobody saw how a step fares that was not made. So one that comes late has its whole time all the same: the moments
+    after it come as long after it as planned. Otherwise an hour in which nothing ran would end in all of them at once.
+    """
+    following = ramp.steps[ramp.done + 1 :]
+    missed = bool(following) and following[0].at is not None and following[0].at <= now
+    if not missed and late <= ON_TIME:
+        return ramp.steps
+    planned = _planned(ramp.steps, ramp.began_at)
+    return (
+        *ramp.steps[: ramp.done + 1],
+        *(_after(one, planned[number - 1]) for number, one in enumerate(following, ramp.done + 1)),
+    )
+
+
+def _without_misses(
+    steps: tuple[Step, ...], done: int, began_at: datetime, now: datetime, left: float
+) -> tuple[datetime, tuple[Step, ...]]:
+    planned = _planned(steps, began_at)
+    moved, comes, late = list(steps[:done]), list[datetime](), False
+    for number, one in enumerate(steps[done:], done):
         late = late or (one.at is not None and one.at <= (comes[-1] if comes else now))
-        if late and one.at is not None:
-            since = planned[number - 1] if number else ramp.began_at
-            one = replace(one, at=None, after=max(0.0, (one.at - since).total_seconds()))  # noqa: PLW2901 - from here on
+        if late:
+            one = _after(one, planned[number - 1] if number else began_at)  # noqa: PLW2901 - from here on
         if comes:
             comes.append(next_at(one, comes[-1]))
         else:
-            comes.append(one.at or now + timedelta(seconds=remaining_of(ramp, now)))
-        steps.append(one)
-    return comes[0], tuple(steps)
+            comes.append(one.at or now + timedelta(seconds=left))
+        moved.append(one)
+    return comes[0], tuple(moved)
+
+
+def _after(step: Step, planned: datetime) -> Step:
+    """At no moment any more: as long after the step before it as planned."""
+    return step if step.at is None else replace(step, at=None, after=max(0.0, (step.at - planned).total_seconds()))
 
 
 def require_under_way(ramp: Ramp) -> None:
@@ -151,16 +191,16 @@ def view(ramp: Ramp) -> RampView:
     )
 
 
-def _planned(ramp: Ramp) -> list[datetime]:
-    """When each of its steps would have come if nothing had held it up."""
+def _planned(steps: tuple[Step, ...], began_at: datetime) -> list[datetime]:
+    """When each step would have come if nothing had held it up."""
     found: list[datetime] = []
-    for one in ramp.steps:
-        found.append(next_at(one, found[-1] if found else ramp.began_at))
+    for one in steps:
+        found.append(next_at(one, found[-1] if found else began_at))
     return found
 
 
 def _seconds(ramp: Ramp) -> float:
-    planned = _planned(ramp)
+    planned = _planned(ramp.steps, ramp.began_at)
     return max(0.0, (planned[-1] - planned[0]).total_seconds())
 
 

@@ -319,7 +319,9 @@ class FlagService(Hands, contract.Flags):
         if found.setting is None:
             return self.heads.make(tx, author, flag, found)
         if found.ramp:
-            _, outcome = self.ramping.start_planned(tx, author, flag, found.environment, found.ramp, found.why)
+            _, outcome = self.ramping.start_planned(
+                tx, author, flag, found.environment, found.ramp, found.why, found.at
+            )
             return outcome
         manner = Manner(why=found.why, base=found.base, approved=True, from_code=flag.origin is Origin.CODE)
         return self.changes.set(tx, author, flag, found.environment, found.setting, manner)

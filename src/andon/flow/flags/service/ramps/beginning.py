@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 import msgspec
 
 from andon.flow.flags.contract import FlagScheduled, Judging, Origin, RampId, RampState
 from andon.flow.flags.model import words
 from andon.flow.flags.model.flag import Ramp, Step, StoredFlag
 from andon.flow.flags.model.outcomes import Author, Outcome
-from andon.flow.flags.model.ramping import RampInvalid, faults_of, next_at, whom
+from andon.flow.flags.model.ramping import RampInvalid, agreed, faults_of, next_at, whom
 from andon.flow.flags.model.wishes import reached
 from andon.flow.flags.service.changing import kept_in_code
 from andon.flow.flags.service.ramps.stepping import Stepping
@@ -32,13 +34,16 @@ class Beginning(Stepping):
         steps: tuple[Step, ...],
         why: str,
         judging: Judging = Judging.AUTO,
-        approved: bool = False,
+        proposed_at: datetime | None = None,
         second_person: bool = False,
     ) -> tuple[RampId | None, Outcome]:
-        """Begin a ramp, or propose it; its first step is made at once when nothing is to be waited for.
+        """Begin a ramp, or propose it; its first step is made at once when nothing is to be waited for. ``proposed_at``
+        is when one was proposed that a second person has agreed to.
 
         Raises :class:`FlagInvalid`, ``Conflict`` when one is under way for the same audience.
         """
+        if proposed_at is not None:
+            steps = agreed(steps, proposed_at, tx.now)
         current = self._changes.current(tx, flag, environment)
         faults = faults_of(flag.head, current.setting, rule, variant, steps, tx.now)
         if faults:
@@ -53,7 +58,7 @@ class Beginning(Stepping):
                 safe="It stays as it is.",
                 remedy=f"Stop it first: andon flags ramp {flag.service} {flag.name} {environment} --stop",
             )
-        if second_person and not approved:
+        if second_person and proposed_at is None:
             plan = msgspec.json.encode((rule, variant, steps, judging)).decode()
             outcome = self._changes.propose(tx, author, flag, current, current.setting, sentence, why, ramp=plan)
             return None, outcome
@@ -87,14 +92,21 @@ class Beginning(Stepping):
             by=author.actor,
         )
         if ramp.next_at is not None and ramp.next_at <= tx.now:
-            self._step(tx, author, flag, ramp)
+            self._step(tx, author, flag, ramp, timedelta())
         told = words.judging(flag.service, environment, judging, judged=judged, can=can) if len(steps) > 1 else ()
         return ramp.id, Outcome(version=current.version, sentence=sentence, warnings=told)
 
     def start_planned(
-        self, tx: Transaction, author: Author, flag: StoredFlag, environment: str, plan: str, why: str
+        self,
+        tx: Transaction,
+        author: Author,
+        flag: StoredFlag,
+        environment: str,
+        plan: str,
+        why: str,
+        proposed_at: datetime,
     ) -> tuple[RampId | None, Outcome]:
-        """Begin a ramp that was proposed and is agreed to."""
+        """Begin a ramp that was proposed then and is agreed to now."""
         rule, variant, steps, judging = msgspec.json.decode(plan, type=tuple[str, str, tuple[Step, ...], Judging])
         return self.start(
             tx,
@@ -106,5 +118,5 @@ class Beginning(Stepping):
             steps=steps,
             why=why,
             judging=judging,
-            approved=True,
+            proposed_at=proposed_at,
         )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
 
 from andon.flow.flags.contract import (
     FLAGS_FILE,
@@ -15,9 +17,10 @@ from andon.flow.flags.contract import (
     RampState,
     Verdict,
 )
+from andon.flow.flags.model import words
 from andon.flow.flags.model.flag import Ramp, StoredFlag
 from andon.flow.flags.model.outcomes import Author, FlagInvalid
-from andon.flow.flags.model.ramping import next_at, view, why_not
+from andon.flow.flags.model.ramping import ON_TIME, kept_apart, next_at, view, why_not
 from andon.flow.flags.model.wishes import raised, reached, settled
 from andon.flow.flags.service.changing import Changes, Manner
 from andon.flow.flags.storage import flags as storage
@@ -120,18 +123,35 @@ class Stepping:
             said = said or found.reason
         return Judgement(Verdict.GO, said)
 
-    def _step(self, tx: Transaction, author: Author, flag: StoredFlag, ramp: Ramp) -> None:
+    def _step(self, tx: Transaction, author: Author, flag: StoredFlag, ramp: Ramp, late: timedelta) -> None:
+        """Make the step that is due, so long after its time because nothing ran then."""
+        steps = kept_apart(ramp, tx.now, late)
+        if steps != ramp.steps:
+            ramp_storage.update(tx.connection, ramp.id, steps=steps)
         try:
-            self._make(tx, author, flag, ramp)
+            self._make(tx, author, flag, replace(ramp, steps=steps), late=late)
         except AndonError as error:
             # what it was to change is no longer so; nobody is there to be told but those who read the record
             self.stop(tx, author, ramp, RampState.STOPPED, error.message)
 
     def _make(
-        self, tx: Transaction, author: Author, flag: StoredFlag, ramp: Ramp, *, promoted: bool = False, why: str = ""
+        self,
+        tx: Transaction,
+        author: Author,
+        flag: StoredFlag,
+        ramp: Ramp,
+        *,
+        promoted: bool = False,
+        late: timedelta = ON_TIME,
+        why: str = "",
     ) -> None:
         step, done = ramp.steps[ramp.done], ramp.done + 1
+        more = done < len(ramp.steps)
+        comes = next_at(ramp.steps[done], tx.now) if more else None
+        missed = late.total_seconds() if late > ON_TIME else 0.0
         which = f"step {done} of {len(ramp.steps)} of a ramp"
+        if missed:
+            which += f", {words.rest(missed)} late because nothing ran at its time"
         self._put(tx, author, flag, ramp, step.percent, f"{which}: {why}" if why else which)
         append(
             tx,
@@ -143,17 +163,18 @@ class Stepping:
                 step=done,
                 percent=step.percent,
                 promoted=promoted,
+                late=missed,
+                next_at=comes,
             ),
             by=author.actor,
         )
-        more = done < len(ramp.steps)
         ramp_storage.update(
             tx.connection,
             ramp.id,
             state=RampState.RUNNING,
             done=done,
             percent=step.percent,
-            next_at=next_at(ramp.steps[done], tx.now) if more else None,
+            next_at=comes,
             stepped_at=tx.now,
             said="",
             held=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 
 from andon.flow.flags.contract import FlagRampHeld, Judgement, RampState, Verdict
 from andon.flow.flags.model.flag import Ramp
@@ -51,7 +52,10 @@ class Turning(Stepping):
             case Verdict.TAKE_BACK:
                 self.stop(tx, author, ramp, RampState.HALTED, judgement.reason, take_back=True)
             case Verdict.GO if due:
-                self._step(tx, author, flag, ramp)
+                # what was held is not late because nothing ran
+                held_up = ramp.held or (ramp.judged and ramp.done)
+                late = timedelta() if held_up or ramp.next_at is None else tx.now - ramp.next_at
+                self._step(tx, author, flag, ramp, late)
             case _:
                 return None
         return None
