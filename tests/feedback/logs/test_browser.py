@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from andon.feedback.telemetry.memory_logs import MemoryLogs
 from andon.web.rendering import STATIC
-from tests.browser import DESKTOP, PATIENCE, PHONE, opened, troubles, violations
+from tests.browser import DESKTOP, PHONE, opened, troubles, violations
 from tests.feedback.logs.chatter import Chatter, now_us
 from tests.serving import Browser as Client
 from tests.serving import Serving
@@ -75,7 +75,7 @@ def test_what_others_wrote_does_nothing_in_a_browser(context: BrowserContext, se
     for address in ("/logs?from=15m", "/logs/templates?from=15m", "/logs/tail"):
         page.goto(server.address + address)
         expect(page.locator("main")).to_contain_text("<img src=x onerror=")
-        assert page.locator("main img, main script, main a[href^='javascript']").count() == 0
+        expect(page.locator("main img, main script, main a[href^='javascript']")).to_have_count(0)
     page.goto(server.address + "/logs?from=15m")
     red = page.get_by_text("red", exact=True)
     assert red.evaluate("one => getComputedStyle(one).color") != page.locator("main .line-text").first.evaluate(
@@ -106,7 +106,7 @@ def test_a_field_is_added_to_the_search_with_a_click(context: BrowserContext, se
     page.locator(".line summary").first.click()
     page.get_by_role("button", name="Only lines with bank north").first.click()
     expect(page.locator("#narrow input[name=q]")).to_have_value("payment bank:north")
-    assert "from=12h" in page.url
+    expect(page).to_have_url(re.compile("from=12h"))
 
 
 def test_the_search_is_sent_by_enter_and_keeps_its_range(context: BrowserContext, server: Serving) -> None:
@@ -155,7 +155,7 @@ def test_a_tail_that_lost_its_stream_comes_back_and_misses_nothing(
     finally:
         logs.down = False
     logs.add(chatter.said(now_us(), "returning line"))
-    expect(page.locator(".line .line-text")).to_have_text("returning line", timeout=PATIENCE)
+    expect(page.locator(".line .line-text")).to_have_text("returning line")
     expect(dot).to_have_attribute("data-state", "on")
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 
 import pytest
 from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import expect
 
 from andon.flow.flags.contract import EvaluationsSeen, RampState, RampView, Served
 from andon.flow.flags.model.wishes import percent_of
@@ -329,7 +330,7 @@ def test_a_page_shows_a_change_by_itself_and_leaves_what_is_written(site: FlagSi
     assert site.api().post(f"{PRODUCTION}/kill", json={}).status_code == 200
     tab.get_by_text("Revive in production").wait_for()
     tab.locator("h1", has_text="killed: everybody gets off").wait_for()
-    assert tab.input_value("#production input[name=share-on]") == "33"
+    expect(tab.locator("#production input[name=share-on]")).to_have_value("33")
     window.close()
 
 
