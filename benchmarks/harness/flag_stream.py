@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from andon_flags.differences import settled
 from andon_flags.document import Document, read, write, write_change
+from benchmarks.harness.ports import free_port
 
 _T = TypeVar("_T")
 
@@ -22,7 +23,8 @@ class FlagStream:
         self.path = path
         self.token = token
         self.chunked = chunked
-        self.port = 0
+        # not one that the system hands out: it has to be free still when this comes up again
+        self.port = 0 if path else free_port()
         self.asked: list[dict[str, str]] = []
         """The headers of every request."""
         self.refuse: tuple[int, dict[str, str]] | None = None
@@ -83,7 +85,6 @@ class FlagStream:
             self._server = await asyncio.start_unix_server(self._serve, self.path, backlog=1024)
         else:
             self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, backlog=1024)
-            self.port = self._server.sockets[0].getsockname()[1]
 
     async def _down(self) -> None:
         if self._server is not None:

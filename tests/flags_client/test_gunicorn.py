@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -41,7 +42,7 @@ def gunicorn(folder: Path, stream: str, kind: str) -> Iterator[httpx.Client]:
         master = subprocess.Popen(
             [
                 sys.executable, "-m", "gunicorn", "--preload", "--workers", "2", "--worker-class", kind,
-                "--no-control-socket", "--bind", f"unix:{bound}", "shop:application",
+                "--no-control-socket", "--timeout", "0", "--bind", f"unix:{bound}", "shop:application",
             ],
             cwd=folder,
             env={
@@ -54,9 +55,10 @@ def gunicorn(folder: Path, stream: str, kind: str) -> Iterator[httpx.Client]:
             stderr=written,
         )  # fmt: skip
         try:
-            until(lambda: bound.exists() or master.poll() is not None)
+            until(lambda: listens(bound) or master.poll() is not None)
             assert master.poll() is None, log.read_text()
-            with httpx.Client(transport=httpx.HTTPTransport(uds=str(bound)), base_url="http://shop") as client:
+            transport = httpx.HTTPTransport(uds=str(bound))
+            with httpx.Client(transport=transport, base_url="http://shop", timeout=60) as client:
                 yield client
             master.send_signal(signal.SIGTERM)
             assert master.wait(60) == 0, log.read_text()
@@ -64,6 +66,12 @@ def gunicorn(folder: Path, stream: str, kind: str) -> Iterator[httpx.Client]:
             master.kill()
             master.wait()
     assert "Traceback" not in log.read_text()
+
+
+def listens(path: Path) -> bool:
+    """A socket is there a moment before anybody listens."""
+    with socket.socket(socket.AF_UNIX) as trying:
+        return trying.connect_ex(str(path)) == 0
 
 
 def asked(client: httpx.Client) -> tuple[int, bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -83,12 +84,23 @@ def test_changes_are_events_of_openfeature() -> None:
     def changed(details: EventDetails) -> None:
         heard.append(details.flags_changed)
 
+    handled = threading.Event()
+
+    class Ready(threading.Event):
+        """Whoever waits for the first flags has gone on before anybody is told of them."""
+
+        def set(self) -> None:
+            super().set()
+            handled.wait(60)
+
     with FlagStream(document(FLAGS)) as server, Flags(server.url, variables={}) as flags:
+        flags._has_document = Ready()
         api.set_provider_and_wait(AndonProvider(flags, wait=60))
         client = api.get_client()
         client.add_handler(ProviderEvent.PROVIDER_CONFIGURATION_CHANGED, changed)
+        handled.set()
         server.publish(document({**FLAGS, "color": switch()}, revision=2))
-        for _ in range(600):
+        for _ in range(1200):
             if heard:
                 break
             time.sleep(0.05)

@@ -174,10 +174,12 @@ class Flags:
         """
         self._wake()
         entry = (listener, frozenset(names))
-        self._listeners = [*self._listeners, entry]
+        with self._exchanging:
+            self._listeners = [*self._listeners, entry]
 
         def end() -> None:
-            self._listeners = [one for one in self._listeners if one is not entry]
+            with self._exchanging:
+                self._listeners = [one for one in self._listeners if one is not entry]
 
         return end
 
@@ -322,12 +324,12 @@ class Flags:
 
     def _adopt(self, document: Document) -> None:
         before = self._compiled.document
-        self._put(document)
+        listeners = self._put(document)
         self._has_document.set()
-        if not self._listeners:
+        if not listeners:
             return
         changed = differing(before, document)
-        for listener, wanted in self._listeners:
+        for listener, wanted in listeners:
             heard = changed & wanted if wanted else changed
             if heard:
                 try:
@@ -342,14 +344,18 @@ class Flags:
             except Exception:  # noqa: BLE001 - logged whole, as above
                 _log.exception("A listener to the status of flags failed.")
 
-    def _put(self, document: Document) -> None:
-        """One reference is exchanged: whoever evaluates has the old flags or the new ones, and never some of each."""
+    def _put(self, document: Document) -> "list[tuple[Listener, frozenset[str]]]":
+        """One reference is exchanged: whoever evaluates has the old flags or the new ones, and never some of each.
+
+        Returns who listened at that moment: who does so later has the new flags, and no change to be told of.
+        """
         with self._exchanging:
             counting = self._exposures if self._counting else None
             self._compiled = Compiled(document, counting, self._compiled)
             self._exposures.outcomes.watching = self._counting and any(one.watched for one in document.flags.values())
             if self._now is not _ASLEEP or self._follower is None:
                 self._now = self._compiled
+            return self._listeners
 
     def _after_fork(self) -> None:
         """The child has no thread but the one that forked, and locks as they were at that moment: it gets new ones."""

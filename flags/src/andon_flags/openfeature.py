@@ -47,9 +47,13 @@ class AndonProvider(AbstractProvider):
 
     def initialize(self, evaluation_context: EvaluationContext) -> None:
         """Wait for flags. Raises ``ProviderNotReadyError``; they are followed all the same."""
-        if not self._ends:
-            self._ends = [self._flags.on_change(self._changed), self._flags.on_status(self._turned)]
+        again = bool(self._ends)
+        if not again:
+            self._ends.append(self._flags.on_status(self._turned))
         self._away = not self._flags.ready(self._wait)
+        if not again:
+            # only now: that there are flags at all is no change, and said by being ready
+            self._ends.append(self._flags.on_change(self._changed))
         if self._away and not self._flags.ready(0):
             raise ProviderNotReadyError(f"There are no flags after {self._wait:g} s: {self._flags.status().problem}")
 
