@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import re
 import subprocess
@@ -14,6 +15,11 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 DRAWERS = {"utils", "util", "helpers", "helper", "common", "misc"}
 LONGEST = 450
+HASTY = {
+    *("all_inner_texts", "all_text_contents", "count", "get_attribute", "inner_html", "inner_text", "input_value"),
+    *("is_checked", "is_disabled", "is_enabled", "is_hidden", "is_visible", "text_content"),
+}
+"""What asks a page how it is at this very moment."""
 NOQA = r"noqa(?::\s*[A-Z]+[0-9]+(?:[,\s]+[A-Z]+[0-9]+)*)?"
 TYPE_IGNORE = r"type:\s*ignore(?:\[[^]]*\])?"
 OPT_OUT = re.compile(rf"#\s*(?:{NOQA}|{TYPE_IGNORE})(.*)")
@@ -104,6 +110,23 @@ def test_every_opt_out_says_why() -> None:
             if found and len(re.findall(r"\w", found[1])) < 5:
                 silent.append(f"{path.relative_to(ROOT)}:{token.start[0]}: {token.string}")
     assert not silent, "the next reader cannot tell a decision from an oversight; write: # noqa: S310 - <reason>"
+
+
+def test_what_a_browser_shows_is_expected_and_never_read_at_once() -> None:
+    """``assert page.locator(…).count() == 3`` is true of a page that is there already, and fails now and then."""
+    hasty: list[str] = []
+    for path in tracked("tests/*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        imported = {one.module for one in ast.walk(tree) if isinstance(one, ast.ImportFrom)}
+        if "playwright.sync_api" not in imported:
+            continue
+        for claim in (one for one in ast.walk(tree) if isinstance(one, ast.Assert)):
+            for call in (one for one in ast.walk(claim.test) if isinstance(one, ast.Call)):
+                if isinstance(call.func, ast.Attribute) and call.func.attr in HASTY:
+                    if call.func.attr == "count" and call.args:
+                        continue  # of a text or a list
+                    hasty.append(f"{path.relative_to(ROOT)}:{claim.lineno}: {call.func.attr}()")
+    assert not hasty, "these do not wait for the page: expect(locator).to_…, or `until` of tests/browser.py"
 
 
 def test_every_news_fragment_will_be_found_by_towncrier() -> None:
