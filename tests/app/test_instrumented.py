@@ -23,9 +23,11 @@ from andon.app.demo.story import Deployment, Deployments
 from andon.feedback.logs.views import FoundLines, LogLineShape
 from andon.feedback.traces.views import TraceShape
 from andon.flow.environments.views import EnvironmentShape
+from andon.web.terminal.client import Refusal
 from benchmarks.harness.installation import Andon, left_behind, until
 from benchmarks.harness.ports import free_port
 from tests.browser import browser, troubles
+from tests.browser import until as until_shown
 
 __all__ = ["browser"]
 pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(300)]
@@ -60,8 +62,13 @@ class Shop:
     def lines(self, query: str) -> list[LogLineShape]:
         return self.andon.client.get("/logs/search", FoundLines, q=query).lines
 
-    def trace(self, id: str) -> TraceShape:
-        return self.andon.client.get(f"/traces/{id}", TraceShape)
+    def trace(self, id: str) -> TraceShape | None:
+        try:
+            return self.andon.client.get(f"/traces/{id}", TraceShape)
+        except Refusal as refusal:
+            if refusal.answered == httpx.codes.NOT_FOUND:
+                return None
+            raise
 
     def page(self, path: str) -> str:
         answer = httpx.get(f"{self.andon.address}{path}", headers=self._token, timeout=30)
@@ -140,7 +147,7 @@ def assert_told(shop: Shop, plan: str, trace: str, whose: dict[str, str]) -> str
     [line] = shop.lines(f'"the {plan} plan is sold out"')
     assert (line.severity, line.trace, line.fields["plan"]) == ("warn", trace, plan)
     assert {name: getattr(line, name) for name in whose} == whose
-    found = shop.trace(trace)
+    found = await_trace(shop, trace, 2)
     assert [(span.name, span.kind, span.depth) for span in found.spans] == [
         ("POST /orders", "server", 0),
         ("charge the card", "internal", 1),
@@ -148,11 +155,26 @@ def assert_told(shop: Shop, plan: str, trace: str, whose: dict[str, str]) -> str
     assert {name: getattr(found.spans[1], name) for name in whose} == whose
     assert found.spans[1].attributes["plan"] == plan
     assert line.span == found.spans[0].id
-    assert trace in shop.exemplars(f'http_server_request_duration_seconds_bucket{{service="{whose["service"]}"}}')
+    bucket = f'http_server_request_duration_seconds_bucket{{service="{whose["service"]}"}}'
+    until(lambda: trace in shop.exemplars(bucket), "the histogram leads to the trace")
     took = f'max(histogram_quantile(1, http_server_request_duration_seconds_bucket{{service="{whose["service"]}"}}))'
+    until(lambda: bool(shop.ask(took)), "the histogram is there")
     assert shop.ask(took) == [({}, 0.25)], "the bound above the 0.12 s that it took"
     assert {line.instance, found.spans[0].instance, labels.get("instance", "")} == {line.instance}
     return line.instance
+
+
+def await_trace(shop: Shop, trace: str, spans: int) -> TraceShape:
+    """Signals come each in its own time: the one of a trace with all its spans."""
+    found: list[TraceShape] = []
+
+    def whole() -> bool:
+        seen = shop.trace(trace)
+        found[:] = [] if seen is None else [seen]
+        return seen is not None and len(seen.spans) >= spans
+
+    until(whole, "the trace is there")
+    return found[0]
 
 
 def test_what_a_page_does_in_a_browser_is_measured_as_the_client_level_of_its_service(
@@ -164,22 +186,29 @@ def test_what_a_page_does_in_a_browser_is_measured_as_the_client_level_of_its_se
     refused: list[str] = []
     page.on("response", lambda answer: refused.append(answer.url) if answer.status >= 400 else None)
     page.goto(shop.address)
+    painted = "performance.getEntriesByName('first-contentful-paint').length"
+    until_shown(page, lambda: page.evaluate(painted), "the page is painted")
     page.get_by_role("button", name="Put into the basket").click()
+    until_shown(page, lambda: any("basket" in one for one in said), "the button has failed")
     page.goto(f"{shop.address}/orders/4711?name=ada")  # what a page has seen it tells when it is left
     page.goto("about:blank")
-    window.close()
-    assert refused == []
-    assert [one for one in said if "basket" not in one] == []
 
     labels = f'service="shop",environment="production",version="{shop.version}"'
-    until(lambda: bool(shop.ask(f'browser_page_views{{{labels},page="/orders/:id"}}')), "the second page was seen")
-    views = shop.ask(f"sum by (page) (sum_over_time(browser_page_views{{{labels}}}[10m]))")
-    assert {seen["page"]: count for seen, count in views} == {"/": 1, "/orders/:id": 1}
+    views = f"sum by (page) (sum_over_time(browser_page_views{{{labels}}}[10m]))"
+    until(lambda: len(shop.ask(views)) >= 2, "both pages were seen")
+    window.close()  # not sooner: what was told last may be under way
+    assert refused == []
+    assert [one for one in said if "basket" not in one] == []
+    assert {seen["page"]: count for seen, count in shop.ask(views)} == {"/": 1, "/orders/:id": 1}
     for name in ("navigation_load", "navigation_interactive", "time_to_first_byte", "first_contentful_paint"):
-        [(_, seconds)] = shop.ask(f'max(max_over_time(browser_{name}_seconds{{{labels},page="/"}}[10m]))')
+        query = f'max(max_over_time(browser_{name}_seconds{{{labels},page="/"}}[10m]))'
+        until(lambda query=query: bool(shop.ask(query)), name)  # type: ignore[misc]  # a default is no parameter
+        [(_, seconds)] = shop.ask(query)
         assert 0 < seconds < 60, name
     assert shop.ask(f"sum by (page) (sum_over_time(browser_errors{{{labels}}}[10m]))") == [({"page": "/"}, 1.0)]
-    [line] = shop.lines('"basket is not defined" service:shop')
+    failed = '"basket is not defined" service:shop'
+    until(lambda: bool(shop.lines(failed)), "its line is there")
+    [line] = shop.lines(failed)
     assert (line.severity, line.source, line.environment, line.version) == (
         "error",
         "browser",
