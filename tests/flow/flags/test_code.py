@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from andon.app.authority import GrantedAuthority
 from andon.flow.flags.codefile import read_flags
 from andon.flow.flags.contract import FLAGS_FILE, FlagHandedOver, FlagRampEnded, FlagsFileRefused, Origin
-from andon.flow.flags.model.flag import Step
+from andon.flow.flags.model.flag import Head, Step
 from andon.flow.flags.model.outcomes import FlagInvalid, KeptInCode
 from andon.flow.flags.model.wishes import percent_of
 from andon.flow.flags.pushing import FlagsAnnouncer, FlagsAsCode
@@ -149,6 +151,30 @@ def test_a_change_from_the_file_waits_for_a_second_person_too(guarded: Flagged) 
         with guarded.installation.database.transaction() as tx:
             guarded.flags.approve(tx, guarded.patty, one.id)
     assert percent_of(setting(guarded).default)["on"] == 5
+
+
+def test_a_switch_of_the_file_that_is_on_when_it_is_off_begins_off_and_waits(guarded: Flagged) -> None:
+    push(guarded, "flags: {legacy: {variants: {active: true, none: false}, off: active}}")
+    assert told(guarded, FlagsFileRefused) == []
+    with guarded.installation.database.reading() as reading:
+        flag = guarded.flags.get(reading, guarded.maxine, STORE, "legacy")
+        (waits,) = guarded.flags.proposals(reading, guarded.patty, service=STORE)
+    assert flag.head.off == "none"
+    with guarded.installation.database.transaction() as tx:
+        guarded.flags.approve(tx, guarded.patty, waits.id)
+    with guarded.installation.database.reading() as reading:
+        assert guarded.flags.get(reading, guarded.maxine, STORE, "legacy").head.off == "active"
+
+
+def test_a_new_switch_is_not_on_at_once_where_a_second_person_is_asked_for(guarded: Flagged) -> None:
+    on = Head(kind=Kind.BOOLEAN, variants={"on": True, "off": False}, off="on")
+    database = guarded.installation.database
+    with pytest.raises(FlagInvalid, match="A new switch starts off"), database.transaction() as tx:
+        guarded.flags.create(tx, guarded.maxine, STORE, "legacy", on)
+    with database.transaction() as tx:
+        guarded.flags.create(tx, guarded.maxine, STORE, "legacy", replace(on, off="off"))
+        waits = guarded.flags.set_head(tx, guarded.maxine, STORE, "legacy", lambda head: replace(head, off="on"))
+    assert waits.proposal is not None
 
 
 def test_the_pusher_is_told_at_once_and_nothing_has_changed_by_that(here: Flagged) -> None:

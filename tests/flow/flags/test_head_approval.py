@@ -198,7 +198,9 @@ def test_what_waits_is_bounded_and_drawn_in_short(site: FlagSite) -> None:
     assert len(text) < 400_000
 
 
-def test_a_head_that_waits_is_kept_whole_and_overtaken_by_a_file(installation: Installation) -> None:
+def test_a_head_that_waits_is_kept_whole_and_overtaken_by_that_of_a_file_which_waits_too(
+    installation: Installation,
+) -> None:
     here = flagged(installation, SECOND_PERSON)
 
     def edited(value: str) -> Outcome:
@@ -216,11 +218,26 @@ def test_a_head_that_waits_is_kept_whole_and_overtaken_by_a_file(installation: I
     with pytest.raises(Conflict, match="overtaken"), installation.database.transaction() as tx:
         here.flags.approve(tx, here.patty, str(other))
     last = edited("black").proposal
-    with installation.database.transaction() as tx:
-        file = CodeFlag("theme", replace(head, variants={"old": "white", "new": "red"}), {})
-        CodeService(here.flags).apply(tx, here.maxine, STORE, CommitHash("0" * 40), [file])
+    said = replace(head, variants={"old": "white", "new": "red", "more": "black"}, owner="team-store")
+
+    def pushed() -> tuple[int, int]:
+        with installation.database.transaction() as tx:
+            file = [CodeFlag("theme", said, {})]
+            applied = CodeService(here.flags).apply(tx, here.maxine, STORE, CommitHash("0" * 40), file)
+            return applied.changed, applied.proposed
+
+    assert pushed() == (2, 1), "the flag is the file's now, and what concerns nobody counts"
+    for _ in range(MOST_WAITING + 1):
+        assert pushed() == (0, 1), "it waits once, however often somebody pushes"
     with pytest.raises(Conflict, match="overtaken"), installation.database.transaction() as tx:
         here.flags.approve(tx, here.patty, str(last))
     with installation.database.reading() as reading:
         found = here.flags.get(reading, here.maxine, STORE, "theme")
-    assert (found.head.variants["old"], found.head_version) == ("white", 3)
+        (waits_now,) = here.flags.proposals(reading, here.patty, service=STORE)
+    assert found.head.variants == {"old": "green", "new": "red", "more": "black"}
+    assert (found.head.owner, found.head_version) == ("team-store", 3)
+    with installation.database.transaction() as tx:
+        here.flags.approve(tx, here.patty, waits_now.id)
+    with installation.database.reading() as reading:
+        found = here.flags.get(reading, here.maxine, STORE, "theme")
+    assert (found.head.variants["old"], found.head_version) == ("white", 4)

@@ -58,8 +58,11 @@ class FolderReach(Reach):
                 found = asked(folder / SOCKET, revision)
                 if found is not None and found.listening and not found.behind:
                     return None
-                if (found is None or not found.listening) and now - written >= self._between:
-                    return None
+                if found is None or not found.listening:
+                    if now - written >= self._between:
+                        return None
+                    time.sleep(_LOOK)
+                    continue  # written at the last moment: nobody follows it who could be said to be behind
             if now > end:
                 return _problem(environment, self._patience, found, written=written is not None)
             time.sleep(_LOOK)

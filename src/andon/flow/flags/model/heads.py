@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 
 from andon.flow.flags.model.flag import Head
+from andon_flags.document import Kind
 
 
 def written(value: object) -> str:
@@ -40,6 +43,26 @@ def concerns(old: Head, new: Head, *, is_set: bool) -> bool:
     if is_set:
         return bool(gone or other) or _nature(old) != _nature(new)
     return old.kind is not new.kind or written(old.variants.get(old.off)) != written(new.variants.get(new.off))
+
+
+def starts_off(head: Head) -> bool:
+    """Whether a switch is off where nobody has set anything. Other kinds have no value that is nothing."""
+    return head.kind is not Kind.BOOLEAN or head.variants.get(head.off) is False
+
+
+def switched_off(head: Head) -> Head:
+    """The same, off where nobody has set anything; as it is if none of its variants is that."""
+    if starts_off(head):
+        return head
+    return replace(head, off=next((name for name, value in head.variants.items() if value is False), head.off))
+
+
+def unconcerning(old: Head, new: Head) -> Head:
+    """As much of the new one as changes nothing for anybody who is served: what it is for, whose it is, when it ends,
+    and variants that nothing serves yet. Those of another kind are not among them."""
+    added, _, _ = variants_changed(old, new)
+    more = {name: new.variants[name] for name in added} if old.kind is new.kind else {}
+    return replace(new, kind=old.kind, unit=old.unit, salt=old.salt, off=old.off, variants={**old.variants, **more})
 
 
 def difference(old: Head, new: Head) -> tuple[str, ...]:

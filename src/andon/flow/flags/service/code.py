@@ -9,6 +9,7 @@ from andon.flow.flags.codefile import CodeFlag
 from andon.flow.flags.contract import FLAGS_FILE, FlagHandedOver, FlagRestored, Origin
 from andon.flow.flags.model.completing import completed
 from andon.flow.flags.model.flag import StoredFlag
+from andon.flow.flags.model.heads import switched_off
 from andon.flow.flags.model.outcomes import Author, FlagInvalid
 from andon.flow.flags.model.wishes import settled
 from andon.flow.flags.service.changing import Manner, doubts_of
@@ -60,7 +61,8 @@ class CodeService:
             if head.salt != flag.head.salt:
                 raise FlagInvalid(one.name, ["The salt of a flag stays for life: it decides who is in"])
             outcome = self._flags.heads.set(tx, author, flag, head, Manner(why=why, from_code=True, part=True))
-            changed += bool(outcome.sentence)
+            changed += outcome.version != flag.head_version
+            proposed += outcome.proposal is not None
             warnings += outcome.warnings
         for one in listed:
             for environment in one.environments:
@@ -93,7 +95,10 @@ class CodeService:
         """The flag is the file's from now on; whether that is new."""
         flag = storage.lock(tx.connection, service, one.name)
         if flag is None:
-            self._flags.create(tx, principal, service, one.name, one.head, origin=Origin.CODE, author=author)
+            head = completed(one.head, one.name)
+            if self._flags.guarded(tx, service):  # a switch that is to be on waits as a change of what is there
+                head = switched_off(head)
+            self._flags.create(tx, principal, service, one.name, head, origin=Origin.CODE, author=author)
             return True
         if flag.archived_at is not None:
             storage.update(tx.connection, flag.id, archived_at=None)

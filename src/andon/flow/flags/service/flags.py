@@ -28,6 +28,7 @@ from andon.flow.flags.model.flag import (
     StoredFlag,
     Version,
 )
+from andon.flow.flags.model.heads import starts_off
 from andon.flow.flags.model.naming import reason_of, require_name
 from andon.flow.flags.model.outcomes import Author, FlagInvalid, NeedsSecondPerson, Outcome
 from andon.flow.flags.model.wishes import Wanted, raised, settled
@@ -40,7 +41,7 @@ from andon.flow.flags.service.questions import found_flag, no_proposal
 from andon.flow.flags.storage import flags as storage
 from andon.flow.sources.contract import Service
 from andon.kernel.access import Permission, Principal
-from andon.kernel.db import Transaction
+from andon.kernel.db import Reading, Transaction
 from andon.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from andon.kernel.events import append
 
@@ -63,7 +64,8 @@ class FlagService(Hands, contract.Flags):
         origin: Origin = Origin.CONSOLE,
         author: Author | None = None,
     ) -> StoredFlag:
-        """A new flag that serves everybody what it serves when it is off.
+        """A new flag that serves everybody what it serves when it is off; a switch that is on then is refused where a
+        second person is asked for.
 
         Raises ``Forbidden``, :class:`FlagInvalid`, ``Conflict`` for a name that is taken.
         """
@@ -74,6 +76,11 @@ class FlagService(Hands, contract.Flags):
         if storage.count(tx.connection, service) >= MOST_OF_A_SERVICE:
             raise Conflict(f"{service} has {MOST_OF_A_SERVICE} flags.", remedy="See what can go: andon flags prune")
         head = completed(head, name)
+        guarded = () if starts_off(head) else self.guarded(tx, service)
+        if guarded:
+            says = f"A new switch starts off where a second person is asked for: in {listed(guarded)}. "
+            says += "Let it serve false when it is off, and turn it on then: somebody else agrees to that"
+            raise FlagInvalid(f"{name} would not do", [says])
         identity = storage.insert(tx.connection, service, FlagName(name), origin, head, tx.now)
         if identity is None:
             known = storage.find(tx.connection, service, name)
@@ -105,6 +112,11 @@ class FlagService(Hands, contract.Flags):
             by=author.actor,
         )
         return flag
+
+    def guarded(self, reading: Reading, service: Service) -> tuple[str, ...]:
+        """Environments that ask for a second person before a flag is changed."""
+        known = self.changes.environments(reading, service)
+        return tuple(one for one in known if self._places.needs_second_person(reading, service, one))
 
     def set_head(
         self,

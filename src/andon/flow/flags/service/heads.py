@@ -3,6 +3,8 @@ person where an environment that is concerned asks for one."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from andon.flow.flags.contract import (
     FlagArchived,
     FlagChanged,
@@ -14,7 +16,7 @@ from andon.flow.flags.contract import (
 )
 from andon.flow.flags.model import words
 from andon.flow.flags.model.flag import Head, Proposal, Setting, StoredFlag, Version
-from andon.flow.flags.model.heads import concerns, counts, variants_changed
+from andon.flow.flags.model.heads import concerns, counts, unconcerning, variants_changed
 from andon.flow.flags.model.outcomes import Author, Outcome
 from andon.flow.flags.ports import Places
 from andon.flow.flags.service.changing import Changes, Manner, kept_in_code, listed, meanwhile
@@ -61,8 +63,9 @@ class Heads:
             found += () if manner.part else self._changes.check(tx, flag, environment, there, head=new)
         doubts = tuple(dict.fromkeys(found))
         sentence = ", ".join(sentences)
-        # a file is reviewed where it is kept
-        guards = () if manner.approved or manner.from_code else self._guards(tx, flag, new)
+        guards = () if manner.approved else self._guards(tx, flag, new)
+        if guards and manner.from_code:
+            return self._from_code(tx, author, flag, new, manner, guards)
         if guards:
             proposal = self._proposal(tx, author, flag, ProposalKind.HEAD, guards, sentence, manner.why, head=new)
             return self._changes.wait(tx, author, flag, proposal, doubts)
@@ -101,6 +104,23 @@ class Heads:
             by=author.actor,
         )
         return Outcome(version=version, sentence=sentence, warnings=doubts)
+
+    def _from_code(
+        self, tx: Transaction, author: Author, flag: StoredFlag, new: Head, manner: Manner, guards: tuple[str, ...]
+    ) -> Outcome:
+        """What concerns nobody counts with the push, and the rest of what the file says waits, once however often it is
+        pushed."""
+        now = unconcerning(flag.head, new)
+        version = self.set(tx, author, flag, now, manner).version
+        waiting = storage.proposals_of(tx.connection, flag=flag.id, limit=None)
+        for one in waiting:
+            if one.kind is ProposalKind.HEAD and (one.head, one.base) == (new, version):
+                return Outcome(version=version, proposal=one.id, sentence=one.sentence)
+        self._changes.overtake(tx, author, flag, lambda one: one.kind is ProposalKind.HEAD)
+        changed = replace(flag, head=now, head_version=version)
+        sentence = ", ".join(words.head_changes(now, new))
+        proposal = self._proposal(tx, author, changed, ProposalKind.HEAD, guards, sentence, manner.why, head=new)
+        return self._changes.wait(tx, author, changed, proposal)
 
     def archive(
         self, tx: Transaction, author: Author, flag: StoredFlag, why: str, *, approved: bool = False
@@ -161,7 +181,9 @@ class Heads:
         if proposal.kind is ProposalKind.UNARCHIVE:
             return self.unarchive(tx, author, flag, approved=True)
         assert proposal.head is not None  # noqa: S101 - the only kind that is left has one
-        return self.set(tx, author, flag, proposal.head, Manner(why=proposal.why, base=proposal.base, approved=True))
+        from_code = flag.origin is Origin.CODE
+        manner = Manner(why=proposal.why, base=proposal.base, approved=True, from_code=from_code)
+        return self.set(tx, author, flag, proposal.head, manner)
 
     def _guards(self, reading: Reading, flag: StoredFlag, new: Head | None = None) -> tuple[str, ...]:
         """Environments that ask for a second person, in which what somebody has agreed to would change: by another
