@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -18,6 +19,7 @@ from andon.flow.environments.contract.equipment import Occupant, Purpose
 from andon.flow.flags.equipping import FILE, SOCKET, FlagFolders
 from andon.flow.flags.files import FlagFiles, revision_in
 from andon.flow.flags.room import flag_equipper
+from andon.flow.flags.serving.admission import LOOKS
 from andon.flow.sources.contract import CommitHash
 from andon.kernel.access import SYSTEM, tokens
 from andon_flags.document import changed, read, shares
@@ -86,9 +88,7 @@ def test_who_comes_back_gets_what_they_missed(site: FlagSite) -> None:
         set_flag(site, {"default": "on"})
         set_flag(site, {"default": {"on": 50, "off": 50}})
         wanted = document.revision + 2
-        deadline = time.monotonic() + 10
-        while read(client.get(DOCUMENT, params=PLACE).content).revision < wanted and time.monotonic() < deadline:
-            time.sleep(0.02)
+        wait_until(lambda: read(client.get(DOCUMENT, params=PLACE).content).revision >= wanted)
         with client.stream("GET", STREAM, params=PLACE, headers={"last-event-id": number}) as stream:
             told = events(stream.iter_lines())
             while document.revision < wanted:  # both in one where both were there at one look
@@ -111,7 +111,7 @@ def test_a_stream_ends_with_its_token_and_says_so(site: FlagSite) -> None:
             assert person.person is not None
             for one in tokens.tokens_of(tx, person.person):
                 tokens.revoke_token(tx, person, one.id)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         over: tuple[str, str, str] | None = None
         flipped = False
         while over is None and time.monotonic() < deadline:
@@ -137,14 +137,15 @@ def test_five_hundred_clients_with_an_expired_token_are_each_told_to_wait(site: 
     assert answers[0].json()["remedy"].startswith("Make a new one")
 
 
-def test_guessing_tokens_does_not_keep_the_database_busy(site: FlagSite) -> None:
+def test_guessing_tokens_does_not_keep_the_database_busy(site: FlagSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    # one second, however long this machine takes to ask so often
+    monkeypatch.setattr("andon.flow.flags.serving.admission.time", SimpleNamespace(monotonic=lambda: 7.5))
     with site.client() as client:
         found = [
             client.get(DOCUMENT, params=PLACE, headers={"authorization": f"Bearer andon_{number}"}).status_code
             for number in range(400)
         ]
-    assert set(found) <= {401, 429}
-    assert 429 in found
+    assert found == [401] * LOOKS + [429] * (400 - LOOKS)
 
 
 def environment(site: FlagSite, name: str = "production") -> None:
@@ -153,15 +154,13 @@ def environment(site: FlagSite, name: str = "production") -> None:
 
 
 def on_socket(path: Path) -> httpx.Client:
-    return httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), base_url="http://flags", timeout=30)
+    return httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), base_url="http://flags", timeout=60)
 
 
 def test_on_the_socket_of_an_environment_nobody_has_to_say_who_they_are(site: FlagSite) -> None:
     environment(site)
     path = FlagFolders(site.doors).folder(STORE, "production") / SOCKET
-    deadline = time.monotonic() + 20
-    while not path.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_until(path.exists)
     assert path.stat().st_mode & 0o777 == 0o600
     with on_socket(path) as client:
         document = read(client.get(DOCUMENT).content)
@@ -200,7 +199,7 @@ def test_programs_of_one_environment_do_not_take_the_streams_and_connections_of_
             assert held.enter_context(elsewhere.stream("GET", STREAM, params=acceptance)).status_code == 200
         idle = [held.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(6)]
         for one in idle:
-            one.settimeout(20)
+            one.settimeout(60)
             one.connect(str(path))
         assert idle[-1].recv(1) == b"", "closed at once, and not when it has said nothing for long"
 
@@ -266,7 +265,7 @@ def test_a_hundred_listeners_hear_of_a_change(site: FlagSite) -> None:
         f"authorization: Bearer {site.token()}\r\n\r\n"
     ).encode()
     port = site.serving.settings.web.port
-    connections = [socket.create_connection(("127.0.0.1", port), 30) for _ in range(100)]
+    connections = [socket.create_connection(("127.0.0.1", port), 60) for _ in range(100)]
     try:
         for one in connections:
             one.sendall(request)
