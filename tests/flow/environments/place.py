@@ -54,6 +54,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_GET(self):
         if self.path.startswith("/slow"):
+            print("slowly", flush=True)
             time.sleep(1.0)
         status, said = 200, VERSION
         if self.path == "/health" and os.path.exists("/data/ill-" + VERSION):
@@ -89,8 +90,8 @@ run:
     command: exec python3 app/server.py
     port: 8000
     memory: 256MiB
-    health: {{ path: /health, every: 200ms, within: {within}, timeout: 2s }}
-    stop: 5s
+    health: {{ path: /health, every: 200ms, within: {within}, timeout: 20s }}
+    stop: 30s
 environments:
   production:
     instances: {instances}
@@ -195,7 +196,7 @@ class Project:
     environment: str = "production"
 
     def commit(
-        self, version: str = "v1", *, instances: int = 2, within: str = "20s", definition: str | None = None
+        self, version: str = "v1", *, instances: int = 2, within: str = "60s", definition: str | None = None
     ) -> Version:
         """A commit of a small service that answers with its version."""
         own = {
@@ -222,7 +223,7 @@ class Project:
         return found.port
 
     def get(self, path: str = "/") -> httpx.Response:
-        return httpx.get(f"http://127.0.0.1:{self.port()}{path}", timeout=20, trust_env=False)
+        return httpx.get(f"http://127.0.0.1:{self.port()}{path}", timeout=60, trust_env=False)
 
 
 @dataclass
@@ -290,7 +291,7 @@ def opened_place(data: Path, equipper: Equipper = BARE) -> Iterator[Place]:
         place.stop_everything()
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 30.0) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it never came to this"

@@ -14,6 +14,7 @@ import pytest
 from andon.flow.environments.contract import InstanceReplaced, ReplacementReason, SetId, SetState, Standing
 from andon.flow.sources.contract import Service
 from andon.kernel.keeper import control
+from andon.kernel.sandbox.identity import alive
 from tests.flow.environments.place import Place, Project, wait_until
 from tests.flow.sources.installation import Checkout
 
@@ -62,6 +63,9 @@ def test_a_new_andon_adopts_what_a_killed_one_left(data: Path) -> None:
     for one in before.values():
         os.kill(one.keeper.pid, signal.SIGKILL)
     wait_until(lambda: not any(control.is_kept(data / "keepers", one) for one in before))
+    # what they kept goes with them, a moment later: until then the router's ports are taken
+    inside = [one.init for one in before.values() if one.init is not None]
+    wait_until(lambda: not any(alive(one) for one in inside))
     place.database.close()
     place = Place(data)
     shop = Project(place, Service("shop"), Checkout(data))

@@ -82,11 +82,12 @@ def test_what_runs_is_told(api: httpx.Client) -> None:
 
 
 def test_an_instances_log_is_read_by_its_name_or_id(api: httpx.Client) -> None:
+    # it answers as soon as it has said so; its keeper writes that down a moment later
+    wait_until(lambda: "listening\n" in api.get(f"{HERE}/instances/web-1/log/text").text)
     page = found(api.get(f"{HERE}/instances/web-1/log"))
     told = ["".join(text for text, _classes in line["spans"]) for line in page["lines"]]
     assert "listening" in told
     assert found(api.get(f"{HERE}/instances/{page['instance']}/log", params={"start": 0, "limit": 1}))["total"] > 0
-    assert "listening\n" in api.get(f"{HERE}/instances/web-1/log/text").text
     assert found(api.get(f"{HERE}/instances/web-9/log"), 404)
 
 
@@ -157,7 +158,7 @@ def test_the_terminal_says_the_same(andon: Terminal) -> None:
     assert listed.code == 0, listed.err
     assert listed.json["environments"][0]["name"] == "production"
     assert "healthy" in andon("env", "show", "shop", "production").out
-    assert "listening" in andon("env", "logs", "shop", "production").out
+    wait_until(lambda: "listening" in andon("env", "logs", "shop", "production").out)
     assert andon("env", "show", "shop", "staging").code == 3
     for service, environment, said in (
         ("shp", "production", "There is no service 'shp'; did you mean 'shop'?"),
@@ -191,6 +192,6 @@ def test_following_a_log_shows_what_comes(andon: Terminal, shop: Project) -> Non
     finally:
         process.kill()
         try:
-            process.communicate(timeout=20)
+            process.communicate(timeout=60)
         except subprocess.TimeoutExpired:
             pytest.fail("it did not end")

@@ -99,7 +99,7 @@ def test_an_instance_has_folders_variables_and_ways_out(place: Place, telemetry:
 def test_a_process_that_listens_nowhere_and_a_command_have_ways_out_too(place: Place, telemetry: Telemetry) -> None:
     shop = place.service()
     telemetry.folder(shop.service).mkdir(mode=0o700)
-    text = DEFINITION.format(instances="{ web: 1, mail: 1 }", within="20s").replace(
+    text = DEFINITION.format(instances="{ web: 1, mail: 1 }", within="60s").replace(
         "environments:", f'  mail:\n    command: python3 -c "{SEND}"; exec sleep 600\n    routed: false\nenvironments:'
     )
     with listening(telemetry, shop.service) as heard:
@@ -136,7 +136,7 @@ def test_a_service_that_says_itself_where_to_send_has_the_port_for_itself(place:
 
 def test_on_the_machines_network_there_are_sockets_but_no_ways_out(place: Place) -> None:
     shop = place.service()
-    text = DEFINITION.format(instances=1, within="20s").replace("port: 8000", "port: 8000\n    network: host")
+    text = DEFINITION.format(instances=1, within="60s").replace("port: 8000", "port: 8000\n    network: host")
     shop.commit("v1", definition=text).go_live()
     assert shop.get("/env/ANDON_TELEMETRY").text == "/run/telemetry/statsd.sock"
     assert shop.get("/env/STATSD_PORT").text == "unset"

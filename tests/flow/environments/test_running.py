@@ -17,6 +17,7 @@ from andon.flow.environments.contract import (
     InstanceReplaced,
     InstanceRestarted,
     ReplacementReason,
+    SetId,
     SetState,
     Standing,
 )
@@ -158,7 +159,7 @@ def web(command: str, within: str = "2s") -> str:
 
 def test_one_that_exits_at_once_is_given_up_with_its_last_words(place: Place) -> None:
     shop = place.service()
-    made = shop.commit("v1", definition=web("echo no such table: parts >&2; exit 3", within="20s")).prepare()
+    made = shop.commit("v1", definition=web("echo no such table: parts >&2; exit 3", within="60s")).prepare()
     place.built.environments.start(made)
     report = place.built.environments.await_healthy(made, lambda: False)
     assert not report.healthy
@@ -172,6 +173,7 @@ def test_one_that_never_listens_is_given_up_when_its_time_is_over(place: Place) 
     shop = place.service()
     made = shop.commit("v1", definition=web("echo thinking; exec sleep 60")).prepare()
     place.built.environments.start(made)
+    wait_until(lambda: "thinking" in said(place, made))  # its time begins when it is waited for
     report = place.built.environments.await_healthy(made, lambda: False)
     assert not report.healthy
     assert "web 1 not healthy within 2 s" in report.reason
@@ -206,13 +208,14 @@ def test_stop_lets_what_is_under_way_finish_and_leaves_nothing(place: Place) -> 
     answers: list[httpx.Response] = []
     slow = threading.Thread(target=lambda: answers.append(shop.get("/slow")))
     slow.start()
-    wait_until(lambda: (found := place.router.served(made)) is not None and found.active > 0)
+    # it has arrived: what is still on its way to an instance that is told to end may find nobody there
+    wait_until(lambda: any("slowly" in said(place, made, number) for number in range(2)))
     with place.database.transaction() as tx:
         place.router.withdraw(tx, shop.service, "production")
         place.built.environments.mark(tx, made, Standing.RETIRED, reason="test")
     place.router.apply()
     place.built.environments.stop(made)
-    slow.join(20)
+    slow.join(60)
     assert [one.text for one in answers] == ["v1"]
     assert not any(alive(pid) for pid in pids)
     assert not [one for one in view.instances if Path(one.endpoint.removeprefix("unix:")).parent.exists()]
@@ -226,6 +229,12 @@ def test_stop_lets_what_is_under_way_finish_and_leaves_nothing(place: Place) -> 
         place.built.environments.remove(tx, shop.service, "production", reason="test", by=SYSTEM.actor)
     place.built.environments.remove_data(shop.service, "production")
     assert not (place.data / "environments" / shop.service / "production").exists()
+
+
+def said(place: Place, made: SetId, number: int = 0) -> list[str]:
+    """What one of a set's instances has printed so far."""
+    log = place.view(made).instances[number].log
+    return [line.text for line in LogReader(log).tail().lines] if log.is_dir() else []
 
 
 def alive(pid: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -70,13 +71,14 @@ def test_no_secret_is_in_an_argv_a_log_the_record_or_on_the_disk(place: Place, s
     assert found is not None
     assert found.live is not None
     told = place.built.environments.run_command(
-        found.live.id, key="print", command="echo the key is $KEY", timeout=20, variables={}, stopping=lambda: False
+        found.live.id, key="print", command="echo the key is $KEY", timeout=60, variables={}, stopping=lambda: False
     )
     assert told.passed
     assert [line.text for line in LogReader(told.log).tail().lines] == ["the key is ***"]
     for path in place.data.rglob("*"):
-        if path.is_file():
-            assert SECRET.encode() not in path.read_bytes(), path
+        with suppress(FileNotFoundError):  # a draft that has got its name meanwhile, under which it is looked at too
+            if path.is_file():
+                assert SECRET.encode() not in path.read_bytes(), path
     assert made is not None
 
 
@@ -115,7 +117,7 @@ def test_commands_run_in_the_package_and_reach_their_own_set(place: Place, shop:
         found.live.id,
         key="smoke-one order (clean-up)",
         command=f'touch /data/was-here; ls; python3 -c "{ask}"',
-        timeout=30,
+        timeout=60,
         variables={"EXTRA": "more"},
         stopping=lambda: False,
     )
@@ -124,7 +126,7 @@ def test_commands_run_in_the_package_and_reach_their_own_set(place: Place, shop:
     assert "was-here" in shop.get("/see/data").text
     (place.built.layout.data(shop.service, "production") / "was-here").unlink()
     again = environments.run_command(
-        found.live.id, key="fail", command="exit 7", timeout=30, variables={}, stopping=lambda: False
+        found.live.id, key="fail", command="exit 7", timeout=60, variables={}, stopping=lambda: False
     )
     assert (again.exit_code, again.passed, again.timed_out) == (7, False, False)
     late = environments.run_command(
@@ -146,7 +148,7 @@ def test_a_migration_runs_before_anything_is_started(place: Place) -> None:
         made,
         key="expand",
         command='echo "${ANDON_URL-no address}"; echo 1 > /data/schema',
-        timeout=30,
+        timeout=60,
         variables={},
         stopping=lambda: False,
     )
@@ -161,7 +163,7 @@ def test_a_migration_runs_before_anything_is_started(place: Place) -> None:
 
 def test_a_process_on_the_machines_network_has_a_port_of_its_own(place: Place) -> None:
     shop = place.service()
-    text = DEFINITION.format(instances=2, within="20s").replace("port: 8000", "port: 8000\n    network: host")
+    text = DEFINITION.format(instances=2, within="60s").replace("port: 8000", "port: 8000\n    network: host")
     made = shop.commit("v1", definition=text).go_live()
     endpoints = {one.endpoint for one in place.view(made).instances}
     assert len(endpoints) == 2
@@ -177,7 +179,7 @@ def test_a_process_on_the_machines_network_has_a_port_of_its_own(place: Place) -
 
 def test_a_worker_that_listens_nowhere_is_healthy_while_it_runs(place: Place) -> None:
     shop = place.service()
-    text = DEFINITION.format(instances="{ web: 1, mail: 1 }", within="20s").replace(
+    text = DEFINITION.format(instances="{ web: 1, mail: 1 }", within="60s").replace(
         "environments:", "  mail:\n    command: echo sorting; exec sleep 600\n    routed: false\nenvironments:"
     )
     made = shop.commit("v1", definition=text).go_live()
@@ -206,6 +208,6 @@ def test_an_instance_cannot_turn_its_socket_into_a_way_to_others(place: Place, w
     own.symlink_to(machine)
     Path(victim.endpoint.removeprefix("unix:")).rename(machine)
     assert not place.built.environments.probe(made).healthy
-    answer = httpx.get(f"http://127.0.0.1:{shop.port()}/", headers={"connection": "close"}, trust_env=False)
+    answer = httpx.get(f"http://127.0.0.1:{shop.port()}/", headers={"connection": "close"}, timeout=60, trust_env=False)
     wait_until(lambda: shop.get().status_code == 503)
     assert answer.status_code in {200, 503}
