@@ -61,7 +61,7 @@ class Browser(httpx.Client):
 
     def __init__(self, address: str) -> None:
         # verify: the machine's authorities take longer to read than a page, and nobody here speaks TLS
-        super().__init__(base_url=address, headers={"accept": "text/html"}, timeout=30, verify=False)
+        super().__init__(base_url=address, headers={"accept": "text/html"}, timeout=60, verify=False)
 
     def submit(self, page: str, to: str, /, **fields: str | list[str]) -> httpx.Response:
         """Open ``page`` and send a form of it to ``to``; redirects are not followed."""
@@ -95,7 +95,7 @@ class Serving:
     def api(self, token: str | None = None) -> httpx.Client:
         """The API with a token; the operator's when none is given."""
         headers = {"authorization": f"Bearer {token or self.operator}"}
-        client = httpx.Client(base_url=f"{self.address}/api/v1", headers=headers, timeout=30, verify=False)
+        client = httpx.Client(base_url=f"{self.address}/api/v1", headers=headers, timeout=60, verify=False)
         return self._open.enter_context(client)
 
     def administrator(self, name: str = "Maxine") -> Browser:
@@ -153,7 +153,7 @@ def serving(
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=listening)))
     thread.start()
     try:
-        assert ready.wait(30), "the server did not start"
+        assert ready.wait(60), "the server did not start"
         running = Serving(settings, database, f"/welcome?token={link.secret}" if link else "")
         try:
             yield running
@@ -161,7 +161,7 @@ def serving(
             running.close()
     finally:
         server.should_exit = True
-        thread.join(30)
+        thread.join(60)
         bell.stop()
         for one in listening:
             one.close()

@@ -49,7 +49,7 @@ class FlagSite:
     def client(self, token: str = "", **headers: str) -> httpx.Client:
         """Of the server's root, as a program that is no console."""
         sent = {"authorization": f"Bearer {token}"} if token else {}
-        return httpx.Client(base_url=self.serving.address, headers=sent | headers, timeout=30, verify=False)
+        return httpx.Client(base_url=self.serving.address, headers=sent | headers, timeout=60, verify=False)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -85,7 +86,8 @@ def test_a_ramp_is_begun_and_ended(site: FlagSite, andon: Terminal) -> None:
     judged = andon("flags", "ramp", "store", "new-checkout", "production", "1", "100@1d", "--judge", "judged")
     assert "will wait after step 1" in judged.out
     assert andon("flags", "ramp", "store", "new-checkout", "production", "--stop").code == 0
-    planned = andon("flags", "ramp", "store", "new-checkout", "production", "100@2026-12-01T09:00", "--json")
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    planned = andon("flags", "ramp", "store", "new-checkout", "production", f"100@{tomorrow:%Y-%m-%dT%H:%M}", "--json")
     assert planned.code == 0, planned.err
 
 
@@ -100,7 +102,9 @@ def test_a_ramp_is_paused_resumed_and_promoted(site: FlagSite, andon: Terminal) 
     assert "is paused already." in again.err
     assert "Its share stays at 1 %." in again.err
     shown = andon("flags", "show", "store", "new-checkout").out
-    assert re.search(r"paused \d+ s ago by \w+: support is flooded; left of its step: (1 h|59 min)", shown), shown
+    assert re.search(r"paused (\d+ s|1 min) ago by \w+: support is flooded; left of its step: (1 h|59 min)", shown), (
+        shown
+    )
     assert "goes on at 1 %, the next step 59 min from now." in andon(*ramp, "--resume").out
     assert "is at 5 %, step 2 of 3." in andon(*ramp, "--promote").out
     assert "One thing at a time" in andon(*ramp, "--promote", "--pause").err
@@ -113,7 +117,7 @@ def test_a_ramp_is_paused_resumed_and_promoted(site: FlagSite, andon: Terminal) 
 def test_what_andon_does_in_a_ramp_is_not_laid_to_whoever_began_it(site: FlagSite, andon: Terminal) -> None:
     andon("flags", "create", "store", "new-checkout")
     assert andon("flags", "ramp", "store", "new-checkout", "production", "1", "5@1s", "100@1d").code == 0
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     lines: list[str] = []
     while len(lines) < 3:
         assert time.monotonic() < deadline

@@ -251,7 +251,7 @@ def commit_files(data: Path, git: Git, files: Mapping[str, str], branch: str = "
     return CommitHash(_git(work, "rev-parse", "HEAD"))
 
 
-def wait_for(look: Callable[[], T | None], seconds: float = 60.0) -> T:
+def wait_for(look: Callable[[], T | None], seconds: float = 100.0) -> T:
     end = time.monotonic() + seconds
     while (found := look()) is None:
         assert time.monotonic() < end, "it never came to this"

@@ -107,7 +107,7 @@ def listener(plane: EnvoyDataPlane, name: str, port: int, to: SetId = ONE) -> Li
 
 
 def get(port: int) -> str:
-    return httpx.get(f"http://127.0.0.1:{port}/", timeout=20, trust_env=False).text
+    return httpx.get(f"http://127.0.0.1:{port}/", timeout=60, trust_env=False).text
 
 
 def test_it_follows_to_and_fro(plane: EnvoyDataPlane, endpoints: tuple[Upstream, Upstream]) -> None:
@@ -117,7 +117,9 @@ def test_it_follows_to_and_fro(plane: EnvoyDataPlane, endpoints: tuple[Upstream,
     both = (listener(plane, "shop", port, TWO), listener(plane, "mail", other))
     assert plane.follow(Table(listeners=both, upstreams=endpoints)) == frozenset()
     assert (get(port), get(other)) == ("two", "one")
-    with httpx.Client(transport=httpx.HTTPTransport(uds=str(plane.entry("shop.production"))), trust_env=False) as local:
+    with httpx.Client(
+        transport=httpx.HTTPTransport(uds=str(plane.entry("shop.production"))), trust_env=False, timeout=60
+    ) as local:
         assert local.get("http://shop/").text == "two"
     served = plane.served(TWO)
     assert served is not None
@@ -264,7 +266,7 @@ def test_a_hostile_service_is_not_handed_the_consoles_session_and_cannot_set_one
     port = free_port()
     with hostile(sockets / "hostile.sock", heard) as there:
         plane.follow(Table(listeners=(listener(plane, "shop", port),), upstreams=(there,)))
-        answer = httpx.get(f"http://127.0.0.1:{port}/", headers={"Cookie": sent}, timeout=20, trust_env=False)
+        answer = httpx.get(f"http://127.0.0.1:{port}/", headers={"Cookie": sent}, timeout=60, trust_env=False)
     plane.follow(Table(listeners=(), upstreams=()))
     assert heard == arrives
     assert answer.headers.get_list("set-cookie") == ["basket=3; Path=/", "andon-theme-1=dark"]
@@ -307,7 +309,7 @@ def test_a_request_that_goes_round_is_ended(
         links.append(Upstream(set=one, endpoints=(f"unix:{link}",)))
     plane.follow(Table(listeners=(shop, mail, news, fine), upstreams=(*links, endpoints[0])))
     for asked in (shop, mail, news):
-        answer = httpx.get(f"http://127.0.0.1:{asked.port}/", headers=headers, timeout=20, trust_env=False)
+        answer = httpx.get(f"http://127.0.0.1:{asked.port}/", headers=headers, timeout=60, trust_env=False)
         assert answer.status_code == 508
         assert f"it has come to {asked.service} production 3 times already" in answer.text
     assert get(fine.port) == "one"
@@ -328,7 +330,7 @@ def test_coming_back_now_and_then_is_no_round(
     plane.follow(Table(listeners=(shop, mail), upstreams=(endpoints[0], there)))
     mark = hashlib.sha256(b"shop.production").hexdigest()[:16]
     for before, status in ((f"{mark}, {mark}", 200), (f"{mark},other,{mark}, {mark}", 508)):
-        answer = httpx.get(f"http://127.0.0.1:{mail.port}/", headers={PASSED: before}, timeout=20, trust_env=False)
+        answer = httpx.get(f"http://127.0.0.1:{mail.port}/", headers={PASSED: before}, timeout=60, trust_env=False)
         assert answer.status_code == status
     plane.follow(Table(listeners=(), upstreams=()))
     link.unlink()
