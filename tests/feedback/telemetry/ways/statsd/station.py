@@ -19,11 +19,13 @@ from andon.feedback.telemetry.ways.statsd.flushing import Writing
 from andon.feedback.telemetry.ways.statsd.way import StatsdWay
 
 NOW = 1_790_000_000_000
+_BEGAN = time.monotonic_ns()
 Row = tuple[str, dict[str, str], float]
 
 
 class Station:
-    """``clock`` is milliseconds since 1970 and moves by itself only where it is ``None``."""
+    """``clock`` is milliseconds since 1970. It moves by itself only where it is ``None``, from one afternoon on: at
+    midnight series and their kinds are forgotten."""
 
     def __init__(
         self,
@@ -65,7 +67,7 @@ class Station:
         self.udp.connect(self.way.addresses[0])
 
     def now(self) -> int:
-        return time.time_ns() // 1_000_000 if self.clock is None else self.clock
+        return NOW + (time.monotonic_ns() - _BEGAN) // 1_000_000 if self.clock is None else self.clock
 
     def send(self, *lines: str | bytes) -> None:
         """One datagram."""
