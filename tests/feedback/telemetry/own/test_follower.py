@@ -86,8 +86,8 @@ def go_on(follower: LogFollower, until: Callable[[], bool], seconds: float = 60.
         time.sleep(0.01)
 
 
-def write(folder: Path, text: str, *, close: bool = False) -> None:
-    writer = LogWriter(folder)
+def write(folder: Path, text: str, *, close: bool = False, clock: Callable[[], float] = time.time) -> None:
+    writer = LogWriter(folder, clock=clock)
     writer.write(text.encode())
     if close:
         writer.close()
@@ -156,8 +156,9 @@ def test_every_life_of_an_instance_and_every_command_of_a_deployment_is_found(pl
 def test_one_that_talks_without_end_leaves_room_for_the_others(place: Place) -> None:
     _, chatty = place.job("chatty")
     _, modest = place.job("modest")
-    write(chatty, "more\n" * 5 * MOST_OF_ONE)
-    write(modest, "a word\n")
+    # of one moment: what was said before midnight and what was said after it are told one after the other
+    write(chatty, "more\n" * 5 * MOST_OF_ONE, clock=lambda: 1_790_000_000.0)
+    write(modest, "a word\n", clock=lambda: 1_790_000_000.0)
     intake = MemoryIntake()
     follower = LogFollower(intake, discovery=place.discovery(), positions=Nothing())
     follower.round()
