@@ -123,8 +123,9 @@ def test_signing_out_ends_the_stream(server: Serving) -> None:
 def test_a_session_that_expires_ends_the_stream(server: Serving) -> None:
     browser = server.administrator()
     with server.database.transaction() as tx:
-        tx.connection.execute(sa.update(sessions).values(expires_at=tx.now + timedelta(seconds=1)))
+        tx.connection.execute(sa.update(sessions).values(expires_at=tx.now + timedelta(seconds=5)))
     with browser.stream("GET", "/live?topics=nothing") as answer:
+        assert answer.status_code == 200, "it was asked for while the session was good"
         assert list(changes(answer.iter_lines())) == [("over", [])]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import logging
 import socket
@@ -275,9 +276,11 @@ def newest(server: Serving) -> int:
 
 def test_a_request_that_never_gets_to_its_point_is_given_up(server: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("andon.web.http.connection.HEAD_SECONDS", 0.2)
-    with socket.create_connection(("127.0.0.1", server.settings.web.port), timeout=20) as slow:
+    with socket.create_connection(("127.0.0.1", server.settings.web.port), timeout=60) as slow:
         slow.sendall(b"GET /login HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
-        assert slow.recv(1) == b"", "the connection was closed, not answered"
+        # reset, where the server had given it up before it came to read this
+        with contextlib.suppress(ConnectionResetError):
+            assert slow.recv(1) == b"", "the connection was closed, not answered"
 
 
 @pytest.mark.parametrize(
@@ -290,7 +293,7 @@ def test_a_request_that_never_gets_to_its_point_is_given_up(server: Serving, mon
     ids=["head", "trailer", "second head"],
 )
 def test_a_request_whose_head_does_not_end_is_cut_off_before_it_fills_the_memory(server: Serving, begun: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", server.settings.web.port), timeout=20) as large:
+    with socket.create_connection(("127.0.0.1", server.settings.web.port), timeout=60) as large:
         large.sendall(begun)
         with pytest.raises(ConnectionError):
             large.sendall(b"x" * 2**26)
@@ -303,7 +306,8 @@ def test_a_long_upload_in_small_chunks_is_not_taken_for_a_large_head(server: Ser
 
 
 def test_a_slow_answer_is_not_taken_for_a_slow_request(server: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("andon.web.http.connection.HEAD_SECONDS", 0.2)
-    with httpx.Client(base_url=server.address, timeout=30) as patient:
-        for _ in range(3):
-            assert patient.get("/login").status_code == 200
+    monkeypatch.setattr("andon.web.http.connection.HEAD_SECONDS", 2.0)
+    api = server.api()
+    for _ in range(2):
+        answer = api.get(f"/events?after={newest(server)}&wait=3&type=never.*")
+        assert (answer.status_code, answer.json()["events"]) == (200, [])
