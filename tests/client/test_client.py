@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import contextlib
 import math
 import os
 import re
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import textwrap
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -235,8 +237,11 @@ def test_what_nobody_takes_is_bounded_and_every_line_is_either_sent_or_counted(r
         metric.increment("x" * 100)
     got = 0
     receiver.socket.settimeout(0.5)
+    deadline = time.monotonic() + 60
     while got + metric.dropped < said:
-        got += receiver.socket.recv(65536).count(b"\n") + 1
+        assert time.monotonic() < deadline, "some lines are neither sent nor counted"
+        with contextlib.suppress(TimeoutError):  # the rest may be dropped while this waits for it
+            got += receiver.socket.recv(65536).count(b"\n") + 1
     assert got + metric.dropped == said
     assert metric.dropped > 0
 
