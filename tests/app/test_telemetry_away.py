@@ -51,9 +51,9 @@ class Running:
         record = Record(self.andon.client)
         record.await_event("deployment.finished", environment="production", state="succeeded", commit=commit)
 
-    def page(self, path: str) -> httpx.Response:
+    def page(self, path: str, patience: float = 60) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.andon.token}"}
-        return httpx.get(f"{self.andon.address}{path}", headers=headers, timeout=60)
+        return httpx.get(f"{self.andon.address}{path}", headers=headers, timeout=patience)
 
     def command(self, *words: str) -> str:
         told = subprocess.run(
@@ -115,7 +115,7 @@ def test_a_store_that_hangs_holds_up_neither_clients_nor_deployments_nor_other_p
     hung.suspend()
     crowd = ThreadPoolExecutor(80)  # twice as many as there are threads to answer them
     try:
-        looking = [crowd.submit(running.page, path) for path in ("/graphs", "/logs", "/traces", "/telemetry") * 20]
+        looking = [crowd.submit(running.page, path, 200) for path in ("/graphs", "/logs", "/traces", "/telemetry") * 20]
         running.deploy()
         assert running.client_goes_on()
         with pytest.raises(httpx.TimeoutException):
