@@ -204,7 +204,7 @@ class Line:
     @staticmethod
     def _patiently(what: str, holds: Callable[[], bool]) -> list[str]:
         try:
-            until(holds, what, 30, every=0.2)
+            until(holds, what, 120, every=0.2)
         except AndonError as error:
             return [str(error)]
         return []

@@ -27,7 +27,7 @@ from benchmarks.harness.ports import free_stretch
 
 PORTS = 20
 """For environments; the console's comes after them."""
-_START_SECONDS = 90.0
+_START_SECONDS = 180.0
 _STOP_SECONDS = 60.0
 
 
@@ -139,7 +139,7 @@ class Andon:
                     one.send_signal(number)
         if self._process is not None:
             self._process.wait()
-        psutil.wait_procs(list(roles[1:]), timeout=10)
+        psutil.wait_procs(list(roles[1:]), timeout=60)
 
     def stop(self) -> int:
         """SIGTERM, as ``andon down`` sends it; the exit code."""

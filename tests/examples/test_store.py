@@ -29,7 +29,7 @@ from andon.flow.definition.reader import YamlDefinitionReader
 from tests.flags_client.documents import document, switch
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-PATIENCE = 30.0
+PATIENCE = 100.0
 """Seconds until something that has not happened never will."""
 
 
