@@ -331,7 +331,7 @@ def test_two_administrators_do_not_take_each_others_role_at_one_moment(database:
 
     def take_from(person: PersonId) -> None:
         # A reading of one's own first: both begin while both are administrators.
-        together.wait(20)
+        together.wait(100)
         try:
             with database.transaction() as tx:
                 people.revoke_role(tx, person, role, by=ANDON)
@@ -346,7 +346,7 @@ def test_two_administrators_do_not_take_each_others_role_at_one_moment(database:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(100)
     assert sorted(outcomes) == [False, True]
     with database.reading() as reading:
         assert len(people.administrators(reading)) == 1

@@ -211,7 +211,7 @@ def test_a_follower_misses_nothing_while_many_write(database: Database) -> None:
         writer.start()
     seen: list[str] = []
     position = 0
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 100
     while len(seen) < 180 and time.monotonic() < deadline:
         with database.reading() as reading:
             for envelope in page(reading, after=position, limit=7):

@@ -61,7 +61,8 @@ def forwarding(program: str, *, wait: bool = True) -> Iterator[tuple[subprocess.
                 if wait:
                     assert process.stdout.readline() == b"listening\n"
                 else:
-                    wait_until(lambda: listens(path), "somebody listens at the socket")
+                    # a program that ends at once may have done so before we have looked
+                    wait_until(lambda: listens(path) or process.poll() is not None, "somebody listens at the socket")
                 yield process, path
             finally:
                 process.send_signal(signal.SIGTERM)
@@ -246,11 +247,12 @@ def test_a_missing_program_and_a_wrong_call_are_told(tmp_path: Path) -> None:
 def test_a_kept_sandboxed_program_is_reached_from_outside_and_only_by_its_socket(house: House) -> None:
     sockets = house.folder / "sockets"
     sockets.mkdir()
+    port = free_port()
     inside = (
         "python3",
         "/run/forwarder.py",
         "/run/andon/web.sock",
-        "8000",
+        str(port),
         "--",
         "python3",
         "-c",
@@ -259,7 +261,7 @@ def test_a_kept_sandboxed_program_is_reached_from_outside_and_only_by_its_socket
     house.sandboxed(
         "",
         argv=inside,
-        environment={"PORT": "8000"},
+        environment={"PORT": str(port)},
         mounts=(Mount(PROGRAM, "/run/forwarder.py"), Mount(sockets, "/run/andon", writable=True)),
     )
     wait_until(lambda: house.lines() == ["listening"], "it listens")
@@ -267,6 +269,6 @@ def test_a_kept_sandboxed_program_is_reached_from_outside_and_only_by_its_socket
         sock.sendall(b"hello")
         assert sock.recv(10) == b"hello"
     with socket.socket() as other, pytest.raises(ConnectionRefusedError):
-        other.connect(("127.0.0.1", 8000))
+        other.connect(("127.0.0.1", port))
     control.stop(house.state, "web")
     assert house.lines()[-1] == "[keeper] the program was ended by signal 15"

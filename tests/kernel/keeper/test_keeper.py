@@ -280,7 +280,7 @@ def test_a_keeper_that_hangs_is_stopped_for_certain(house: House, monkeypatch: p
 
 def test_files_from_before_a_reboot_name_no_process(house: House) -> None:
     state = house.plain("sleep 300")
-    stranger = subprocess.Popen(["sleep", "60"])
+    stranger = subprocess.Popen(["sleep", "300"])
     control.stop(house.state, "web")
     (house.state / "web").mkdir()
     found = identify(stranger.pid)

@@ -22,6 +22,8 @@ from andon.kernel.workflows import Interrupted, Step, StepFailed, Workflow
 from andon.kernel.workflows.durable import DurableWorkflows, State
 from tests.databases import Databases
 
+pytestmark = pytest.mark.timeout(300)
+
 WORKER = Path(__file__).with_name("worker.py")
 Launch = Callable[..., DurableWorkflows]
 
@@ -46,7 +48,7 @@ class Workers:
 
     def run(self, *commands: str, executor: str = "worker") -> tuple[int, str, str]:
         process = self.begin(*commands, executor=executor)
-        output, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=200)
         return process.returncode, output, errors
 
     def steps(self) -> list[str]:
@@ -69,9 +71,9 @@ class Workers:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 200
     while not condition():
-        assert time.monotonic() < deadline, "waited a minute in vain"
+        assert time.monotonic() < deadline, "waited 200 seconds in vain"
         time.sleep(0.01)
 
 
@@ -251,7 +253,7 @@ def test_what_ended_long_ago_is_forgotten_with_everything_of_it(launch: Launch, 
     def build(step: Step, subject: str) -> None:
         step("begin", lambda: ran.append(subject))
         if subject == "waiting":
-            step("wait", lambda: held.wait(60))
+            step("wait", lambda: held.wait(200))
         if subject == "failing":
             raise ValueError("no luck")
 
@@ -283,12 +285,12 @@ def test_two_hundred_steps_wait_side_by_side(launch: Launch) -> None:
     everyone = threading.Barrier(201)
 
     def run(step: Step, _subject: str) -> None:
-        step("wait", lambda: everyone.wait(60))
+        step("wait", lambda: everyone.wait(200))
 
     workflows = launch([Workflow("wait", run)])
     for number in range(200):
         workflows.start("wait", str(number))
-    everyone.wait(60)
+    everyone.wait(200)
     drained(workflows)
     assert workflows.failed() == ()
 
@@ -335,7 +337,7 @@ def test_errors_of_steps_come_as_themselves_in_every_life(launch: Launch) -> Non
     first = launch([Workflow("try", run)])
     first.start("try", "a")
     until(lambda: len(caught) == 2)
-    assert first.stop()
+    assert first.stop(60)
     again.set()
     drained(launch([Workflow("try", run)]))
     before, after = caught[:2], caught[2:]
@@ -396,7 +398,7 @@ def test_answers_come_back_as_they_were(launch: Launch, answer: str | int | floa
     first = launch([Workflow("echo", run)])
     first.start("echo", "a")
     until(lambda: bool(seen))
-    assert first.stop()
+    assert first.stop(60)
     again.set()
     drained(launch([Workflow("echo", run)]))
     assert [(type(one), one) for one in seen] == [(type(answer), answer)] * 2
@@ -416,7 +418,7 @@ def test_stopping_interrupts_what_waits_and_records_nothing(launch: Launch, tmp_
     found.append(launch(workflows))
     found[0].start("wait", "a")
     until(lambda: bool(lives))
-    assert found[0].stop()
+    assert found[0].stop(60)
     with pytest.raises(Unavailable, match="Nothing was started"):
         found[0].start("wait", "b")
     found.append(launch(workflows))
@@ -441,7 +443,12 @@ def test_a_step_that_does_not_stop_keeps_the_lease(launch: Launch) -> None:
     end.set()
 
 
+def listening() -> set[object]:
+    return {one.laddr for one in psutil.Process().net_connections("inet") if one.status == psutil.CONN_LISTEN}
+
+
 def test_only_json_is_stored_and_no_port_is_opened(launch: Launch, tmp_path: Path) -> None:
+    before = listening()
     workflows = launch([Workflow("note", lambda step, _: step("note", lambda: None))])
     workflows.start("note", "a")
     drained(workflows)
@@ -451,7 +458,7 @@ def test_only_json_is_stored_and_no_port_is_opened(launch: Launch, tmp_path: Pat
         (output,) = connection.execute("SELECT output FROM operation_outputs").fetchone()
     assert (json.loads(inputs)["positionalArgs"], serialization) == (["a"], "portable_json")
     assert json.loads(json.loads(output)) == {"answer": None}
-    assert [one for one in psutil.Process().net_connections("inet") if one.status == psutil.CONN_LISTEN] == []
+    assert listening() <= before
     assert (tmp_path / "workflows.db").stat().st_mode & 0o777 == 0o600
 
 

@@ -45,6 +45,7 @@ def main() -> int:
         executor=EXECUTOR,
         leases=FOLDER_PATH,
         poll_seconds=0.02,
+        takeover_seconds=3600,  # at its start alone, so that a test knows who takes something over
     )
     try:
         workflows.launch()
@@ -63,7 +64,7 @@ def main() -> int:
     if "drain" in COMMANDS:
         while workflows.pending():
             time.sleep(0.01)
-    rested = workflows.stop(5)
+    rested = workflows.stop(60)
     sys.stdout.flush()
     os._exit(0 if rested else 9)
 
