@@ -19,6 +19,7 @@ import msgspec
 
 from andon.app.role import DIES_WITH
 from andon.app.supervisor import end_all_kept
+from andon.flow.environments.layout import remove_sockets
 from andon.flow.environments.probing import port_is_free
 from andon.kernel.errors import Unavailable
 from andon.web.terminal.client import Client, connect
@@ -97,6 +98,7 @@ class DemoServer:
         else:
             folder = Path(tempfile.mkdtemp(prefix="andon-demo-"))
             things.callback(shutil.rmtree, folder, ignore_errors=True)
+            things.callback(remove_sockets, folder / "data")
         free = shutil.disk_usage(folder).free
         if free < _ROOM:
             raise Unavailable(

@@ -15,6 +15,7 @@ from andon.kernel.errors import Unavailable
 from andon.kernel.ids import new_id
 from andon.kernel.sockets import LONGEST_PATH
 
+_SOCKETS, _DOORS = "sockets", "doors"
 _TAIL = 40
 """Room for what comes behind the folder of sockets: an instance's folder and a name of usual length."""
 
@@ -27,9 +28,9 @@ class Layout:
         self._root = root / "environments"
         self.keepers = root / "keepers"
         self.commands = root / "sandboxes" / "commands"
-        self.sockets = _socket_folder(root, "sockets")
+        self.sockets = _socket_folder(root, _SOCKETS)
         """Of instances, and all of it in the router's sight: an instance may link its socket to any other here."""
-        self.doors = _socket_folder(root, "doors")
+        self.doors = _socket_folder(root, _DOORS)
         """Sockets of Andon's own that are no instance's business; neither the router nor a sandbox sees the folder."""
 
     def data(self, service: Service, environment: str) -> Path:
@@ -80,6 +81,14 @@ def remove_tree(folder: Path) -> None:
     shutil.rmtree(gone, ignore_errors=True)
 
 
+def remove_sockets(data: Path) -> None:
+    """Remove what lies elsewhere of a data directory that is removed itself."""
+    for name in (_SOCKETS, _DOORS):
+        near = data.resolve() / name
+        if near.is_symlink():
+            shutil.rmtree(near.readlink(), ignore_errors=True)
+
+
 def _socket_folder(root: Path, name: str) -> Path:
     """A folder for sockets: in the data directory, or where a link there leads.
 
@@ -94,7 +103,7 @@ def _socket_folder(root: Path, name: str) -> Path:
         return near
     else:
         # "sockets" came first, without its name
-        kind = "" if name == "sockets" else f"-{name}"
+        kind = "" if name == _SOCKETS else f"-{name}"
         own = "andon-" + hashlib.sha256(os.fsencode(root)).hexdigest()[:12] + kind
         far = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()) / own
         near.symlink_to(far)
