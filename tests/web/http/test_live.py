@@ -152,7 +152,7 @@ def test_streams_are_bounded_and_freed(server: Serving) -> None:
 
 
 def test_a_stranger_hears_nothing(server: Serving) -> None:
-    assert httpx.get(f"{server.address}/live").status_code == 401
+    assert httpx.get(f"{server.address}/live", timeout=60).status_code == 401
 
 
 def test_waiting_for_the_next_event_over_the_api(server: Serving) -> None:

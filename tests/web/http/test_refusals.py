@@ -43,7 +43,7 @@ def test_a_script_of_ours_sends_the_token_in_a_header(server: Serving) -> None:
 
 def test_nobody_is_signed_in_by_a_strangers_page(server: Serving) -> None:
     server.administrator()
-    stranger = httpx.post(f"{server.address}/login", data={"name": "Maxine", "password": "x"})
+    stranger = httpx.post(f"{server.address}/login", data={"name": "Maxine", "password": "x"}, timeout=60)
     assert stranger.status_code == 403
 
 
@@ -61,14 +61,14 @@ def test_other_sites_are_refused_even_with_a_token(server: Serving, origin: str)
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "localhost.evil.example", "10.0.0.1", "[", ""])
 def test_other_host_names_are_refused(server: Serving, host: str) -> None:
     for path in ("/login", "/static/console.css", "/api/v1/me"):
-        answer = httpx.get(server.address + path, headers={"host": host})
+        answer = httpx.get(server.address + path, headers={"host": host}, timeout=60)
         assert answer.status_code in {400, 421}, path
         assert "set-cookie" not in answer.headers
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.0.0.1:1", "[::1]", "console.localhost", "LOCALHOST"])
 def test_loopbacks_own_names_are_known(server: Serving, host: str) -> None:
-    assert httpx.get(f"{server.address}/login", headers={"host": host}).status_code == 200
+    assert httpx.get(f"{server.address}/login", headers={"host": host}, timeout=60).status_code == 200
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:1234", "[::1]:1234"])
@@ -83,7 +83,7 @@ def test_loopbacks_own_names_are_known(server: Serving, host: str) -> None:
 def test_who_opens_a_page_by_a_loopback_address_is_sent_to_localhost(
     server: Serving, host: str, asked: str, better: str
 ) -> None:
-    answer = httpx.get(server.address + asked, headers={"host": host, "accept": "text/html,*/*"})
+    answer = httpx.get(server.address + asked, headers={"host": host, "accept": "text/html,*/*"}, timeout=60)
     assert answer.status_code == 307
     assert answer.headers["location"] == f"http://localhost:1234{better}"
     assert "set-cookie" not in answer.headers
@@ -92,14 +92,16 @@ def test_who_opens_a_page_by_a_loopback_address_is_sent_to_localhost(
 @pytest.mark.parametrize("path", ["/api/v1/me", "/static/console.css", "/git/x.git/info/refs"])
 def test_programs_stay_at_the_address_they_chose(server: Serving, path: str) -> None:
     address = f"http://127.0.0.1:{server.settings.web.port}{path}"
-    assert httpx.get(address, headers={"accept": "text/html"}).status_code != 307
-    assert httpx.get(f"http://127.0.0.1:{server.settings.web.port}/login").status_code == 200, "no browser asked"
+    assert httpx.get(address, headers={"accept": "text/html"}, timeout=60).status_code != 307
+    assert httpx.get(f"http://127.0.0.1:{server.settings.web.port}/login", timeout=60).status_code == 200, (
+        "no browser asked"
+    )
 
 
 def test_localhost_is_answered_on_both_loopbacks(server: Serving) -> None:
     assert server.address == f"http://localhost:{server.settings.web.port}"
     for host in ("127.0.0.1", "[::1]"):
-        assert httpx.get(f"http://{host}:{server.settings.web.port}/login").status_code == 200
+        assert httpx.get(f"http://{host}:{server.settings.web.port}/login", timeout=60).status_code == 200
 
 
 def test_two_host_headers_are_refused(server: Serving) -> None:
@@ -149,7 +151,7 @@ def test_errors_are_documents_for_programs(server: Serving) -> None:
     ):
         assert answer.status_code == status, answer.text
         assert answer.json()["message"]
-    nobody = httpx.get(f"{server.address}/api/v1/me")
+    nobody = httpx.get(f"{server.address}/api/v1/me", timeout=60)
     assert nobody.status_code == 401
     assert nobody.headers["www-authenticate"].startswith("Bearer")
 
@@ -182,14 +184,14 @@ def test_a_mistake_of_ours_shows_a_reference_and_logs_the_rest(
     "header", ["Bearer wrong", "Bearer", "Basic !!!", "Basic " + base64.b64encode(b"git:").decode(), "Digest x", "é"]
 )
 def test_wrong_credentials_are_never_taken_for_none(server: Serving, header: str) -> None:
-    answer = httpx.get(f"{server.address}/open", headers=[(b"authorization", header.encode())])
+    answer = httpx.get(f"{server.address}/open", headers=[(b"authorization", header.encode())], timeout=60)
     assert answer.status_code == 401
 
 
 def test_git_sends_its_token_as_a_password(server: Serving) -> None:
-    answer = httpx.get(f"{server.address}/open", auth=("anything", server.operator))
+    answer = httpx.get(f"{server.address}/open", auth=("anything", server.operator), timeout=60)
     assert "Hello operator" in answer.text
-    assert "Hello a stranger" in httpx.get(f"{server.address}/open").text
+    assert "Hello a stranger" in httpx.get(f"{server.address}/open", timeout=60).text
 
 
 def test_services_of_others_are_not_there(server: Serving) -> None:
