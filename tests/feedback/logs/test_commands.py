@@ -53,7 +53,10 @@ def test_following_shows_new_lines_until_ctrl_c_and_ends_quietly(
     andon: Terminal, logs: MemoryLogs, chatter: Chatter
 ) -> None:
     logs.add(chatter.said(now_us() - 1_000_000, "followed by hand 1"))
+    # whoever runs the tests in the background may have them ignore it, and what they start as well
+    interrupted = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = andon.start("lines", '"followed by hand"', "--follow")
+    signal.signal(signal.SIGINT, interrupted)
     try:
         assert process.stdout
         assert process.stdout.readline().endswith("followed by hand 1\n")
