@@ -38,7 +38,7 @@ def asking(port: int, *, threads: int = 4) -> Iterator[Load]:
     load = Load()
 
     def ask() -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         while not load.stop.is_set():
             try:
                 connection.request("GET", "/")
@@ -59,5 +59,5 @@ def asking(port: int, *, threads: int = 4) -> Iterator[Load]:
     finally:
         load.stop.set()
         for one in workers:
-            one.join(30)
+            one.join(90)
     assert not any(one.is_alive() for one in workers)

@@ -141,7 +141,7 @@ class PartsUnlimited(Installation):
         return self.view(asked).state.value
 
     def get(self, path: str) -> httpx.Response:
-        return httpx.get(self.place().address + path, timeout=20, trust_env=False)
+        return httpx.get(self.place().address + path, timeout=60, trust_env=False)
 
     @contextmanager
     def book(self) -> Iterator[sqlite3.Connection]:

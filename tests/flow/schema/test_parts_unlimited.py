@@ -171,7 +171,7 @@ def customers(shop: PartsUnlimited) -> Iterator[list[int]]:
 
     def look() -> None:
         address = shop.place().address
-        with httpx.Client(timeout=20, trust_env=False) as client:
+        with httpx.Client(timeout=60, trust_env=False) as client:
             while not over.wait(0.02):
                 answers.append(client.get(address).status_code)
 

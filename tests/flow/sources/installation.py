@@ -132,13 +132,13 @@ def serving(installation: Installation, wrap: Callable[[Any], Any] = lambda app:
     finally:
         installation.gate.stop_following()
         server.should_exit = True
-        thread.join(30)
+        thread.join(60)
         listening.close()
         installation.database.close()
         assert not thread.is_alive()
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 30.0) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it never came to this"

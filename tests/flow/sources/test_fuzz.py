@@ -34,7 +34,7 @@ def andon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
 def send(
     andon: Installation, method: str, target: bytes, headers: dict[str, bytes], body: bytes = b""
 ) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", andon.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", andon.port, timeout=60)
     try:
         connection.putrequest(method, "/", skip_accept_encoding=True)
         # the request line as it is, without the client's own idea of what is allowed in it

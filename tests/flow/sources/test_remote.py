@@ -385,7 +385,7 @@ def test_following_ends_when_the_pusher_goes(slow: tuple[Installation, Slow], ch
         while "step 0" not in push.stderr.readline():
             pass
         os.killpg(push.pid, 9)
-    assert announcer.ended.wait(30)
+    assert announcer.ended.wait(60)
     wait_until(lambda: not andon.gate.active())
     assert andon.recorded() == {"refs/heads/main": checkout.head}
 
@@ -400,7 +400,7 @@ def test_following_ends_when_andon_stops(slow: tuple[Installation, Slow], checko
         andon.gate.stop_following()
         assert "goes on when it is back" in push.stderr.read()
         assert push.wait() == 0
-    assert announcer.ended.wait(30)
+    assert announcer.ended.wait(60)
     assert andon.recorded() == {"refs/heads/main": checkout.head}
 
 

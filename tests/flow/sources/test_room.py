@@ -60,7 +60,7 @@ class Site:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=60,
+            timeout=100,
             check=False,
         )
         assert done.returncode == 0, done.stdout
@@ -89,7 +89,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
         token = (settings.data / "operator.token").read_text().strip()
         yield Site(settings.address, token, git, database, tmp_path)
         server.should_exit = True
-        thread.join(30)
+        thread.join(60)
         bell.stop()
         database.close()
         assert not thread.is_alive()
