@@ -115,8 +115,7 @@ def test_a_good_version_reaches_everybody_though_andon_is_killed_and_a_bad_one_i
         line.andon.kill()
         line.andon.start()
         assert line.ended(good) == "succeeded"
-        found = line.rollout(good)
-        assert found is not None
+        found = judged(line, good)
         assert found.state is RolloutState.PASSED, found.reason
         assert [one.served >= 100 for one in found.stages] == [True, True]
         started = list(line.record.find("rollout.started", commit=good))
@@ -125,12 +124,14 @@ def test_a_good_version_reaches_everybody_though_andon_is_killed_and_a_bad_one_i
 
         bad = line.push(failing=0.3)
         assert line.ended(bad) == "failed"
-        taken = line.rollout(bad)
-        assert taken is not None
+        taken = judged(line, bad)
         assert taken.state is RolloutState.FAILED
         assert "Errors" in taken.reason
         (failed,) = line.record.find("rollout.failed", commit=bad)
         assert "Errors" in failed.says().reason
+        now = traffic.count()
+        # what was asked for before the end has been answered by then
+        until(lambda: traffic.count().served > now.served + 100, "customers have their answers")
         before = traffic.count()
         until(lambda: traffic.count().served > before.served + 300, "customers go on asking")
         assert traffic.count().failed == before.failed, "nobody is served by the bad version any more"
@@ -141,3 +142,16 @@ def test_a_good_version_reaches_everybody_though_andon_is_killed_and_a_bad_one_i
 def looked_at(line: Line, commit: str) -> bool:
     found = line.rollout(commit)
     return found is not None and found.requests > 50
+
+
+def judged(line: Line, commit: str) -> RolloutShape:
+    """Its rollout, once it has ended."""
+    found: list[RolloutShape] = []
+
+    def ended() -> bool:
+        seen = line.rollout(commit)
+        found[:] = [] if seen is None else [seen]
+        return seen is not None and seen.state.ended
+
+    until(ended, "the rollout has ended")
+    return found[0]
