@@ -31,7 +31,7 @@ stages:
     jobs:
       count:
         run: |
-          for number in $(seq 1 400); do echo "part $number is on the shelf"; sleep 0.2; done
+          for number in $(seq 1 3000); do echo "part $number is on the shelf"; sleep 0.2; done
 """
 """A pipeline whose one job goes on talking for longer than anybody listens; it is cancelled."""
 

@@ -32,7 +32,7 @@ from tests.journeys.line import (
 from tests.journeys.pages import PLACE, addresses, begin, signed_in
 
 __all__ = ["browser"]
-pytestmark = [pytest.mark.journey, pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.journey, pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 
 SECRET = "a spanner nobody may see 7f3"
 EMPTY = (
