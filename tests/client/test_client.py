@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 
 import andon_client
-from andon_client import Metric
+from andon_client import Metric, sending
 from andon_client.sending import MOST_WAITING, PACKET, address
 
 SOURCE = Path(andon_client.__file__).parent
@@ -62,7 +62,9 @@ def receiver() -> Iterator[Receiver]:
             yield made
 
 
-def test_one_line_is_one_metric(receiver: Receiver) -> None:
+def test_one_line_is_one_metric(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    # long enough for all of it to be said, also where others have the processor meanwhile
+    monkeypatch.setattr(sending, "WITHIN", 3.0)
     metric = receiver.metric()
     metric.increment("login.success")
     metric.increment("orders", 3, plan="pro", country="it")
