@@ -81,6 +81,7 @@ def compose(settings: Settings, *, clock: Clock | None = None, passwords: Passwo
             people=directory,
             source=settings.address,
             plain_http=settings.webhooks.plain_http,
+            private_networks=settings.webhooks.private_networks,
         ),
     )
     return Installation(

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from andon.feedback.webhooks.adapters import HttpPost
 from andon.feedback.webhooks.contract import WebhookFailing, WebhookId, WebhookRecovered, WebhookState
 from andon.feedback.webhooks.delivering import Deliverer
+from andon.feedback.webhooks.model.addresses import networks
 from andon.feedback.webhooks.model.records import Answer, Webhook
 from andon.feedback.webhooks.service import WebhookService
 from andon.feedback.webhooks.storage import KEPT, webhooks
@@ -43,6 +44,8 @@ class Told:
 
     def __init__(self, database: Database, clock: SettableClock, folder: Path, receiver: Receiver) -> None:
         self.database, self.clock, self.receiver = database, clock, receiver
+        self.private_networks: tuple[str, ...] = ("127.0.0.0/8",)
+        """The receiver counts as another machine in one."""
         self.service = WebhookService(FileSecretBox(folder / "secrets.key"), plain_http=True)
         self.brent = self.person("Brent", EVERYWHERE)
         self.deliverer = self.another()
@@ -61,7 +64,9 @@ class Told:
             database=self.database,
             bell=Bell(self.database),
             service=self.service,
-            post=HttpPost(plain_http=True, seconds=60, is_this_machine=is_this_machine),
+            post=HttpPost(
+                plain_http=True, seconds=60, is_this_machine=is_this_machine, inside=networks(self.private_networks)
+            ),
             source="https://andon.example",
             chance=lambda: 0.0,
         )
@@ -181,6 +186,25 @@ def test_a_webhook_of_one_service_is_not_added_for_this_machine(told: Told, host
         told.add(url=f"https://{host}/", service="store")
     assert "without naming a service" in refused.value.remedy
     told.add(url=f"https://{host}/")
+
+
+def test_nothing_of_one_service_goes_to_an_inner_machine_until_the_settings_name_its_network(
+    told: Told, receiver: Receiver
+) -> None:
+    with pytest.raises(Invalid, match="private network"):
+        told.add(url="https://10.1.2.3/", service="store")
+    told.private_networks = ()
+    told.deliverer = told.another()
+    webhook = told.add_elsewhere()
+    told.happens("a")
+    told.deliverer.advance(webhook)
+    assert told.names() == []
+    assert "`webhooks.private_networks`" in told.get(webhook).error
+    told.private_networks = ("127.0.0.1",)
+    told.deliverer = told.another()
+    told.clock.advance(60)
+    told.deliverer.advance(webhook)
+    assert told.names() == ["a"], "what waited is sent"
 
 
 def test_a_webhook_of_one_service_does_not_come_to_this_machine_under_another_name(told: Told) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from andon.feedback.webhooks.model.addresses import checked_url, refusal
+from andon.feedback.webhooks.model.addresses import checked_url, networks, refusal
 from andon.feedback.webhooks.model.choosing import checked_types, matches
 from andon.feedback.webhooks.model.pacing import GIVEN_UP_AFTER, is_given_up, pause
 from andon.feedback.webhooks.model.signing import new_secret, signed
@@ -129,3 +129,38 @@ def test_it_is_given_up_after_a_day_or_when_it_says_that_it_is_gone() -> None:
     assert not is_given_up(503, now - GIVEN_UP_AFTER + timedelta(seconds=1), now)
     assert is_given_up(503, now - GIVEN_UP_AFTER, now)
     assert is_given_up(410, now, now)
+
+
+@pytest.mark.parametrize(
+    "address", ["10.1.2.3", "172.16.9.9", "192.168.1.4", "100.64.0.1", "fd12::1", "::ffff:10.1.2.3", "64:ff9b::a01:203"]
+)
+def test_a_webhook_of_one_service_goes_into_private_networks_that_the_settings_name(address: str) -> None:
+    def said(*ranges: str) -> str:
+        return refusal(["93.184.215.14", address], scheme="https", plain_http=False, inside=networks(ranges))
+
+    assert "`webhooks.private_networks`" in said("10.9.0.0/16", "fd13::/16"), "the refusal says what would let it"
+    assert said("10.1.0.0/16", "172.16.0.0/12", "192.168.1.4", "100.64.0.0/10", "fd12::/16") == ""
+    assert refusal([address], scheme="https", plain_http=False) == "", "of the whole installation"
+    written = f"https://[{address}]/" if ":" in address else f"https://{address}/"
+    assert checked_url(written, plain_http=False) == written
+    assert checked_url(
+        written,
+        plain_http=False,
+        elsewhere=True,
+        inside=networks(["0.0.0.0/1", "64.0.0.0/2", "128.0.0.0/1", "f000::/4"]),
+    )
+    with pytest.raises(Invalid, match="private network") as refused:
+        checked_url(written, plain_http=False, elsewhere=True)
+    assert "`webhooks.private_networks`" in refused.value.remedy
+
+
+def test_a_range_that_holds_the_clouds_own_addresses_does_not_open_them() -> None:
+    for address in ("169.254.169.254", "100.100.100.200", "fd00:ec2::254"):
+        said = refusal(
+            [address], scheme="https", plain_http=True, inside=networks(["128.0.0.0/1", "100.64.0.0/10", "fd00::/8"])
+        )
+        assert "cloud" in said
+
+
+def test_what_everybody_can_reach_is_no_private_network() -> None:
+    assert refusal(["93.184.215.14", "2606:2800:21f::1"], scheme="https", plain_http=False, inside=()) == ""

@@ -120,6 +120,11 @@ def test_all_faults_are_told_at_once_each_with_its_line(tmp_path: Path) -> None:
             "settings.toml:1: environments.last_port (7999) is below environments.first_port (9000)",
         ),
         ("web.port = 7800", "settings.toml:1: web.port (7800) is one of the router's ports (7800 to 7999)"),
+        (
+            "webhooks.private_networks = ['10.20.0.1/16']",
+            "settings.toml:1: webhooks.private_networks takes ranges that begin at their first address",
+        ),
+        ("webhooks.private_networks = ['inside.example']", "webhooks.private_networks takes ranges"),
         ("web.address = 'andon.example'", "web.address takes http://HOST or https://HOST"),
         ("web.address = 'http://[::1'", "web.address takes http://HOST or https://HOST"),
         ("a = " + "[" * 5000 + "]" * 5000, "settings.toml: is nested too deeply"),

@@ -7,13 +7,13 @@ import ipaddress
 import socket
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urlsplit
 
 import httpx
 import psutil
 
-from andon.feedback.webhooks.model.addresses import refusal
+from andon.feedback.webhooks.model.addresses import Network, refusal
 from andon.feedback.webhooks.model.records import Answer
 
 SECONDS = 10.0
@@ -33,9 +33,11 @@ class HttpPost:
         *,
         plain_http: bool = False,
         seconds: float = SECONDS,
+        inside: Sequence[Network] = (),
         is_this_machine: Callable[[str], bool] | None = None,
     ) -> None:
         self._plain_http = plain_http
+        self._inside = tuple(inside)
         self._is_this_machine = is_this_machine or _is_this_machine
         self._seconds = seconds
         self._tls: ssl.SSLContext | None = None
@@ -78,8 +80,14 @@ class HttpPost:
         host = parts.hostname or ""
         port = parts.port or (443 if parts.scheme == "https" else 80)
         addresses = await _addresses(host, port)
-        kept_off = self._is_this_machine if elsewhere else None
-        if refused := refusal(addresses, scheme=parts.scheme, plain_http=self._plain_http, is_kept_off=kept_off):
+        refused = refusal(
+            addresses,
+            scheme=parts.scheme,
+            plain_http=self._plain_http,
+            is_kept_off=self._is_this_machine if elsewhere else None,
+            inside=self._inside if elsewhere else None,
+        )
+        if refused:
             raise _Refused(refused)
         last: httpx.ConnectError | None = None
         async with httpx.AsyncClient(

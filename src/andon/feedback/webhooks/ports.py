@@ -12,6 +12,7 @@ class Post(Protocol):
     def post(self, url: str, headers: Mapping[str, str], body: bytes, *, elsewhere: bool) -> Answer:
         """Send it, and say what came of it; raises nothing that the other side can cause.
 
-        ``elsewhere`` sends nothing to this machine, whatever name it is given.
+        ``elsewhere`` sends nothing to this machine, nor into private networks that the settings do not name, whatever
+        name they are given.
         """
         ...

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from andon.feedback.webhooks.adapters import HttpPost
 from andon.feedback.webhooks.api import webhook_routes
 from andon.feedback.webhooks.contract import WEBHOOKS
 from andon.feedback.webhooks.delivering import Deliverer
+from andon.feedback.webhooks.model.addresses import networks
 from andon.feedback.webhooks.pages import webhook_pages
 from andon.feedback.webhooks.service import WebhookService, administers, failing
 from andon.feedback.webhooks.telling import TELLING, address
@@ -27,10 +30,13 @@ def webhooks_room(
     people: People,
     source: str,
     plain_http: bool = False,
+    private_networks: Sequence[str] = (),
 ) -> Room:
-    """``source`` is the installation's address, as events name it; ``plain_http`` lets http leave this machine."""
-    service = WebhookService(box, plain_http=plain_http)
-    post = HttpPost(plain_http=plain_http)
+    """``source`` is the installation's address, as events name it; ``plain_http`` lets http leave this machine, and
+    ``private_networks`` are ranges that webhooks of one service may go to."""
+    inside = networks(private_networks)
+    service = WebhookService(box, plain_http=plain_http, inside=inside)
+    post = HttpPost(plain_http=plain_http, inside=inside)
     deliverer = Deliverer(database=database, bell=bell, service=service, post=post, source=source)
 
     def light(reading: Reading, principal: Principal) -> Light | None:

@@ -14,7 +14,7 @@ from andon.feedback.webhooks.contract import (
     WebhookState,
     WebhookTested,
 )
-from andon.feedback.webhooks.model.addresses import checked_url
+from andon.feedback.webhooks.model.addresses import Network, checked_url
 from andon.feedback.webhooks.model.choosing import checked_types, matches
 from andon.feedback.webhooks.model.pacing import is_given_up, pause
 from andon.feedback.webhooks.model.records import Answer, Delivery, Webhook
@@ -35,8 +35,9 @@ BATCH = 100
 
 
 class WebhookService:
-    def __init__(self, box: SecretBox, *, plain_http: bool = False) -> None:
+    def __init__(self, box: SecretBox, *, plain_http: bool = False, inside: Sequence[Network] = ()) -> None:
         self._box = box
+        self._inside = tuple(inside)
         self._plain_http = plain_http
 
     def all(self, reading: Reading, principal: Principal) -> tuple[Webhook, ...]:
@@ -77,7 +78,9 @@ class WebhookService:
             raise Conflict(f"There are {MOST} webhooks already.", safe="Nothing was changed.", remedy="Remove one.")
         one = Webhook(
             id=WebhookId(new_id("wh")),
-            url=checked_url(url.strip(), plain_http=self._plain_http, elsewhere=service is not None),
+            url=checked_url(
+                url.strip(), plain_http=self._plain_http, elsewhere=service is not None, inside=self._inside
+            ),
             types=checked_types(types, names),
             service=service,
             owner=principal.person,

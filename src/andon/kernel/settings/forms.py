@@ -89,6 +89,14 @@ def _level_days(text: str) -> str | None:
     return None if _LEVEL_DAYS.fullmatch(text) else "takes LEVEL=DAYS, such as business=90"
 
 
+def _network(text: str) -> str | None:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError:
+        return "takes ranges that begin at their first address, such as 10.20.0.0/16, or one address"
+    return None
+
+
 FORMS: Mapping[str, Callable[[str], str | None]] = {
     "database": _database,
     "host": _host,
@@ -97,4 +105,5 @@ FORMS: Mapping[str, Callable[[str], str | None]] = {
     "clickhouse": _clickhouse,
     "scrape": _scrape,
     "level_days": _level_days,
+    "network": _network,
 }

@@ -185,6 +185,12 @@ class WebhookSettings:
     plain_http: bool = setting(
         False, "Whether webhooks may go over http to other machines too, where everybody on the way can read along."
     )
+    private_networks: tuple[str, ...] = setting(
+        (),
+        "Ranges of private addresses, such as `10.20.0.0/16`, to which webhooks of a single service may go too. Those "
+        "of the whole installation may go to any.",
+        form="network",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
