@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from andon.feedback.rollouts.beginning import FORM
 from andon.feedback.rollouts.contract import RolloutState, Wish
 from andon.feedback.rollouts.drawing import (
     STATES,
@@ -22,7 +23,7 @@ from andon.feedback.rollouts.model.records import Rollout
 from andon.feedback.rollouts.model.words import STATE_WORDS, named
 from andon.feedback.rollouts.reports import Report, report
 from andon.feedback.rollouts.service import RolloutService
-from andon.feedback.rollouts.service.saying import may_end, may_say
+from andon.feedback.rollouts.service.saying import may_begin, may_end, may_say
 from andon.flow.deployments.contract import Deployments
 from andon.kernel.db import Reading
 from andon.kernel.errors import Invalid
@@ -97,6 +98,7 @@ def rollout_pages(service: RolloutService, deployments: Deployments) -> Handlers
             Page(title="Rollouts", sentence=_counted(running, ended), lede=_LEDE if running or ended else ""),
             running=running,
             ended=ended,
+            begin=FORM if may_begin(context.principal) else "",
         )
 
     @page("/rollouts/{rollout:str}")

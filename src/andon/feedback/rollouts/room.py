@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from andon.feedback.judge.contract import Judge
 from andon.feedback.rollouts.api import rollout_routes
+from andon.feedback.rollouts.beginning import beginning_pages
 from andon.feedback.rollouts.belonging import Releases
 from andon.feedback.rollouts.conducting import Conductor
 from andon.feedback.rollouts.contract import RolloutState
@@ -126,7 +127,11 @@ def rollouts_room(
     return Room(
         name="rollouts",
         templates="andon.feedback.rollouts",
-        handlers=(*rollout_pages(service, deployments), *rollout_routes(service, takeovers, foretelling, console)),
+        handlers=(
+            *rollout_pages(service, deployments),
+            *beginning_pages(takeovers, foretelling),
+            *rollout_routes(service, takeovers, foretelling, console),
+        ),
         navigation=(NavItem(section="Feedback", label="Rollouts", href="/rollouts", icon="route", key="y"),),
         light=light,
         entries=entries,

@@ -16,6 +16,11 @@ def may_say(principal: Principal, rollout: Rollout) -> bool:
     return there and principal.may(Permission.RELEASE, rollout.service, rollout.environment)
 
 
+def may_begin(principal: Principal) -> bool:
+    """Whether there is any place in which somebody could begin a takeover."""
+    return any(principal.may(Permission.RELEASE, one.service, one.environment) for one in principal.grants)
+
+
 def may_end(principal: Principal, rollout: Rollout) -> bool:
     """Going back takes the right to, where customers are served."""
     return may_say(principal, rollout) or principal.may(Permission.ROLL_BACK, rollout.service, rollout.environment)

@@ -17,7 +17,7 @@ from andon.flow.environments.contract import Environments, SetId
 from andon.flow.routing.contract import Condition, Router
 from andon.flow.sources.contract import Service
 from andon.kernel.access import Permission, Principal
-from andon.kernel.db import Transaction
+from andon.kernel.db import Reading, Transaction
 from andon.kernel.errors import Conflict
 from andon.kernel.ids import new_id
 
@@ -48,6 +48,26 @@ class TakeoverService:
         for service, environment in self._ends(wanted):
             principal.require_sight(service)
             principal.require(Permission.RELEASE, service, environment)
+
+    def places(self, reading: Reading, principal: Principal) -> tuple[tuple[Service, str], ...]:
+        """Where somebody may begin one, or let one end: environments with something live that they may release in."""
+        return tuple(
+            (one.service, one.name)
+            for one in self._environments.all(reading)
+            if principal.may(Permission.READ, one.service)
+            and principal.may(Permission.RELEASE, one.service, one.name)
+            and self._router.route(reading, one.service, one.name) is not None
+        )
+
+    def check(self, reading: Reading, principal: Principal, wanted: Wanted) -> None:
+        """Whether it could begin now, as far as one can tell without doing it. Raises as :meth:`begin`."""
+        self.require(principal, wanted)
+        release_of(wanted.stages)
+        takeover = Takeover(service=wanted.to, environment=wanted.to_environment, when=wanted.when)
+        forwarding = self._router.forwarding(reading, wanted.service, wanted.environment)
+        self._require_free(reading, wanted, takeover, takeover.parts_in(forwarding))
+        for end in self._ends(wanted):
+            self._live(reading, *end)
 
     def begin(self, tx: Transaction, principal: Principal, wanted: Wanted, foreseen: Foreseen) -> Rollout:
         """Record it with its first stage and the share that belongs to it; the router follows at once.
@@ -99,9 +119,9 @@ class TakeoverService:
         )
         return entered
 
-    def _require_free(self, tx: Transaction, wanted: Wanted, takeover: Takeover, parts: int) -> None:
+    def _require_free(self, reading: Reading, wanted: Wanted, takeover: Takeover, parts: int) -> None:
         running = storage.newest(
-            tx.connection, services=[wanted.service], environment=wanted.environment, running=True, limit=_MOST
+            reading.connection, services=[wanted.service], environment=wanted.environment, running=True, limit=_MOST
         )
         for one in running:
             if one.takeover is not None and one.takeover.rule == takeover.rule:
@@ -117,8 +137,8 @@ class TakeoverService:
                 remedy="Begin with a larger share, or take the rule back first: andon traffic keep",
             )
 
-    def _live(self, tx: Transaction, service: Service, environment: str) -> SetId:
-        route = self._router.route(tx, service, environment)
+    def _live(self, reading: Reading, service: Service, environment: str) -> SetId:
+        route = self._router.route(reading, service, environment)
         if route is None:
             raise Conflict(
                 f"Nothing is live in {service}/{environment}.",
