@@ -23,7 +23,7 @@ from benchmarks.harness.crashing import PRODUCTION, SERVICE, address_of
 from benchmarks.harness.installation import Andon, left_behind, until
 from benchmarks.harness.record import Record
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 ONLY_PRODUCTION = """\
 stages:

@@ -19,7 +19,7 @@ from benchmarks.harness.ports import free_port
 from benchmarks.harness.record import Record
 from tests.app.test_supervisor import ONLY_PRODUCTION
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 FULL = "telemetry takes nothing in"
 CLIENT = """

@@ -11,7 +11,7 @@ from benchmarks.harness.crashing import PRODUCTION, SERVICE, Line
 from benchmarks.harness.hollow import Fault
 from benchmarks.harness.installation import Andon, left_behind, until
 
-pytestmark = [pytest.mark.journey, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.journey, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")

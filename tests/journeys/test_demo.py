@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks.harness.installation import left_behind
 
-pytestmark = [pytest.mark.journey, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.journey, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def test_the_story_ends_well_and_leaves_nothing(folder: Path) -> None:
         env={**os.environ, "TMPDIR": str(folder)},
         capture_output=True,
         text=True,
-        timeout=380,
+        timeout=850,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

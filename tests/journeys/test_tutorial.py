@@ -95,7 +95,7 @@ def shell(home: Path) -> Iterator[Shell]:
     if shutil.which("curl") is None:
         (tools / "curl").write_text(
             f"#!{sys.executable}\nimport sys, urllib.request\n"
-            "print(urllib.request.urlopen(sys.argv[-1], timeout=20).read().decode())\n"
+            "print(urllib.request.urlopen(sys.argv[-1], timeout=60).read().decode())\n"
         )
         (tools / "curl").chmod(0o755)
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("ANDON_", "XDG_", "GIT_"))}
@@ -121,7 +121,7 @@ def shell(home: Path) -> Iterator[Shell]:
 
 @pytest.mark.journey
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_the_tutorial_does_what_it_says(shell: Shell) -> None:
     for block in blocks(PAGE.read_text(encoding="utf-8")):
         code, said = shell.run(block.commands)
