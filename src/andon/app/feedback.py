@@ -20,6 +20,7 @@ from andon.feedback.ramps.room import build_ramps
 from andon.feedback.registry.ports import DailyAvailability
 from andon.feedback.registry.room import registry_room
 from andon.feedback.rollouts.adapters import TelemetrySignals
+from andon.feedback.rollouts.beginning import takeover_offer
 from andon.feedback.rollouts.ports import NoSignals, Signals
 from andon.feedback.rollouts.room import BuiltRollouts, build_rollouts
 from andon.feedback.telemetry.asking.logs import StoredLogs
@@ -98,6 +99,7 @@ def build_feedback(
 
 
 def _rollouts(database: Database, flow: Flow, signals: Signals, console: str, workflows: Workflows) -> BuiltRollouts:
+    flow.offers.add(takeover_offer)
     return build_rollouts(
         database=database,
         environments=flow.environments,

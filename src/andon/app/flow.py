@@ -42,6 +42,7 @@ from andon.flow.routing.access import EnvoyAccessLog
 from andon.flow.routing.adapters import EnvoyDataPlane, envoy_binary
 from andon.flow.routing.comparing import EnvoyComparisons
 from andon.flow.routing.contract import AccessLog, Comparisons, Router
+from andon.flow.routing.contract.offering import TrafficOffers
 from andon.flow.routing.room import routing_room
 from andon.flow.routing.service import RouterService
 from andon.flow.schema.checker import SchemaChecker
@@ -73,6 +74,8 @@ class Flow:
     pipelines: Pipelines
     deployments: Deployments
     router: Router
+    offers: TrafficOffers
+    """On the page of an environment's traffic."""
     comparisons: Callable[[], Comparisons]
     """A reader of what is answered to mirrored requests."""
     requests: Callable[[], AccessLog]
@@ -178,6 +181,7 @@ def build_flow(
             found[one.service] = (*found.get(one.service, ()), one.name)
         return found
 
+    offers = TrafficOffers()
     rooms = (
         overview_room(
             sources=sources,
@@ -188,7 +192,7 @@ def build_flow(
             console=settings.address,
         ),
         sources_room(settings, database, bell, git, announcers=(announcer, flags.announcer), definitions=definitions),
-        routing_room(router, plane, environments=environments, folder=data / "router"),
+        routing_room(router, plane, environments=environments, folder=data / "router", offers=offers),
         environments_room(
             built,
             pages=environments_pages(
@@ -281,6 +285,7 @@ def build_flow(
         pipelines=pipelines,
         deployments=deployments,
         router=router,
+        offers=offers,
         comparisons=lambda: EnvoyComparisons(data / "router"),
         requests=lambda: EnvoyAccessLog(data / "router"),
         flags=flags,

@@ -12,11 +12,13 @@ from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import expect
 
 from andon.feedback.judge.service import Statistics
-from andon.feedback.rollouts.beginning import FORM, form_of
+from andon.feedback.rollouts.beginning import FORM, form_of, takeover_offer
 from andon.feedback.rollouts.model.takeovers import TakeoverStage
 from andon.feedback.rollouts.room import rollouts_room
 from andon.feedback.rollouts.written import Written, read
 from andon.flow.routing.contract import Comparison, Condition, Where
+from andon.flow.routing.contract.offering import TrafficOffers
+from andon.flow.routing.room import routing_room
 from andon.flow.sources.contract import Service
 from andon.kernel.access import Grant, Role
 from andon.kernel.clock import SettableClock
@@ -65,7 +67,12 @@ def asked(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Ite
     people["Steve"] = local.sign_up("Steve", *both)
     moving.before(6_000, seconds=1_200, failing=200)
     room = rollouts_room(world.service, world.takeovers, world.foretelling, local.deployments, "http://127.0.0.1")
-    with serving(settings, local.database, (*local.rooms(), room), local.passwords, local.bell) as running:
+    offers = TrafficOffers()
+    offers.add(takeover_offer)
+    traffic = routing_room(
+        local.router, local.plane, environments=local.environments, folder=folder / "router", offers=offers
+    )
+    with serving(settings, local.database, (*local.rooms(), room, traffic), local.passwords, local.bell) as running:
         yield Asked(Site(local, running, people), moving)
 
 
@@ -164,6 +171,13 @@ def test_only_places_in_which_somebody_may_release_are_offered(asked: Asked) -> 
     assert '<option value="catalogue' not in alone
     assert "is between two environments in which something is live" in alone
     assert "is between two environments in which something is live" in asked.site.page(FORM, by="Erik")
+
+
+def test_the_page_of_traffic_leads_to_the_form_for_whoever_may_give_some_away(asked: Asked) -> None:
+    traffic = "/services/store/environments/production/traffic"
+    page = unescape(asked.site.page(traffic, by="Steve"))
+    assert f'href="{form_of("store", "production")}"' in page
+    assert FORM not in asked.site.page(traffic, by="Wes")
 
 
 def test_who_may_not_begin_it_sees_no_action_and_is_refused(asked: Asked) -> None:

@@ -15,6 +15,8 @@ from andon.feedback.rollouts.service.takeovers import TakeoverService, Wanted
 from andon.feedback.rollouts.telling import address
 from andon.feedback.rollouts.written import Written, read
 from andon.flow.definition.contract import share_text
+from andon.flow.routing.contract.offering import Offered
+from andon.flow.sources.contract import Service
 from andon.kernel.access import Permission, Principal
 from andon.kernel.errors import AndonError, Conflict, Invalid
 from andon.web.http.pages import Handlers, Html, PageContext, deed, page
@@ -69,6 +71,13 @@ class Ahead:
 def form_of(service: str, environment: str) -> str:
     """The address of the form for what an environment serves."""
     return f"{FORM}?{urlencode({'of': service, 'environment': environment})}"
+
+
+def takeover_offer(principal: Principal, service: Service, environment: str) -> Offered | None:
+    """On the page of an environment's traffic, for whoever may give some of it away."""
+    if not principal.may(Permission.RELEASE, service, environment):
+        return None
+    return Offered("Begin a takeover", form_of(service, environment))
 
 
 def beginning_pages(takeovers: TakeoverService, foretelling: Foretelling) -> Handlers:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from andon.flow.definition.contract import share_text
 from andon.flow.environments.contract import SetId, SetState
 from andon.flow.routing.contract import COPIED_BYTES, PARTS, Arm, Comparison, Condition, Forward, Where
+from andon.flow.routing.contract.offering import TrafficOffers
 from andon.flow.routing.differences import Differences, RecentDifferences
 from andon.flow.routing.seeing import Seen, TrafficSight
 from andon.web.charts import version_series
@@ -40,7 +41,7 @@ class Ruled:
     href: str = ""
 
 
-def traffic_pages(sight: TrafficSight, recent: RecentDifferences) -> Handlers:
+def traffic_pages(sight: TrafficSight, recent: RecentDifferences, offers: TrafficOffers) -> Handlers:
     @page("/services/{service:str}/environments/{environment:str}/traffic")
     def show_traffic(context: PageContext, service: str, environment: str) -> Html:
         with context.database.reading() as reading:
@@ -57,6 +58,7 @@ def traffic_pages(sight: TrafficSight, recent: RecentDifferences) -> Handlers:
             sticky=seen.plan.sticky is not None and len(seen.plan.shares) > 1,
             compared=compared,
             concluded=concluded(compared),
+            offered=offers.to(context.principal, seen.service, environment),
         )
 
     return [show_traffic]

@@ -7,6 +7,7 @@ from pathlib import Path
 from andon.flow.environments.contract import EnvironmentDestroyed, Environments
 from andon.flow.routing.api import traffic_routes
 from andon.flow.routing.contract import TrafficForwarded
+from andon.flow.routing.contract.offering import TrafficOffers
 from andon.flow.routing.differences import RecentDifferences
 from andon.flow.routing.pages import traffic_pages
 from andon.flow.routing.ports import DataPlane
@@ -18,7 +19,14 @@ from andon.kernel.events import Envelope, Reaction
 from andon.web.room import Reconciler, Room
 
 
-def routing_room(router: RouterService, plane: DataPlane, *, environments: Environments, folder: Path) -> Room:
+def routing_room(
+    router: RouterService,
+    plane: DataPlane,
+    *,
+    environments: Environments,
+    folder: Path,
+    offers: TrafficOffers | None = None,
+) -> Room:
     """``folder`` is the router's own."""
 
     def keep() -> None:
@@ -40,7 +48,7 @@ def routing_room(router: RouterService, plane: DataPlane, *, environments: Envir
         name="routing",
         templates="andon.flow.routing",
         telling=TELLING,
-        handlers=(*traffic_routes(router, sight, recent), *traffic_pages(sight, recent)),
+        handlers=(*traffic_routes(router, sight, recent), *traffic_pages(sight, recent, offers or TrafficOffers())),
         reactions=(
             Reaction("routing.forget", (EnvironmentDestroyed,), forget),
             Reaction("routing.follow", (TrafficForwarded,), follow),
