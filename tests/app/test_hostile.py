@@ -31,6 +31,8 @@ SEEN = EVIL.replace("\x1b", "").replace("\x07", "")
 """Without what is refused where somebody types it."""
 LINK = "javascript:hurt=4"
 TRACE = bytes.fromhex("bad0" * 8)
+GAUGE = '{__name__=~"evil_gauge.*"}'
+"""Its unit is a part of its name."""
 MOST_PAGES = 45
 TELLING = ("/logs", "/traces", "/graphs", "/registry", "/hosts", "/telemetry")
 LINKS = """[...document.querySelectorAll('main a[href]:not([download])')]
@@ -134,7 +136,7 @@ def _send(told: Told, ports: dict[str, int]) -> None:
             len(told.get("/api/v1/logs/search", q="").json()["lines"]) >= 7
             and all(
                 told.get("/prometheus/api/v1/query", query=query).json()["data"]["result"]
-                for query in ("evil_hits", '{__name__=~"evil_gauge.*"}')
+                for query in ("evil_hits", GAUGE)
             )
             and len(told.get(f"/api/v1/traces/{TRACE.hex()}").json().get("spans", ())) == 2
         ),
@@ -185,6 +187,7 @@ def looked_at(page: Page, said: list[str], *, refused: bool = False) -> list[str
 
 def test_nothing_that_was_sent_is_more_than_text_on_any_page(context: BrowserContext, told: Told) -> None:
     week = "from=1h"
+    named = told.get("/prometheus/api/v1/query", query=GAUGE).json()["data"]["result"][0]["metric"]["__name__"]
     begin = [
         "/logs?" + week,
         "/logs?" + urlencode({"q": EVIL[:40].replace('"', ""), "from": "1h"}),
@@ -195,10 +198,10 @@ def test_nothing_that_was_sent_is_more_than_text_on_any_page(context: BrowserCon
         f"/traces/{TRACE.hex()}",
         f"/traces/{TRACE.hex()}?focus={1:016x}",
         "/graphs",
-        "/graphs/explore?metric=evil_gauge",
+        "/graphs/explore?" + urlencode({"metric": named}),
         "/graphs/explore?" + urlencode({"query": "evil_hits", "title": EVIL, "unit": EVIL, "from": "1h"}),
-        "/graphs/explore?" + urlencode({"query": "evil_gauge", "as": "table", "from": "1h"}),
-        "/graphs/explore?" + urlencode({"query": f"evil_gauge{{user=~{json.dumps(EVIL)}}}", "from": "1h"}),
+        "/graphs/explore?" + urlencode({"query": GAUGE, "as": "table", "from": "1h"}),
+        "/graphs/explore?" + urlencode({"query": GAUGE.replace("}", f", user={json.dumps(EVIL)}}}"), "from": "1h"}),
         "/graphs/services/shop?" + week,
         "/registry",
         "/hosts",
