@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from andon.feedback.rollouts.foretelling import Foretelling
 from andon.feedback.rollouts.model.expecting import Foreseen
-from andon.feedback.rollouts.model.takeovers import Takeover, TakeoverStage
+from andon.feedback.rollouts.model.takeovers import TakeoverStage
 from andon.feedback.rollouts.service.saying import may_begin
 from andon.feedback.rollouts.service.takeovers import TakeoverService, Wanted
 from andon.feedback.rollouts.telling import address
@@ -58,10 +58,9 @@ class Ahead:
 
     @classmethod
     def of(cls, wanted: Wanted, foreseen: Foreseen) -> Ahead:
-        takeover = Takeover(service=wanted.to, environment=wanted.to_environment, when=wanted.when)
         return cls(
             wanted=wanted,
-            asked=takeover.asked,
+            asked=wanted.takeover.asked,
             stages=tuple((share_text(one.parts), one) for one in wanted.stages),
             seconds=sum(one.seconds for one in wanted.stages),
             foreseen=foreseen,

@@ -13,7 +13,7 @@ from andon.feedback.rollouts.model.judging import said_of_services
 from andon.feedback.rollouts.model.pacing import Rhythm
 from andon.feedback.rollouts.model.records import LookRecord, Seen
 from andon.feedback.rollouts.model.stages import stages_of
-from andon.feedback.rollouts.model.takeovers import Takeover, release_of
+from andon.feedback.rollouts.model.takeovers import release_of
 from andon.feedback.rollouts.model.taking import WATCHED, Led, Side, seen_of, sorted_out
 from andon.feedback.rollouts.service.takeovers import Wanted
 from andon.flow.definition.contract import PARTS
@@ -56,7 +56,7 @@ class Foretelling:
         Raises ``StagesInvalid``. Whether somebody may begin it is not asked here.
         """
         release = release_of(wanted.stages)
-        takeover = Takeover(service=wanted.to, environment=wanted.to_environment, when=wanted.when)
+        takeover = wanted.takeover
         with self._database.reading() as reading:
             led = Led(takeover, self._router.forwarding(reading, wanted.service, wanted.environment))
         try:

@@ -12,9 +12,9 @@ from andon.feedback.rollouts.model.records import AlreadyTaking, Rollout
 from andon.feedback.rollouts.model.takeovers import Takeover, TakeoverStage, release_of
 from andon.feedback.rollouts.model.taking import UNWATCHED, WATCHED
 from andon.feedback.rollouts.service import RolloutService
-from andon.flow.definition.contract import share_text
+from andon.flow.definition.contract import ReleaseDefinition, share_text
 from andon.flow.environments.contract import Environments, SetId
-from andon.flow.routing.contract import Condition, Router
+from andon.flow.routing.contract import Condition, Forwarding, Router
 from andon.flow.sources.contract import Service
 from andon.kernel.access import Permission, Principal
 from andon.kernel.db import Reading, Transaction
@@ -33,6 +33,21 @@ class Wanted:
     to_environment: str
     when: tuple[Condition, ...]
     stages: Sequence[TakeoverStage]
+
+    @property
+    def takeover(self) -> Takeover:
+        return Takeover(service=self.to, environment=self.to_environment, when=self.when)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Possible:
+    """What a takeover that can begin starts from."""
+
+    release: ReleaseDefinition
+    takeover: Takeover
+    forwarding: Forwarding
+    former: SetId
+    live: SetId
 
 
 class TakeoverService:
@@ -61,13 +76,7 @@ class TakeoverService:
 
     def check(self, reading: Reading, principal: Principal, wanted: Wanted) -> None:
         """Whether it could begin now, as far as one can tell without doing it. Raises as :meth:`begin`."""
-        self.require(principal, wanted)
-        release_of(wanted.stages)
-        takeover = Takeover(service=wanted.to, environment=wanted.to_environment, when=wanted.when)
-        forwarding = self._router.forwarding(reading, wanted.service, wanted.environment)
-        self._require_free(reading, wanted, takeover, takeover.parts_in(forwarding))
-        for end in self._ends(wanted):
-            self._live(reading, *end)
+        self._possible(reading, principal, wanted)
 
     def begin(self, tx: Transaction, principal: Principal, wanted: Wanted, foreseen: Foreseen) -> Rollout:
         """Record it with its first stage and the share that belongs to it; the router follows at once.
@@ -75,12 +84,8 @@ class TakeoverService:
         Raises ``Forbidden``, ``NotFound``, :class:`AlreadyTaking`, ``StagesInvalid``, and ``Conflict`` where nothing is
         live at one end, or requests would come back to where they came from.
         """
-        self.require(principal, wanted)
-        release = release_of(wanted.stages)
-        takeover = Takeover(service=wanted.to, environment=wanted.to_environment, when=wanted.when)
-        forwarding = self._router.forwarding(tx, wanted.service, wanted.environment)
-        self._require_free(tx, wanted, takeover, takeover.parts_in(forwarding))
-        former, live = (self._live(tx, *end) for end in self._ends(wanted))
+        found = self._possible(tx, principal, wanted)
+        former, live = found.former, found.live
         made = Rollout(
             id=RolloutId(new_id("rol")),
             deployment=None,
@@ -97,7 +102,7 @@ class TakeoverService:
             stage=0,
             wish=None,
             wished_by=None,
-            release=release,
+            release=found.release,
             watched=WATCHED,
             unwatched=UNWATCHED,
             smallest_harm=foreseen.smallest_harm,
@@ -106,7 +111,7 @@ class TakeoverService:
             differences=None,
             started_at=tx.now,
             ended_at=None,
-            takeover=takeover,
+            takeover=found.takeover,
         )
         self._rollouts.started(tx, made, by=principal.actor)
         entered = self._rollouts.enter(tx, made.id, 0)
@@ -114,10 +119,18 @@ class TakeoverService:
             tx,
             wanted.service,
             wanted.environment,
-            takeover.applied(forwarding, entered.now.plan.parts),
+            found.takeover.applied(found.forwarding, entered.now.plan.parts),
             by=principal.actor,
         )
         return entered
+
+    def _possible(self, reading: Reading, principal: Principal, wanted: Wanted) -> _Possible:
+        self.require(principal, wanted)
+        release, takeover = release_of(wanted.stages), wanted.takeover
+        forwarding = self._router.forwarding(reading, wanted.service, wanted.environment)
+        self._require_free(reading, wanted, takeover, takeover.parts_in(forwarding))
+        former, live = (self._live(reading, *end) for end in self._ends(wanted))
+        return _Possible(release=release, takeover=takeover, forwarding=forwarding, former=former, live=live)
 
     def _require_free(self, reading: Reading, wanted: Wanted, takeover: Takeover, parts: int) -> None:
         running = storage.newest(
