@@ -142,7 +142,7 @@ class Stepping:
         ramp: Ramp,
         *,
         promoted: bool = False,
-        late: timedelta = ON_TIME,
+        late: timedelta = timedelta(),
         why: str = "",
     ) -> None:
         step, done = ramp.steps[ramp.done], ramp.done + 1
